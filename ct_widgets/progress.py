@@ -1,0 +1,38 @@
+"""One progress reporter for everything that takes longer than a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm.auto import tqdm
+
+
+class Progress:
+    """Handle of one running bar; `advance` may be called from the hot loop."""
+
+    def __init__(self, bar: tqdm[None]) -> None:
+        self._bar = bar
+
+    def advance(self, n: int = 1) -> None:
+        """Move the bar by `n` units."""
+        self._bar.update(n)
+
+    def note(self, **values: object) -> None:
+        """Show `name=value` pairs at the end of the bar."""
+        self._bar.set_postfix(values, refresh=False)
+
+
+@contextmanager
+def progress(total: int, what: str, *, unit: str = "it", show: bool | None = None) -> Iterator[Progress]:
+    """A bar that appears only if the work lasts over a second.
+
+    `show=False` hides it, `show=True` shows it at once, `None` waits one second. It closes on every way out,
+    Ctrl-C included.
+    """
+    with tqdm(
+        total=total, desc=what, unit=unit, disable=show is False, delay=0.0 if show else 1.0, leave=False
+    ) as bar:
+        yield Progress(bar)
+
+
