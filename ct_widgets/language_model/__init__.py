@@ -1,0 +1,9 @@
+"""Language models seen through TransformerLens bridges; the only place that imports transformer_lens."""
+
+from ct_widgets.language_model.bridges import load_bridge, native_bridge, native_state
+from ct_widgets.language_model.frozen_map import FrozenAttention, FrozenMap
+from ct_widgets.language_model.frozen_run import FrozenRun
+from ct_widgets.language_model.language_model import LanguageModel
+from ct_widgets.language_model.norm import FrozenNorm
+
+__all__ = ["FrozenAttention", "FrozenMap", "FrozenNorm", "FrozenRun", "LanguageModel", "load_bridge", "native_bridge", "native_state"]

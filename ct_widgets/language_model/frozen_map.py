@@ -1,0 +1,151 @@
+"""Weights of the frozen linear map: all that differs between model families, read from the bridge in one place.
+
+With attention patterns and norm denominators frozen, attention is a linear map of the residual stream:
+
+    attn(x)[q] = sum_h sum_k pattern_h[q, k] / (s_post[q] s_1[k]) * x[k] W_V^h W_O^h + constant[q]
+
+where the norms' weights and centring are folded into W_V and W_O once per model. See [CT25], "local replacement model".
+Axes: l layer, p (q, k) position, h head, g key-value group, e head dimension, d model, v vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from ct_widgets.errors import ModelError
+from ct_widgets.language_model.norm import FrozenNorm
+
+
+@dataclass(frozen=True)
+class FrozenAttention:
+    """Weights of one layer's attention. W_V: [g, d, e] and W_O: [h, e, d] carry the norms around them.
+
+    b_in: [h, e] is what the first norm's bias and b_V add to every value; b_out: [d] = b_O.
+    """
+
+    ln1: FrozenNorm
+    ln1_post: FrozenNorm | None
+    W_V: Tensor
+    W_O: Tensor
+    b_in: Tensor
+    b_out: Tensor
+
+    @property
+    def n_groups(self) -> int:
+        """Key-value groups; equal to the number of heads without grouped queries."""
+        return self.W_V.shape[0]
+
+    def constant(self, pattern: Tensor, post_scale: Tensor | None) -> Tensor:
+        """What attention adds at zero input. pattern: [h, q, k], post_scale: [q] or None -> [q, d]."""
+        per_head = pattern.sum(-1)[..., None] * self.b_in[:, None]  # softmax rows may sum to less than 1 (sinks)
+        out = torch.einsum("hqe,hed->qd", per_head, self.W_O)
+        b_out = self.b_out
+        if self.ln1_post is None or post_scale is None:
+            return out + b_out
+        out = out / post_scale[:, None] + self.ln1_post.linear(b_out.expand(len(post_scale), -1), post_scale)
+        return out if self.ln1_post.bias is None else out + self.ln1_post.bias
+
+    def __call__(self, x: Tensor, weighted_pattern: Tensor) -> Tensor:
+        """The linear part, forwards. x: [..., k, d], weighted_pattern: [h, q, k] -> [..., q, d]."""
+        value = torch.einsum("...kd,gde->...gke", x, self.W_V)
+        value = value.repeat_interleave(self.W_O.shape[0] // self.n_groups, dim=-3)
+        return torch.einsum("hqk,...hke,hed->...qd", weighted_pattern, value, self.W_O)
+
+
+@dataclass(frozen=True)
+class FrozenMap:
+    """The frozen linear map of a whole model, without what one run adds (patterns and denominators)."""
+
+    attention: tuple[FrozenAttention, ...]
+    ln2: tuple[FrozenNorm, ...]
+    ln_final: FrozenNorm
+    W_U: Tensor
+    b_U: Tensor
+    parallel: bool
+    soft_cap: float
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.attention)
+
+    def to(self, dtype: torch.dtype) -> FrozenMap:
+        """The same map in another dtype (the oracle tests run it in float64)."""
+        return cast(FrozenMap, _cast(self, dtype))
+
+
+def _cast(value: object, dtype: torch.dtype) -> object:
+    if isinstance(value, Tensor):
+        return value.to(dtype)
+    if isinstance(value, tuple):
+        return tuple(_cast(item, dtype) for item in cast(tuple[object, ...], value))
+    if isinstance(value, FrozenAttention | FrozenMap | FrozenNorm):
+        return type(value)(**{name: _cast(item, dtype) for name, item in vars(value).items()})
+    return value
+
+
+def read_frozen_map(bridge: Any) -> FrozenMap:
+    """Read the weights from a TransformerBridge (which is not changed).
+
+    Raises ModelError for blocks that are not attention plus MLP around one residual stream.
+    """
+    blocks = list(bridge.blocks)
+    parallel = bool(getattr(bridge.cfg, "parallel_attn_mlp", False))
+    for layer, block in enumerate(blocks):
+        missing = [name for name in ("ln1", "attn", "ln2", "mlp") if name not in block.submodules]
+        if missing:
+            raise ModelError(f"block {layer} of {type(bridge.original_model).__name__} has no {', '.join(missing)}")
+    W_U = full_precision(bridge.W_U)
+    b_U = bridge.b_U
+    return FrozenMap(
+        attention=tuple(_read_attention(block, int(bridge.cfg.d_model)) for block in blocks),
+        ln2=tuple(read_norm(block.ln2) for block in blocks),
+        ln_final=read_norm(bridge.ln_final),
+        W_U=W_U,
+        b_U=torch.zeros_like(W_U[0]) if b_U is None else full_precision(b_U),
+        parallel=parallel,
+        soft_cap=max(0.0, float(getattr(bridge.cfg, "output_logits_soft_cap", 0.0) or 0.0)),
+    )
+
+
+def read_norm(component: Any) -> FrozenNorm:
+    """A bridge's normalisation component as data."""
+    original = component.original_component
+    weight = getattr(original, "weight", None)
+    bias = getattr(original, "bias", None)
+    rms = bool(component.uses_rms_norm)
+    if weight is not None:
+        weight = full_precision(weight)
+        weight = weight + 1.0 if component.uses_weight_offset else weight
+    return FrozenNorm(weight=weight, bias=None if rms or bias is None else full_precision(bias), centred=not rms)
+
+
+def _read_attention(block: Any, d_model: int) -> FrozenAttention:
+    attn = block.attn
+    ln1 = read_norm(block.ln1)
+    ln1_post = read_norm(block.ln1_post) if "ln1_post" in block.submodules else None
+    W_V, W_O = full_precision(attn.W_V), full_precision(attn.W_O)
+    n_groups, _, d_head = W_V.shape
+    n_heads = W_O.shape[0]
+    if W_V.shape[1] != d_model or W_O.shape[1:] != (d_head, d_model) or n_heads % n_groups:
+        raise ModelError(f"attention weights have shapes {tuple(W_V.shape)} and {tuple(W_O.shape)}, d_model {d_model}")
+    b_V = W_V.new_zeros(n_groups, d_head) if attn.b_V is None else full_precision(attn.b_V)
+    if ln1.bias is not None:
+        b_V = b_V + torch.einsum("d,gde->ge", ln1.bias, W_V)
+    return FrozenAttention(
+        ln1=ln1,
+        ln1_post=ln1_post,
+        W_V=torch.stack([ln1.fold_into(w) for w in W_V]),
+        W_O=W_O if ln1_post is None else ln1_post.fold_after(W_O),
+        b_in=b_V.repeat_interleave(n_heads // n_groups, dim=0),
+        b_out=W_V.new_zeros(d_model) if attn.b_O is None else full_precision(attn.b_O),
+    )
+
+
+def full_precision(value: Tensor) -> Tensor:
+    """A value outside autograd in float32 (float64 stays)."""
+    value = value.detach()
+    return value if value.dtype == torch.float64 else value.float()

@@ -1,0 +1,187 @@
+"""Everything that one prompt's forward pass leaves behind and that attribution holds fixed.
+
+Axes: l layer, p (q, k) position, h head, d model, v vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ct_widgets.errors import ModelError
+from ct_widgets.language_model.frozen_map import FrozenMap, full_precision
+
+# Where a transcoder may read, as TransformerLens names it -> (before attention?, which part of ln2 it has passed).
+READ_POINTS: dict[str, str] = {
+    "hook_resid_pre": "pre",
+    "hook_resid_mid": "mid",
+    "ln2.hook_in": "mid",
+    "ln2.hook_normalized": "normalized",
+    "ln2.hook_out": "norm",
+    "mlp.hook_in": "norm",
+    "hook_mlp_in": "mid",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenRun:
+    """Immutable record of one prompt.
+
+    tokens: [p]; pattern: [l, h, q, k]; scales: norm name -> [l, p] ("final": [p]); embedding, position_embedding: [p, d];
+    resid_pre, attn_out, mlp_out: [l, p, d]; mlp_input: [l, p, d], read at `input_hook`; resid_final: [p, d]; logits: [p, v].
+    """
+
+    tokens: Tensor
+    pattern: Tensor
+    scales: Mapping[str, Tensor]
+    embedding: Tensor
+    position_embedding: Tensor
+    resid_pre: Tensor
+    attn_out: Tensor
+    mlp_out: Tensor
+    mlp_input: Tensor
+    resid_final: Tensor
+    logits: Tensor
+    input_hook: str
+
+    @property
+    def n_positions(self) -> int:
+        return self.tokens.shape[0]
+
+    @property
+    def n_layers(self) -> int:
+        return self.pattern.shape[0]
+
+    def post_scale(self, layer: int) -> Tensor | None:
+        """Denominator of the norm after attention. -> [p], or None for families without one."""
+        scales = self.scales.get("ln1_post")
+        return None if scales is None else scales[layer]
+
+    def weighted_pattern(self, layer: int) -> Tensor:
+        """Attention pattern divided by the denominators of the norms around it. -> [h, q, k]."""
+        pattern = self.pattern[layer] / self.scales["ln1"][layer]
+        post = self.post_scale(layer)
+        return pattern if post is None else pattern / post[:, None]
+
+    def reads_before_attention(self, frozen_map: FrozenMap) -> bool:
+        """Whether the transcoder's input does not see its own layer's attention."""
+        return frozen_map.parallel or READ_POINTS[self.input_hook] == "pre"
+
+    def read(self, frozen_map: FrozenMap, layer: int, x: Tensor, *, affine: bool = False) -> Tensor:
+        """What the transcoder sees of a residual x: [..., p, d] at its read point; `affine` keeps the norm's bias."""
+        point = READ_POINTS[self.input_hook]
+        if point in ("pre", "mid"):
+            return x
+        norm, scale = frozen_map.ln2[layer], self.scales["ln2"][layer]
+        if point == "normalized":
+            return (x - x.mean(-1, keepdim=True) if norm.centred else x) / scale[:, None]
+        return norm(x, scale) if affine else norm.linear(x, scale)
+
+    def pull_back_read(self, frozen_map: FrozenMap, layer: int, g: Tensor, positions: Tensor) -> Tensor:
+        """Transpose of `read` at single positions. g: [t, d] at positions [t] -> [t, d]."""
+        point = READ_POINTS[self.input_hook]
+        if point in ("pre", "mid"):
+            return g
+        norm, scale = frozen_map.ln2[layer], self.scales["ln2"][layer][positions]
+        if point == "normalized":
+            g = g / scale[:, None]
+            return g - g.mean(-1, keepdim=True) if norm.centred else g
+        return norm.pull_back(g, scale)
+
+    def disagreement(self, frozen_map: FrozenMap) -> float:
+        """Largest relative error when the frozen linear map recomputes this run: the proof that it knows the family.
+
+        Checks the residual stream's bookkeeping, attention, the transcoder's input and the logits.
+        """
+        worst = _relative(self.embedding + self.position_embedding, self.resid_pre[0])
+        following = torch.cat([self.resid_pre[1:], self.resid_final[None]])
+        worst = max(worst, _relative(self.resid_pre + self.attn_out + self.mlp_out, following))
+        for layer, attention in enumerate(frozen_map.attention):
+            x = self.resid_pre[layer]
+            out = attention(x, self.weighted_pattern(layer))
+            out = out + attention.constant(self.pattern[layer], self.post_scale(layer))
+            worst = max(worst, _relative(out, self.attn_out[layer]))
+            x = x if self.reads_before_attention(frozen_map) else x + self.attn_out[layer]
+            worst = max(worst, _relative(self.read(frozen_map, layer, x, affine=True), self.mlp_input[layer]))
+        return max(worst, _relative(self.logits_of(frozen_map, self.resid_final), self.logits))
+
+    def logits_of(self, frozen_map: FrozenMap, resid_final: Tensor) -> Tensor:
+        """Logits of a final residual [p, d] through the frozen final norm and the soft-cap. -> [p, v]."""
+        logits = frozen_map.ln_final(resid_final, self.scales["final"]) @ frozen_map.W_U + frozen_map.b_U
+        return frozen_map.soft_cap * torch.tanh(logits / frozen_map.soft_cap) if frozen_map.soft_cap else logits
+
+
+def record(bridge: Any, tokens: Tensor, input_hook: str) -> FrozenRun:
+    """Run `tokens` [p] once and keep what `FrozenRun` holds. No hook stays behind, whatever happens."""
+    if input_hook not in READ_POINTS:
+        raise ModelError(f"transcoder reads {input_hook!r}; supported read points: {', '.join(READ_POINTS)}")
+    n_layers = int(bridge.cfg.n_layers)
+    post = [name for name in ("ln1_post", "ln2_post") if name in bridge.blocks[0].submodules]
+    per_layer = {
+        "pattern": "attn.hook_pattern",
+        "resid_pre": "hook_resid_pre",
+        "attn_out": "hook_attn_out",
+        "mlp_out": "hook_mlp_out",
+        "mlp_input": input_hook,
+    } | {name: f"{name}.hook_scale" for name in ("ln1", "ln2", *post)}
+    single = {"final": "ln_final.hook_scale", "resid_final": "ln_final.hook_in"}
+    has_positions = getattr(bridge, "pos_embed", None) is not None and "pos_embed.hook_out" in bridge.hook_dict
+    if has_positions:
+        single["position_embedding"] = "pos_embed.hook_out"
+    names = {f"{key}.{layer}": f"blocks.{layer}.{hook}" for key, hook in per_layer.items() for layer in range(n_layers)}
+    names |= single
+    logits, kept = run_and_keep(bridge, tokens[None], names.values())
+
+    def stack(key: str) -> Tensor:
+        return full_precision(torch.stack([kept[names[f"{key}.{layer}"]][0] for layer in range(n_layers)]))
+
+    resid_pre = stack("resid_pre")
+    position = torch.zeros_like(resid_pre[0])
+    if has_positions:
+        position = position + kept["pos_embed.hook_out"].reshape(-1, *resid_pre.shape[1:])[0]
+    scales = {name: stack(name)[..., 0] for name in ("ln1", "ln2", *post)}
+    scales["final"] = full_precision(kept["ln_final.hook_scale"][0, :, 0])
+    return FrozenRun(
+        tokens=tokens,
+        pattern=stack("pattern"),
+        scales=scales,
+        embedding=resid_pre[0] - position,
+        position_embedding=position,
+        resid_pre=resid_pre,
+        attn_out=stack("attn_out"),
+        mlp_out=stack("mlp_out"),
+        mlp_input=stack("mlp_input"),
+        resid_final=full_precision(kept["ln_final.hook_in"][0]),
+        logits=full_precision(logits[0]),
+        input_hook=input_hook,
+    )
+
+
+def run_and_keep(bridge: Any, tokens: Tensor, names: Iterable[str]) -> tuple[Tensor, dict[str, Tensor]]:
+    """One forward pass of tokens [b, p] without gradients; -> logits [b, p, v] and the activations at `names`."""
+    kept: dict[str, Tensor] = {}
+    wanted = list(names)
+    unknown = [name for name in wanted if name not in bridge.hook_dict]
+    if unknown:
+        raise ModelError(
+            f"{type(bridge.original_model).__name__} has no hook {unknown[0]!r}; "
+            "this family cannot be traced, or the transcoder was made for another one"
+        )
+
+    def named(name: str) -> tuple[str, Any]:
+        def hook_fn(activation: Tensor, hook: Any) -> None:
+            kept[name] = activation.detach()
+
+        return name, hook_fn
+
+    with torch.no_grad(), bridge.hooks(fwd_hooks=[named(name) for name in wanted]):
+        logits: Tensor = bridge(tokens, return_type="logits")
+    return logits, kept
+
+
+def _relative(value: Tensor, expected: Tensor) -> float:
+    return float((value - expected).abs().max() / expected.abs().max().clamp_min(1e-12))

@@ -1,0 +1,107 @@
+"""A TransformerBridge with its tokenizer: prompts in, frozen runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ct_widgets.errors import ModelError, PromptError
+from ct_widgets.language_model.frozen_map import FrozenMap, read_frozen_map
+from ct_widgets.language_model.frozen_run import FrozenRun, record, run_and_keep
+
+
+class LanguageModel:
+    """Takes the user's `TransformerBridge` as it is and never changes it: no compatibility mode, no weight processing.
+
+    >>> model = LanguageModel(bridge)
+    >>> run = model.frozen_run(model.tokens("calc: 36+59="))
+    """
+
+    def __init__(self, bridge: Any) -> None:
+        if not hasattr(bridge, "hook_dict") or not hasattr(bridge, "original_model"):
+            raise ModelError(
+                f"expected a TransformerBridge of TransformerLens >= 4, got {type(bridge).__name__}; "
+                "build one with TransformerBridge.boot_transformers(name)"
+            )
+        self.bridge = bridge
+        cfg = bridge.cfg
+        self.n_layers = int(cfg.n_layers)
+        self.d_model = int(cfg.d_model)
+        self.n_ctx = int(cfg.n_ctx)
+        self.d_vocab = int(cfg.d_vocab)
+        self.name = str(getattr(cfg, "model_name", "") or type(bridge.original_model).__name__)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's weights are."""
+        return next(self.bridge.original_model.parameters()).device
+
+    @cached_property
+    def frozen_map(self) -> FrozenMap:
+        """Weights of the frozen linear map, read once. Raises ModelError for an architecture it does not know."""
+        return read_frozen_map(self.bridge)
+
+    def tokens(self, prompt: str | Sequence[int] | Tensor) -> Tensor:
+        """Token ids [p] of a prompt. Text gets one BOS where the model expects one; ids are taken as they are.
+
+        Raises PromptError for an empty prompt, one longer than the context, and unknown tokens or ids.
+        """
+        if isinstance(prompt, str):
+            ids = self._tokenize(prompt)
+        else:
+            ids = torch.as_tensor(prompt).detach().to(torch.long).flatten()
+        if not len(ids):
+            raise PromptError("the prompt is empty; give at least one token")
+        if len(ids) > self.n_ctx:
+            raise PromptError(f"the prompt has {len(ids)} tokens, {self.name} reads at most {self.n_ctx}; shorten it")
+        outside = ids[(ids < 0) | (ids >= self.d_vocab)]
+        if len(outside):
+            raise PromptError(f"token id {int(outside[0])} does not exist; {self.name} has ids 0 to {self.d_vocab - 1}")
+        return ids.to(self.device)
+
+    def _tokenize(self, prompt: str) -> Tensor:
+        tokenizer = self.bridge.tokenizer
+        if tokenizer is None:
+            raise PromptError(f"{self.name} has no tokenizer; pass token ids, or give the bridge a tokenizer")
+        if not prompt.strip():
+            raise PromptError("the prompt is empty; write at least one word")
+        ids: Tensor = self.bridge.to_tokens(prompt, truncate=False)[0].cpu()
+        bos, unknown = tokenizer.bos_token_id, tokenizer.unk_token_id
+        if bos is not None and len(ids) > 1 and ids[0] == bos and ids[1] == bos:
+            ids = ids[1:]  # the text already spelled its BOS
+        if unknown is not None and unknown != bos and bool((ids == unknown).any()):
+            raise PromptError(f"{self._unknown_pieces(prompt, unknown)} not in the vocabulary of {self.name}; reword the prompt")
+        if not len(ids) or (len(ids) == 1 and ids[0] == bos):
+            raise PromptError(f"no part of {prompt!r} is in the vocabulary of {self.name}; reword the prompt")
+        return ids
+
+    def _unknown_pieces(self, prompt: str, unknown: int) -> str:
+        """The pieces of the text behind unknown tokens, quoted."""
+        encoded = self.bridge.tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+        spans = [span for span, i in zip(encoded["offset_mapping"], encoded["input_ids"], strict=True) if i == unknown]
+        pieces = list(dict.fromkeys(repr(prompt[a:b]) for a, b in spans))
+        return f"{', '.join(pieces)} {'is' if len(pieces) == 1 else 'are'}" if pieces else "part of the prompt is"
+
+    def str_tokens(self, ids: Iterable[int] | Tensor) -> list[str]:
+        """Printed form of each token id, e.g. for labels below a graph. Ids without text print as `<id>`."""
+        tokenizer = self.bridge.tokenizer
+        values = [int(i) for i in ids]
+        if tokenizer is None:
+            return [f"<{i}>" for i in values]
+        return [str(tokenizer.decode([i])) or f"<{i}>" for i in values]
+
+    def logits(self, tokens: Tensor) -> Tensor:
+        """Next-token logits of a batch, nothing frozen. tokens: [b, p] -> [b, p, v]."""
+        return run_and_keep(self.bridge, tokens, ())[0]
+
+    def activations(self, tokens: Tensor, hook_names: Iterable[str]) -> dict[str, Tensor]:
+        """Activations at full hook names (`blocks.0.hook_mlp_out`) of a batch. tokens: [b, p] -> each [b, p, ...]."""
+        return run_and_keep(self.bridge, tokens, hook_names)[1]
+
+    def frozen_run(self, tokens: Tensor, input_hook: str = "hook_resid_mid") -> FrozenRun:
+        """Run one prompt [p] and keep what attribution freezes; `input_hook` is where the transcoder reads."""
+        return record(self.bridge, tokens, input_hook)
