@@ -60,7 +60,8 @@ def build_front_end(root: Path) -> bool:
         raise FrontEndError(f"npm is missing beside node in {node_folder}: reinstall Node with npm")
     env = {**os.environ, "PATH": f"{node_folder}{os.pathsep}{os.environ.get('PATH', '')}"}
     if not _modules_match_lock(root):
-        _npm(npm, ["ci", "--no-audit", "--no-fund"], root, env)
+        # Not `npm ci`: it refuses the lock file where a registry lacks builds of Biome for platforms nobody here uses.
+        _npm(npm, ["install", "--no-save", "--no-audit", "--no-fund"], root, env)
     _npm(npm, ["run", "build"], root, env)
     stamp = {"sources": _digest(root, SOURCES), "static": _digest_static(root)}
     (root / STATIC / STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")

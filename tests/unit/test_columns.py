@@ -13,20 +13,8 @@ from safetensors import safe_open
 from ct_widgets.columns import decode, encode
 from ct_widgets.errors import FileFormatError
 
-DTYPES = [
-    "bool",
-    "uint8",
-    "int8",
-    "uint16",
-    "int16",
-    "uint32",
-    "int32",
-    "uint64",
-    "int64",
-    "float16",
-    "float32",
-    "float64",
-]
+INTEGERS = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
+DTYPES = ["bool", *INTEGERS, "float16", "float32", "float64"]
 
 
 def test_round_trip_of_every_dtype_and_of_json() -> None:
