@@ -6,4 +6,13 @@ from ct_widgets.language_model.frozen_run import FrozenRun
 from ct_widgets.language_model.language_model import LanguageModel
 from ct_widgets.language_model.norm import FrozenNorm
 
-__all__ = ["FrozenAttention", "FrozenMap", "FrozenNorm", "FrozenRun", "LanguageModel", "load_bridge", "native_bridge", "native_state"]
+__all__ = [
+    "FrozenAttention",
+    "FrozenMap",
+    "FrozenNorm",
+    "FrozenRun",
+    "LanguageModel",
+    "load_bridge",
+    "native_bridge",
+    "native_state",
+]

@@ -12,7 +12,9 @@ from torch import Tensor
 from ct_widgets.errors import ModelError
 
 
-def load_bridge(model: str | Path, *, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Any:
+def load_bridge(
+    model: str | Path, *, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+) -> Any:
     """A bridge to a Hugging Face model: a hub name, or a local directory with config, weights and tokenizer."""
     from transformer_lens.model_bridge import TransformerBridge
 
@@ -21,9 +23,7 @@ def load_bridge(model: str | Path, *, device: str | torch.device | None = None, 
     return TransformerBridge.boot_transformers(str(model), device=device, dtype=dtype or torch.float32)
 
 
-def native_bridge(
-    config: Mapping[str, Any], tokenizer: Any = None, state: Mapping[str, Tensor] | None = None
-) -> Any:
+def native_bridge(config: Mapping[str, Any], tokenizer: Any = None, state: Mapping[str, Tensor] | None = None) -> Any:
     """A bridge around a small TransformerLens-native model built from `config`.
 
     `state` are the weights by the names that `native_state` gives; without it they are random by `config["seed"]`.
@@ -31,7 +31,8 @@ def native_bridge(
     """
     from transformer_lens.model_bridge import TransformerBridge
 
-    bridge = TransformerBridge.boot_native(dict(config), tokenizer=tokenizer)
+    boot: Any = TransformerBridge  # its constructors are attached at import, where type checkers do not see them
+    bridge = boot.boot_native(dict(config), tokenizer=tokenizer)
     if state is not None:
         own = native_state(bridge)
         wrong = [n for n in own | dict(state) if n not in own or n not in state or own[n].shape != state[n].shape]

@@ -70,18 +70,19 @@ class FrozenMap:
 
     @property
     def n_layers(self) -> int:
+        """Number of layers."""
         return len(self.attention)
 
     def to(self, dtype: torch.dtype) -> FrozenMap:
         """The same map in another dtype (the oracle tests run it in float64)."""
-        return cast(FrozenMap, _cast(self, dtype))
+        return _cast(self, dtype)
 
 
-def _cast(value: object, dtype: torch.dtype) -> object:
+def _cast(value: Any, dtype: torch.dtype) -> Any:
     if isinstance(value, Tensor):
         return value.to(dtype)
     if isinstance(value, tuple):
-        return tuple(_cast(item, dtype) for item in cast(tuple[object, ...], value))
+        return tuple(_cast(item, dtype) for item in cast("tuple[Any, ...]", value))
     if isinstance(value, FrozenAttention | FrozenMap | FrozenNorm):
         return type(value)(**{name: _cast(item, dtype) for name, item in vars(value).items()})
     return value

@@ -31,8 +31,9 @@ READ_POINTS: dict[str, str] = {
 class FrozenRun:
     """Immutable record of one prompt.
 
-    tokens: [p]; pattern: [l, h, q, k]; scales: norm name -> [l, p] ("final": [p]); embedding, position_embedding: [p, d];
-    resid_pre, attn_out, mlp_out: [l, p, d]; mlp_input: [l, p, d], read at `input_hook`; resid_final: [p, d]; logits: [p, v].
+    tokens: [p]; pattern: [l, h, q, k]; scales: norm name -> [l, p] ("final": [p]); embedding, position_embedding:
+    [p, d]; resid_pre, attn_out, mlp_out: [l, p, d]; mlp_input: [l, p, d], read at `input_hook`; resid_final: [p, d];
+    logits: [p, v].
     """
 
     tokens: Tensor
@@ -50,10 +51,12 @@ class FrozenRun:
 
     @property
     def n_positions(self) -> int:
+        """Length of the prompt in tokens."""
         return self.tokens.shape[0]
 
     @property
     def n_layers(self) -> int:
+        """Number of layers."""
         return self.pattern.shape[0]
 
     def post_scale(self, layer: int) -> Tensor | None:

@@ -74,7 +74,9 @@ class LanguageModel:
         if bos is not None and len(ids) > 1 and ids[0] == bos and ids[1] == bos:
             ids = ids[1:]  # the text already spelled its BOS
         if unknown is not None and unknown != bos and bool((ids == unknown).any()):
-            raise PromptError(f"{self._unknown_pieces(prompt, unknown)} not in the vocabulary of {self.name}; reword the prompt")
+            raise PromptError(
+                f"{self._unknown_pieces(prompt, unknown)} not in the vocabulary of {self.name}; reword the prompt"
+            )
         if not len(ids) or (len(ids) == 1 and ids[0] == bos):
             raise PromptError(f"no part of {prompt!r} is in the vocabulary of {self.name}; reword the prompt")
         return ids

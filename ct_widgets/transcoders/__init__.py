@@ -1,0 +1,6 @@
+"""Cross-layer and per-layer transcoders, and the files they are kept in."""
+
+from ct_widgets.transcoders.activation import Activation
+from ct_widgets.transcoders.transcoder import Kind, Transcoder
+
+__all__ = ["Activation", "Kind", "Transcoder"]
