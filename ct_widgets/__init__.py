@@ -1,0 +1,48 @@
+"""ct_widgets: attribution graphs of language models as values, and interactive views of them in notebooks.
+
+>>> import ct_widgets as ct
+>>> model = ct.load_demo()
+>>> graph = model.attribute("calc: 36+59=")
+
+Names are imported when first used, so that opening a saved graph loads neither torch nor transformer_lens.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ct_widgets.demo import load_demo as load_demo
+    from ct_widgets.graph import AttributionGraph as AttributionGraph
+    from ct_widgets.graph import NodeId as NodeId
+    from ct_widgets.language_model import LanguageModel as LanguageModel
+    from ct_widgets.replacement_model import ReplacementModel as ReplacementModel
+    from ct_widgets.transcoders import Transcoder as Transcoder
+    from ct_widgets.widgets import GraphWidget as GraphWidget
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AttributionGraph": "graph",
+    "GraphWidget": "widgets",
+    "LanguageModel": "language_model",
+    "NodeId": "graph",
+    "ReplacementModel": "replacement_model",
+    "Transcoder": "transcoders",
+    "load_demo": "demo",
+}
+
+__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ct_widgets' has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}")
+    value = getattr(import_module(f"ct_widgets.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

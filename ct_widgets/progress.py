@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -11,7 +12,7 @@ from tqdm.auto import tqdm
 class Progress:
     """Handle of one running bar; `advance` may be called from the hot loop."""
 
-    def __init__(self, bar: tqdm[None]) -> None:
+    def __init__(self, bar: tqdm[Any]) -> None:
         self._bar = bar
 
     def advance(self, n: int = 1) -> None:
@@ -24,15 +25,11 @@ class Progress:
 
 
 @contextmanager
-def progress(total: int, what: str, *, unit: str = "it", show: bool | None = None) -> Iterator[Progress]:
+def progress(total: int, what: str, *, unit: str = "it", show: bool | None = None) -> Generator[Progress]:
     """A bar that appears only if the work lasts over a second.
 
     `show=False` hides it, `show=True` shows it at once, `None` waits one second. It closes on every way out,
     Ctrl-C included.
     """
-    with tqdm(
-        total=total, desc=what, unit=unit, disable=show is False, delay=0.0 if show else 1.0, leave=False
-    ) as bar:
+    with tqdm(total=total, desc=what, unit=unit, disable=show is False, delay=0.0 if show else 1.0, leave=False) as bar:
         yield Progress(bar)
-
-

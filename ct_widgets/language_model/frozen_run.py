@@ -84,8 +84,8 @@ class FrozenRun:
             return (x - x.mean(-1, keepdim=True) if norm.centred else x) / scale[:, None]
         return norm(x, scale) if affine else norm.linear(x, scale)
 
-    def pull_back_read(self, frozen_map: FrozenMap, layer: int, g: Tensor, positions: Tensor) -> Tensor:
-        """Transpose of `read` at single positions. g: [t, d] at positions [t] -> [t, d]."""
+    def pull_back_read(self, frozen_map: FrozenMap, layer: int, g: Tensor, positions: Tensor | slice) -> Tensor:
+        """Transpose of `read`, where row i of g is at `positions[i]`. g: [..., p, d] -> [..., p, d]."""
         point = READ_POINTS[self.input_hook]
         if point in ("pre", "mid"):
             return g

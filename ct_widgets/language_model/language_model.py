@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ct_widgets.errors import ModelError, PromptError
+from ct_widgets.errors import ModelError, PromptError, TargetError
 from ct_widgets.language_model.frozen_map import FrozenMap, read_frozen_map
 from ct_widgets.language_model.frozen_run import FrozenRun, record, run_and_keep
 
@@ -39,6 +39,11 @@ class LanguageModel:
     def device(self) -> torch.device:
         """Where the model's weights are."""
         return next(self.bridge.original_model.parameters()).device
+
+    @property
+    def has_post_norms(self) -> bool:
+        """Whether a norm stands between an MLP and the residual stream, as in Gemma-2."""
+        return "ln2_post" in self.bridge.blocks[0].submodules
 
     @cached_property
     def frozen_map(self) -> FrozenMap:
@@ -88,6 +93,20 @@ class LanguageModel:
         pieces = list(dict.fromkeys(repr(prompt[a:b]) for a, b in spans))
         return f"{', '.join(pieces)} {'is' if len(pieces) == 1 else 'are'}" if pieces else "part of the prompt is"
 
+    def single_token(self, text: str) -> int:
+        """The id of a text that is one token, with its leading space if it has one. Raises TargetError otherwise."""
+        tokenizer = self.bridge.tokenizer
+        if tokenizer is None:
+            raise TargetError(f"{self.name} has no tokenizer; name the target {text!r} by its token id")
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+        if len(ids) == 1 and ids[0] != tokenizer.unk_token_id:
+            return ids[0]
+        if len(ids) <= 1:
+            raise TargetError(f"{text!r} is not in the vocabulary of {self.name}")
+        spaced: list[int] = tokenizer.encode(f" {text}", add_special_tokens=False)
+        hint = f"did you mean {f' {text}'!r}?" if len(spaced) == 1 else "name one token, or a token id"
+        raise TargetError(f"{text!r} is {len(ids)} tokens of {self.name}: {self.str_tokens(ids)}; {hint}")
+
     def str_tokens(self, ids: Iterable[int] | Tensor) -> list[str]:
         """Printed form of each token id, e.g. for labels below a graph. Ids without text print as `<id>`."""
         tokenizer = self.bridge.tokenizer
@@ -105,5 +124,17 @@ class LanguageModel:
         return run_and_keep(self.bridge, tokens, hook_names)[1]
 
     def frozen_run(self, tokens: Tensor, input_hook: str = "hook_resid_mid") -> FrozenRun:
-        """Run one prompt [p] and keep what attribution freezes; `input_hook` is where the transcoder reads."""
-        return record(self.bridge, tokens, input_hook)
+        """Run one prompt [p] and keep what attribution freezes; `input_hook` is where the transcoder reads.
+
+        Raises ModelError when the frozen linear map does not reproduce the run: the family is not known well enough.
+        """
+        run = record(self.bridge, tokens, input_hook)
+        error = run.disagreement(self.frozen_map)
+        # Rounding stays below 1e-5 in full and 1e-2 in half precision; a missing term is far above.
+        full = next(self.bridge.original_model.parameters()).dtype in (torch.float32, torch.float64)
+        if error > (1e-3 if full else 3e-2):
+            raise ModelError(
+                f"{type(self.bridge.original_model).__name__} computes something that its frozen linear map lacks "
+                f"(relative error {error:.1e}); this family cannot be traced yet"
+            )
+        return run

@@ -1,0 +1,91 @@
+"""The local replacement model: one prompt's model with features in place of MLPs and everything else frozen.
+
+[CT25, "The local replacement model"]. Axes: l (m) layer, p position, d model, s active feature, v vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ct_widgets.attribution.active_features import ActiveFeatures, FeatureWrites, find_active, read_writes
+from ct_widgets.language_model import FrozenMap, FrozenRun, LanguageModel
+from ct_widgets.transcoders import Transcoder
+
+
+class Stream(NamedTuple):
+    """A residual stream on its way up.
+
+    inputs: [l, p, d], what each layer's transcoder reads; final: [p, d], what the unembedding's norm reads.
+    """
+
+    inputs: Tensor
+    final: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class LocalReplacementModel:
+    """Frozen attention and norms, the active features' writes, and error vectors that close the gap.
+
+    error: [l, p, d], what the transcoder misses of each MLP output; constant: [l, p, d], what an MLP output owes to
+    no node: the decoder's bias, and the whole output before `first_position` (see `build`).
+    """
+
+    run: FrozenRun
+    frozen_map: FrozenMap
+    transcoder: Transcoder
+    writes: FeatureWrites
+    error: Tensor
+    constant: Tensor
+    first_position: int
+
+    @classmethod
+    def build(
+        cls, model: LanguageModel, transcoder: Transcoder, tokens: Tensor, *, ignore_bos: bool = True
+    ) -> LocalReplacementModel:
+        """Run the prompt `tokens` [p] once and replace its MLPs.
+
+        With `ignore_bos`, position 0 has no features and no error vectors (its activations are huge and say
+        nothing about the prompt): what its MLPs write becomes a constant, so the logits stay the model's.
+        """
+        run = model.frozen_run(tokens, transcoder.feature_input_hook)
+        frozen_map = model.frozen_map
+        first = int(ignore_bos)
+        writes = read_writes(transcoder, find_active(transcoder, run, first))
+        skip = torch.stack([transcoder.skip(layer, x) for layer, x in enumerate(run.mlp_input)])
+        b_dec = torch.stack([b.to(run.mlp_out) for b in transcoder.b_dec])
+        constant = b_dec[:, None].repeat(1, run.n_positions, 1)
+        constant[:, :first] = run.mlp_out[:, :first] - skip[:, :first]
+        error = run.mlp_out - skip - constant - writes.total()
+        error[:, :first] = 0
+        return cls(run, frozen_map, transcoder, writes, error, constant, first)
+
+    @property
+    def features(self) -> ActiveFeatures:
+        """The active features of the prompt."""
+        return self.writes.features
+
+    def propagate(self, embedding: Tensor, mlp_write: Tensor) -> Stream:
+        """Send an embedding [p, d] and MLP writes [l, p, d] through the frozen map, with all its constants."""
+        run, frozen_map = self.run, self.frozen_map
+        before = run.reads_before_attention(frozen_map)
+        x = embedding + run.position_embedding
+        inputs: list[Tensor] = []
+        for layer, attention in enumerate(frozen_map.attention):
+            out = attention(x, run.weighted_pattern(layer))
+            out = out + attention.constant(run.pattern[layer], run.post_scale(layer))
+            inputs.append(run.read(frozen_map, layer, x if before else x + out, affine=True))
+            x = x + out + mlp_write[layer] + self.transcoder.skip(layer, inputs[-1])
+        return Stream(torch.stack(inputs), x)
+
+    def constants(self) -> Stream:
+        """The stream that is left when every node is silent: the part of each input that is bias."""
+        return self.propagate(torch.zeros_like(self.run.embedding), self.constant)
+
+    def logits(self) -> Tensor:
+        """Logits of the local replacement model, rebuilt from its nodes; they equal the model's. -> [p, v]."""
+        stream = self.propagate(self.run.embedding, self.constant + self.writes.total() + self.error)
+        return self.run.logits_of(self.frozen_map, stream.final)

@@ -1,0 +1,109 @@
+"""The object a user holds: a language model together with its transcoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ct_widgets.errors import TranscoderError
+from ct_widgets.language_model import LanguageModel, load_bridge
+from ct_widgets.transcoders import Transcoder
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from ct_widgets.graph import AttributionGraph
+
+
+class ReplacementModel:
+    """A language model whose MLPs a transcoder explains [CT25, "From cross-layer transcoder to replacement model"].
+
+    bridge: a TransformerLens `TransformerBridge`, which is never changed; transcoder: trained on that model.
+    Raises TranscoderError when the two do not fit each other.
+
+    >>> model = ct_widgets.load_demo()
+    >>> graph = model.attribute("calc: 36+59=")
+    """
+
+    def __init__(self, bridge: Any, transcoder: Transcoder) -> None:
+        self.language_model = LanguageModel(bridge)
+        self.transcoder = transcoder.to(self.language_model.device)
+        _check_fit(self.language_model, transcoder)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path,
+        transcoder: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> ReplacementModel:
+        """Load a model and its transcoder by hub name or from a directory.
+
+        >>> ReplacementModel.from_pretrained("google/gemma-2-2b", "mntss/clt-gemma-2-2b-426k")
+        """
+        return cls(load_bridge(model, device=device, dtype=dtype), Transcoder.load(_local_directory(transcoder)))
+
+    def attribute(
+        self,
+        prompt: str | Sequence[int] | Tensor,
+        *,
+        targets: Sequence[str | int] | None = None,
+        max_feature_nodes: int | None = None,
+        ignore_bos: bool = True,
+        progress: bool | None = None,
+    ) -> AttributionGraph:
+        """Attribution graph of one prompt; see `ct_widgets.attribution.attribute` for the arguments and errors.
+
+        progress: True or False shows or hides the bar; by default it appears after one second.
+        """
+        from ct_widgets.attribution import attribute
+
+        return attribute(
+            self.language_model,
+            self.transcoder,
+            prompt,
+            targets=targets,
+            max_feature_nodes=max_feature_nodes,
+            ignore_bos=ignore_bos,
+            show_progress=progress,
+        )
+
+    def __repr__(self) -> str:
+        t = self.transcoder
+        return (
+            f"ReplacementModel({self.language_model.name}, {t.n_layers} layers, d_model {t.d_model}; "
+            f"{t.kind.upper()} {t.name}, {sum(map(t.n_features, range(t.n_layers))):,} features)"
+        )
+
+
+def _local_directory(transcoder: str | Path) -> Path:
+    path = Path(transcoder).expanduser()
+    if path.is_dir():
+        return path
+    if isinstance(transcoder, Path) or transcoder.count("/") != 1:
+        raise TranscoderError(
+            f"{transcoder} is no directory; give one, or a hub name such as mntss/clt-gemma-2-2b-426k"
+        )
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(transcoder, allow_patterns=["*.safetensors", "config.yaml"]))
+
+
+def _check_fit(model: LanguageModel, transcoder: Transcoder) -> None:
+    says = f"; was it trained on another model? (the transcoder says {transcoder.model_name or 'nothing'})"
+    if transcoder.n_layers != model.n_layers:
+        raise TranscoderError(f"transcoder has {transcoder.n_layers} layers, {model.name} has {model.n_layers}{says}")
+    if transcoder.d_model != model.d_model:
+        raise TranscoderError(f"transcoder has d_model {transcoder.d_model}, {model.name} has {model.d_model}{says}")
+    written = transcoder.feature_output_hook
+    # `mlp.hook_out` is the same place unless a norm stands between the MLP and the residual stream.
+    same = written == "mlp.hook_out" and not model.has_post_norms
+    if written != "hook_mlp_out" and not same:
+        raise TranscoderError(
+            f"transcoder writes to {written!r}; {model.name} can be replaced at 'hook_mlp_out' only, "
+            "where the MLP's output enters the residual stream"
+        )
