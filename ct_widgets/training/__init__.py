@@ -1,0 +1,24 @@
+"""Training transcoders: recipe, trainer, and the metrics that say whether the result is good."""
+
+from ct_widgets.training.activations import ActivationBuffer, Activations, Place, Sequences, read_activations
+from ct_widgets.training.metrics import DictionaryMetrics, dictionary_metrics
+from ct_widgets.training.recipe import Recipe
+from ct_widgets.training.replacement import ReplacementMetrics, replacement_logits, replacement_metrics
+from ct_widgets.training.trainer import Step, Training, train
+
+__all__ = [
+    "ActivationBuffer",
+    "Activations",
+    "DictionaryMetrics",
+    "Place",
+    "Recipe",
+    "ReplacementMetrics",
+    "Sequences",
+    "Step",
+    "Training",
+    "dictionary_metrics",
+    "read_activations",
+    "replacement_logits",
+    "replacement_metrics",
+    "train",
+]

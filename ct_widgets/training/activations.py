@@ -1,0 +1,95 @@
+"""Training data of a transcoder: what a language model's MLPs read and write, shuffled over many sequences.
+
+Data come in rounds. A round is a function of its number alone, so a run that stops can find its place again.
+Axes: l layer, n token, d model, s sequence, p position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ct_widgets.errors import TrainingError
+from ct_widgets.language_model import LanguageModel
+
+
+class Activations(NamedTuple):
+    """Inputs x and targets y, both [l, n, d]."""
+
+    x: Tensor
+    y: Tensor
+
+
+class Sequences(NamedTuple):
+    """Equally long token sequences, padded on the right: ids [s, p], and which tokens to keep [s, p].
+
+    Leave BOS out of `keep`: it is the same everywhere, of huge norm, and attribution ignores its features.
+    """
+
+    ids: NDArray[np.int64]
+    keep: NDArray[np.bool_]
+
+
+class Place(NamedTuple):
+    """Where in the data the next batch starts."""
+
+    round: int
+    batch: int
+
+
+def read_activations(
+    model: LanguageModel, sequences: Iterable[Sequences], input_hook: str, output_hook: str
+) -> Activations:
+    """Activations of the kept tokens at the hooks (TransformerLens names inside a block) of every layer."""
+    layers = range(model.n_layers)
+    x: list[Tensor] = []
+    y: list[Tensor] = []
+    for ids, keep in sequences:
+        kept = torch.from_numpy(keep).to(model.device)
+        names = [f"blocks.{layer}.{hook}" for layer in layers for hook in (input_hook, output_hook)]
+        found = model.activations(torch.from_numpy(ids).to(model.device), names)
+        x.append(torch.stack([found[name][kept] for name in names[0::2]]))
+        y.append(torch.stack([found[name][kept] for name in names[1::2]]))
+    if not x:
+        raise TrainingError("there are no sequences to read activations from")
+    return Activations(torch.cat(x, 1).float(), torch.cat(y, 1).float())
+
+
+class ActivationBuffer:
+    """Cuts rounds of activations into shuffled batches; what does not fill the last batch of a round is left out."""
+
+    def __init__(self, read: Callable[[int], Activations], batch_size: int, seed: int) -> None:
+        self._read = read
+        self._batch_size = batch_size
+        self._seed = seed
+        self._round = -1
+        self._activations: Activations | None = None
+        self._order = torch.empty(0, dtype=torch.long)
+
+    def round(self, index: int) -> Activations:
+        """All activations of one round; the last one asked for is kept."""
+        if self._activations is None or self._round != index:
+            self._activations = None  # two rounds never stand in memory together
+            activations = self._read(index)
+            n = activations.x.shape[1]
+            if n < self._batch_size:
+                raise TrainingError(
+                    f"round {index} of the training data has {n} tokens, a batch needs {self._batch_size}; "
+                    "give more sequences per round or choose a smaller batch_size"
+                )
+            self._order = torch.from_numpy(np.random.default_rng([self._seed, index]).permutation(n))
+            self._activations, self._round = activations, index
+        return self._activations
+
+    def batch(self, place: Place) -> tuple[Activations, Place]:
+        """The batch at `place`, and the place after it."""
+        x, y = self.round(place.round)
+        chosen = self._order[place.batch * self._batch_size :][: self._batch_size].to(x.device)
+        last = (place.batch + 2) * self._batch_size > x.shape[1]
+        following = Place(place.round + 1, 0) if last else Place(place.round, place.batch + 1)
+        return Activations(x[:, chosen], y[:, chosen]), following

@@ -1,0 +1,119 @@
+"""The replacement model: every MLP output is the transcoder's reconstruction, attention and norms stay live [CT25].
+
+Axes: s sequence, p position, n predicted token, d model, v vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, kl_div
+
+from ct_widgets.errors import TrainingError
+from ct_widgets.language_model import LanguageModel
+from ct_widgets.training.activations import Sequences
+from ct_widgets.transcoders import Transcoder
+
+
+@dataclass(frozen=True)
+class ReplacementMetrics:
+    """The replacement model beside the model, over `n_tokens` predicted tokens.
+
+    agreement: share with the same most probable token; kl: KL(model || replacement), mean in nats; the cross-entropies
+    are those of the model, of the replacement model, and of the model with MLP outputs set to 0.
+    """
+
+    n_tokens: int
+    agreement: float
+    kl: float
+    model_cross_entropy: float
+    replacement_cross_entropy: float
+    ablated_cross_entropy: float
+
+    @property
+    def recovered(self) -> float:
+        """Share of what the MLPs do for the cross-entropy that the replacement does too; 1 is all."""
+        lost = self.replacement_cross_entropy - self.model_cross_entropy
+        return 1 - lost / (self.ablated_cross_entropy - self.model_cross_entropy)
+
+
+def replacement_metrics(
+    model: LanguageModel, transcoder: Transcoder, sequences: Iterable[Sequences]
+) -> ReplacementMetrics:
+    """Compare predictions of the `keep` tokens of each sequence, from all tokens before each."""
+    n = 0
+    sums = torch.zeros(5, dtype=torch.float64)
+    for rows in sequences:
+        tokens = torch.from_numpy(rows.ids).to(model.device)
+        predicted = torch.from_numpy(rows.keep[:, 1:]).to(model.device)
+        answer = tokens[:, 1:][predicted]
+        own, replaced, ablated = (
+            logits[:, :-1][predicted].double()
+            for logits in (
+                model.logits(tokens),
+                replacement_logits(model, transcoder, tokens),
+                ablated_logits(model, transcoder, tokens),
+            )
+        )
+        n += len(answer)
+        same = own.argmax(-1) == replaced.argmax(-1)
+        kl = kl_div(replaced.log_softmax(-1), own.log_softmax(-1), log_target=True, reduction="sum")
+        losses = [cross_entropy(logits, answer, reduction="sum") for logits in (own, replaced, ablated)]
+        sums += torch.stack([same.sum(), kl, *losses]).cpu()
+    if not n:
+        raise TrainingError("no sequence has a token to predict; mark some with `keep`, after the first position")
+    return ReplacementMetrics(n, *(sums / n).tolist())
+
+
+def replacement_logits(model: LanguageModel, transcoder: Transcoder, tokens: Tensor) -> Tensor:
+    """Logits [s, p, v] of the replacement model. tokens: [s, p].
+
+    Position 0 keeps the model's own MLP outputs: transcoders are not trained on BOS, and attribution takes what is
+    written there as given.
+    """
+    return _logits(model, transcoder, tokens, _Reconstruction(transcoder))
+
+
+def ablated_logits(model: LanguageModel, transcoder: Transcoder, tokens: Tensor) -> Tensor:
+    """Logits [s, p, v] with every MLP output after position 0 set to 0. tokens: [s, p]."""
+    return _logits(model, transcoder, tokens, lambda layer, x: torch.zeros_like(x))
+
+
+def _logits(
+    model: LanguageModel, transcoder: Transcoder, tokens: Tensor, output: Callable[[int, Tensor], Tensor]
+) -> Tensor:
+    """Logits when each layer's MLP output is `output(layer, x)`, x as the transcoder reads it."""
+    x: list[Tensor] = []
+
+    def read(activation: Tensor, hook: Any) -> None:
+        x.append(activation)
+
+    def write(activation: Tensor, hook: Any) -> Tensor:
+        replaced = output(len(x) - 1, x[-1]).to(activation.dtype)
+        return torch.cat([activation[:, :1], replaced[:, 1:]], 1)
+
+    points = ((transcoder.feature_input_hook, read), (transcoder.feature_output_hook, write))
+    hooks = [(f"blocks.{layer}.{name}", hook) for layer in range(model.n_layers) for name, hook in points]
+    with torch.no_grad(), model.bridge.hooks(fwd_hooks=hooks):
+        return model.bridge(tokens, return_type="logits")
+
+
+class _Reconstruction:
+    """Reconstructs layer after layer: a feature writes to its outputs when its own layer is reached."""
+
+    def __init__(self, transcoder: Transcoder) -> None:
+        self._transcoder = transcoder
+        self._written: dict[int, Tensor] = {}
+
+    def __call__(self, layer: int, x: Tensor) -> Tensor:
+        """yhat^l: [s, p, d], given x^l and, from earlier calls, the features of lower layers."""
+        transcoder = self._transcoder
+        a = transcoder.encode(layer, x)
+        for m, target in enumerate(transcoder.output_layers(layer)):
+            vectors = transcoder.W_dec[layer][:, m].to(a)
+            self._written[target] = self._written.get(target, 0) + a @ vectors
+        return self._written.pop(layer) + transcoder.b_dec[layer].to(a) + transcoder.skip(layer, x.to(a))

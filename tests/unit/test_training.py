@@ -1,0 +1,233 @@
+"""The transcoder trainer: its loss in closed form, its invariance, folding, resuming, and what goes wrong."""
+
+import math
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ct_widgets.errors import FileFormatError, TrainingError
+from ct_widgets.training import Activations, Place, Recipe, train
+from ct_widgets.training.activations import ActivationBuffer
+from ct_widgets.training.cross_layer import CrossLayerDictionary
+from ct_widgets.training.loss import loss
+from ct_widgets.training.normalisation import Normaliser
+from ct_widgets.transcoders import Transcoder
+
+L, D, F = 3, 8, 24
+HOOKS = {"input_hook": "hook_resid_mid", "output_hook": "hook_mlp_out", "model_name": "test"}
+
+
+def sparse_world(round_: int, n: int = 512) -> Activations:
+    """Sparse latent features that write to their own and the next layer, in units far from 1."""
+    draw = torch.Generator().manual_seed(1)
+    encoders = torch.nn.functional.normalize(torch.randn(L, F // 2, D, generator=draw), dim=-1)
+    decoders = torch.randn(L, F // 2, D, generator=draw)
+    draw.manual_seed(100 + round_)
+    latent = torch.rand(L, n, F // 2, generator=draw) * (torch.rand(L, n, F // 2, generator=draw) < 0.1)
+    y = latent @ decoders
+    y[1:] += 0.5 * latent[:-1] @ decoders.flip(0)[1:]
+    return Activations(7 * (latent @ encoders) + 2, 0.3 * y - 1)
+
+
+def recipe(**changes: float) -> Recipe:
+    settings = {"features": F, "steps": 12, "batch_size": 64, "checkpoint_every": 5, "sparsity": 0.1}
+    return Recipe(**(settings | changes))  # type: ignore[arg-type]
+
+
+def test_loss_in_closed_form() -> None:
+    dictionary = CrossLayerDictionary(2, 1, recipe(features=1)).double()
+    values = {"W_enc": [[[2.0]], [[1.0]]], "b_enc": [[-1.0], [0.5]], "log_threshold": [[math.log(0.5)]] * 2}
+    with torch.no_grad():
+        for name, value in values.items():
+            getattr(dictionary, name).copy_(torch.tensor(value))
+        dictionary.W_dec[0].copy_(torch.tensor([[[3.0], [4.0]]]))
+        dictionary.W_dec[1].copy_(torch.tensor([[[-2.0]]]))
+        dictionary.b_dec.copy_(torch.tensor([[0.1], [0.2]]))
+    x = torch.tensor([[[1.0]], [[-0.3]]], dtype=torch.float64)
+    y = torch.tensor([[[2.0]], [[5.0]]], dtype=torch.float64)
+    # Layer 0: h = 1 > .5, norm 5 over both decoder vectors. Layer 1: h = .2 < .5, norm 2.
+    with torch.no_grad():
+        parts = loss(dictionary, x, y, saturation=0.25)
+    assert float(parts.reconstruction) == pytest.approx((3.1 - 2) ** 2 + (4.2 - 5) ** 2)
+    assert float(parts.sparsity) == pytest.approx(math.tanh(0.25 * 5 * 1))
+    assert float(parts.preactivation) == pytest.approx(0.3 * 2)
+    assert float(parts.active) == 1
+    total = parts.total(recipe(sparsity=8, preactivation=0.5), step=5)
+    assert float(total) == pytest.approx(1.21 + 0.64 + 4 * math.tanh(1.25) + 0.5 * 0.6)
+
+
+def test_scale_of_a_feature_changes_nothing() -> None:
+    dictionary = CrossLayerDictionary(L, D, recipe()).double()
+    with torch.no_grad():
+        dictionary.b_enc.normal_(generator=torch.Generator().manual_seed(0))
+    batch = sparse_world(0)
+    x, y = batch.x.double() - 2, batch.y.double() + 1
+    before = loss(dictionary, x, y, 4.0)
+    scale = torch.rand(L, F, generator=torch.Generator().manual_seed(2), dtype=torch.float64) + 0.5
+    with torch.no_grad():
+        dictionary.W_enc *= scale[..., None]
+        dictionary.b_enc *= scale
+        dictionary.log_threshold += scale.log()
+        for layer, W_dec in enumerate(dictionary.W_dec):
+            W_dec /= scale[layer, :, None, None]
+    after = loss(dictionary, x, y, 4.0)
+    for name in before._fields:
+        torch.testing.assert_close(getattr(after, name), getattr(before, name), rtol=1e-12, atol=0)
+
+
+def test_folding_equals_the_unfolded_model(tmp_path: Path) -> None:
+    training = train(recipe(), sparse_world)
+    x, _ = sparse_world(77)
+    dictionary = training.dictionary
+    with torch.no_grad():
+        a = dictionary.activate(dictionary.preactivation(training.inputs(x)))
+        expected = training.targets.undo(dictionary.decode(a))
+    training.transcoder(**HOOKS).save(tmp_path / "clt")
+    transcoder = Transcoder.load(tmp_path / "clt")
+    folded = [transcoder.encode(layer, x[layer]) for layer in range(L)]
+    torch.testing.assert_close(torch.stack(folded), a, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(torch.stack(transcoder.decode(folded)), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_normaliser_gives_unit_variance() -> None:
+    x, _ = sparse_world(0)
+    normalised = Normaliser.of(x)(x)
+    torch.testing.assert_close(normalised.mean(1), torch.zeros(L, D), atol=1e-5, rtol=0)
+    torch.testing.assert_close(normalised.square().mean((1, 2)), torch.ones(L))
+    with pytest.raises(TrainingError, match="layer 0 have a spread of 0"):
+        Normaliser.of(torch.ones(1, 4, 2))
+
+
+def weights(training) -> list[torch.Tensor]:
+    return [p.detach() for p in training.dictionary.parameters()]
+
+
+class StopError(Exception):
+    pass
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole = train(recipe(), sparse_world)
+
+    def dies_in_round_one(round_: int) -> Activations:
+        if round_ == 1:  # 8 batches a round: after step 8, the checkpoint is of step 5
+            raise StopError
+        return sparse_world(round_)
+
+    with pytest.raises(StopError):
+        train(recipe(), dies_in_round_one, tmp_path)
+    resumed = train(recipe(), sparse_world, tmp_path)
+    assert resumed.finished
+    assert resumed.history == whole.history
+    for ours, theirs in zip(weights(resumed), weights(whole), strict=True):
+        assert torch.equal(ours, theirs)
+    # A finished run is read back, not trained again.
+    assert train(recipe(), sparse_world, tmp_path).history == whole.history
+
+
+def test_ctrl_c_saves_and_returns(tmp_path: Path) -> None:
+    def interrupted(round_: int) -> Activations:
+        if round_ == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return sparse_world(round_)
+
+    before = signal.getsignal(signal.SIGINT)
+    part = train(recipe(), interrupted, tmp_path)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not part.finished
+    assert len(part.history) == 9
+    assert train(recipe(), sparse_world, tmp_path).history == train(recipe(), sparse_world).history
+
+
+def test_other_settings_do_not_resume(tmp_path: Path) -> None:
+    train(recipe(steps=2), sparse_world, tmp_path)
+    with pytest.raises(TrainingError, match="another learning_rate, sparsity"):
+        train(recipe(steps=2, learning_rate=1e-4, sparsity=1), sparse_world, tmp_path)
+
+
+def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
+    train(recipe(steps=2), sparse_world, tmp_path)
+    path = tmp_path / "clt.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(FileFormatError, match=r"clt\.safetensors is not a whole checkpoint"):
+        train(recipe(steps=2), sparse_world, tmp_path)
+
+
+def test_seed_alone_decides() -> None:
+    again, other = train(recipe(), sparse_world), train(recipe(seed=1), sparse_world)
+    first = train(recipe(), sparse_world)
+    assert first.history == again.history
+    assert first.history[0] != other.history[0]
+
+
+def test_a_tiny_transcoder_learns() -> None:
+    history = train(recipe(steps=400, learning_rate=3e-3, sparsity=0.3), sparse_world).history
+    assert history[0].mse > 0.9
+    assert history[-1].mse < 0.25  # four times less error
+    assert history[-1].l0 < history[0].l0
+
+
+def test_nan_is_named(tmp_path: Path) -> None:
+    def broken(round_: int) -> Activations:
+        batch = sparse_world(round_)
+        if round_ == 1:
+            batch.y[2, :, 3] = math.nan
+        return batch
+
+    with pytest.raises(
+        TrainingError, match=r"batch 0 of round 1: 64 targets are not finite, first in layer 2, token 0"
+    ):
+        train(recipe(), broken, tmp_path)
+    assert train(recipe(), sparse_world, tmp_path).finished  # what was saved is good
+
+
+def test_divergence_is_named() -> None:
+    with pytest.raises(TrainingError, match="the weights diverged, use a smaller learning_rate"):
+        train(recipe(learning_rate=1e30), sparse_world)
+
+
+def test_buffer_gives_every_token_once_and_finds_its_place() -> None:
+    def read(round_: int) -> Activations:
+        ids = torch.arange(10.0) + 100 * round_
+        return Activations(ids.view(1, 10, 1), ids.view(1, 10, 1))
+
+    buffer, place, seen = ActivationBuffer(read, 4, seed=0), Place(0, 0), []
+    for _ in range(4):
+        batch, following = buffer.batch(place)
+        again, _ = ActivationBuffer(read, 4, seed=0).batch(place)
+        assert torch.equal(batch.x, again.x)
+        assert torch.equal(batch.x, batch.y)
+        seen.append((place, batch.x.flatten().tolist()))
+        place = following
+    assert [where for where, _ in seen] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert len({*seen[0][1], *seen[1][1]}) == 8
+    assert min(seen[2][1]) >= 100
+    with pytest.raises(TrainingError, match="has 10 tokens, a batch needs 11"):
+        ActivationBuffer(read, 11, seed=0).batch(Place(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("features", 0),
+        ("steps", 0),
+        ("decay", 0),
+        ("decay", 1.5),
+        ("sparsity", -1),
+        ("bandwidth", 0),
+        ("clip", math.nan),
+    ],
+)
+def test_recipe_refuses(name: str, value: float) -> None:
+    with pytest.raises(TrainingError, match=name):
+        recipe(**{name: value})
+
+
+def test_recipe_schedules() -> None:
+    run = recipe(steps=10, learning_rate=1, sparsity=2)
+    np.testing.assert_allclose([run.rate(s) for s in (0, 8, 9)], [1, 1, 0.5])
+    np.testing.assert_allclose([run.sparsity_at(s) for s in (0, 4, 9)], [0.2, 1, 2])
