@@ -1,0 +1,23 @@
+"""Views of values for notebooks and pages. Names load when first used, so that a picture needs no widget machinery."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ct_widgets.widgets.graph_widget import GraphWidget as GraphWidget
+    from ct_widgets.widgets.page import graph_html as graph_html
+    from ct_widgets.widgets.picture import static_picture as static_picture
+
+_HOMES = {"GraphWidget": "graph_widget", "graph_html": "page", "static_picture": "picture"}
+
+__all__ = ["GraphWidget", "graph_html", "static_picture"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ct_widgets.widgets' has no attribute {name!r}; it has {', '.join(_HOMES)}")
+    value = getattr(import_module(f"ct_widgets.widgets.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

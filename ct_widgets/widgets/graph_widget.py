@@ -1,0 +1,89 @@
+"""GraphWidget: the interactive view of an attribution graph."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets as t
+
+from ct_widgets.errors import WidgetError
+from ct_widgets.graph import AttributionGraph
+from ct_widgets.widgets.page import graph_html
+from ct_widgets.widgets.payload import wire
+from ct_widgets.widgets.picture import static_picture
+from ct_widgets.widgets.state import DEFAULT_EDGE_THRESHOLD, DEFAULT_NODE_THRESHOLD, VIEW_STATE, initial_state
+from ct_widgets.widgets.static_files import static_file
+from ct_widgets.widgets.traits import Choice, Labels, Node, Nodes, Share, Supernodes
+
+__all__ = ["GraphWidget"]
+
+
+class GraphWidget(anywidget.AnyWidget):
+    """A view of `graph` whose state is readable and settable from Python.
+
+    >>> view = GraphWidget(graph, node_threshold=0.6)
+    >>> view                                # last line of a cell: shows it
+    >>> view.selected                       # the node that was clicked, as a NodeId
+    >>> view.selected = 12                  # or by row number of graph.nodes
+    >>> view.observe(print, "selected")
+    """
+
+    _esm = static_file("graph.js")
+    _css = static_file("graph.css")
+
+    _columns = t.Bytes().tag(sync=True)
+
+    selected = Node()
+    """The node whose connections the panel shows, or None. Set it by NodeId, tuple or row number."""
+
+    hovered = Node()
+    """The node under the pointer, or None."""
+
+    pinned = Nodes()
+    """Nodes that stay marked and visible, whatever the thresholds."""
+
+    supernodes = Supernodes()
+    """Named groups of nodes, as (name, nodes)."""
+
+    labels = Labels()
+    """Text for nodes (keys: NodeId) and for features at every position (keys such as "L2/517")."""
+
+    node_threshold = Share(DEFAULT_NODE_THRESHOLD)
+    """The fewest nodes that carry this share of the influence on the output are shown."""
+
+    edge_threshold = Share(DEFAULT_EDGE_THRESHOLD)
+    """Of the edges between these nodes, the fewest that carry this share of the influence are shown."""
+
+    theme = Choice("auto", "light", "dark")
+    """"auto" follows the notebook."""
+
+    def __init__(self, graph: AttributionGraph, **state: Any) -> None:
+        for name in state:
+            if name not in VIEW_STATE:
+                close = get_close_matches(name, VIEW_STATE, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(VIEW_STATE)}"
+                raise WidgetError(f"GraphWidget has no setting {name!r}: {hint}")
+        self._graph = graph
+        super().__init__(_columns=wire(graph), **{**initial_state(graph), **state})
+
+    @property
+    def graph(self) -> AttributionGraph:
+        """The graph that the view shows."""
+        return self._graph
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the view as it is now to one HTML file that opens from disk, without network or kernel."""
+        target = Path(path)
+        target.write_text(graph_html(self._graph, self.get_state(VIEW_STATE)), encoding="utf-8")
+        return target
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The view, and a static picture for places that run no widgets."""
+        data, metadata = super()._repr_mimebundle_() or ({}, {})
+        return {**data, "image/svg+xml": static_picture(self._graph), "text/plain": repr(self)}, metadata
+
+    def __repr__(self) -> str:
+        return f"<GraphWidget of {self._graph.prompt!r}>"

@@ -1,0 +1,236 @@
+"""A still picture of a graph as SVG, made without a browser: for GitHub, printing, and wherever widgets do not run.
+
+It shows what the view shows first: the graph pruned as a new view prunes it, layers upwards, tokens from left to
+right. Axes: n nodes, e edges, p positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import NamedTuple
+
+import numpy as np
+
+from ct_widgets.graph import AttributionGraph
+from ct_widgets.graph.node_id import ERROR, LOGIT
+from ct_widgets.widgets.state import initial_state
+
+WIDTH = 880
+_MOST_EDGES = 600
+_MOST_NODES = 900
+_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 44, 12, 64
+_LARGEST_PITCH = 15.0
+_CHARACTER = 6.7  # width of one at 11 px
+
+# The light palette of js/src/ui/theme.css.
+_SURFACE, _INK, _MUTED, _HAIRLINE = "#ffffff", "#1d1f23", "#6b7078", "#e3e3df"
+_POSITIVE, _NEGATIVE = "#1b7837", "#762a83"
+
+
+class _Places(NamedTuple):
+    """Centre of every node, [n], with the middle of rows by layer and of columns by position."""
+
+    x: list[float]
+    y: list[float]
+    radius: float
+    row_y: dict[int, float]
+    column_x: list[float]
+    column_width: list[float]
+    height: float
+
+
+def static_picture(graph: AttributionGraph) -> str:
+    """The picture as SVG text."""
+    state = initial_state(graph)
+    shown = graph.prune(state["node_threshold"], state["edge_threshold"])
+    rows = _rows_to_draw(shown)
+    places = _place(shown, rows)
+    height = places.height + _BOTTOM
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" '
+        f'height="{height:.0f}" font-family="ui-monospace, Menlo, Consolas, monospace" font-size="11" role="img">',
+        f"<title>{_text(f'Attribution graph of {graph.prompt}', 300)}</title>",
+        f'<rect width="{WIDTH}" height="{height:.0f}" fill="{_SURFACE}"/>',
+        *_header(shown, graph),
+        *_frame(shown, places),
+        *_edges(shown, rows, places),
+        *_nodes(shown, rows, places),
+        _footer(shown, graph, height),
+        "</svg>",
+    ]
+    return "\n".join(parts)
+
+
+def _rows_to_draw(graph: AttributionGraph) -> list[int]:
+    """Rows of the strongest nodes, embeddings and logits first in line."""
+    rank = graph.influence + graph.is_kind("embedding", "logit") * np.float32(1e6)
+    return sorted(np.argsort(-rank, kind="stable")[:_MOST_NODES].tolist())
+
+
+def _place(graph: AttributionGraph, rows: list[int]) -> _Places:
+    cells: dict[tuple[int, int], list[int]] = {}
+    for row in sorted(rows, key=lambda row: -_strength(graph, row)):
+        cells.setdefault((int(graph.layer[row]), int(graph.position[row])), []).append(row)
+    layers = sorted({layer for layer, _ in cells})
+    row_height = min(46.0, max(19.0, 440.0 / max(1, len(layers))))
+    height = _TOP + row_height * len(layers)
+    row_y = {layer: height - row_height * (place + 0.5) for place, layer in enumerate(layers)}
+
+    fullest = [1] * len(graph.tokens)
+    for (layer, position), nodes in cells.items():
+        if layer < graph.n_layers:
+            fullest[position] = max(fullest[position], len(nodes))
+    room = WIDTH - _LEFT - _RIGHT
+    gap = min(6.0, room / len(fullest) / 4)
+    pitch = min(_LARGEST_PITCH, (room - 2 * gap * len(fullest)) / sum(fullest))
+    spare = (room - sum(size * pitch + 2 * gap for size in fullest)) / len(fullest)
+    width = [size * pitch + 2 * gap + spare for size in fullest]
+    left = [_LEFT + sum(width[:position]) for position in range(len(width))]
+    column_x = [start + size / 2 for start, size in zip(left, width, strict=True)]
+
+    x, y = [0.0] * graph.n_nodes, [0.0] * graph.n_nodes
+    for (layer, position), nodes in cells.items():
+        for place, row in enumerate(nodes):
+            x[row] = column_x[position] + (place - (len(nodes) - 1) / 2) * pitch
+            y[row] = row_y[layer]
+    _spread_logits(graph, cells, x)
+    radius = min(5.0, max(1.5, pitch * 0.38))
+    return _Places(x, y, radius, row_y, column_x, width, height)
+
+
+def _spread_logits(graph: AttributionGraph, cells: dict[tuple[int, int], list[int]], x: list[float]) -> None:
+    """Logits from left to right with room for their text, ending at the right edge."""
+    logits = [row for (layer, _), nodes in cells.items() if layer == graph.n_layers for row in nodes]
+    at = WIDTH - _RIGHT - sum(_logit_width(graph, row) for row in logits)
+    for row in logits:
+        x[row] = max(at, _LEFT) + 7
+        at += _logit_width(graph, row)
+
+
+def _logit_width(graph: AttributionGraph, row: int) -> float:
+    return 26 + _CHARACTER * len(_logit_text(graph, row))
+
+
+def _logit_text(graph: AttributionGraph, row: int) -> str:
+    return _plain(graph.node_token[row] or f"#{graph.index[row]}", 10)
+
+
+def _strength(graph: AttributionGraph, row: int) -> float:
+    return float(graph.probability[row] if graph.kind[row] == LOGIT else graph.influence[row])
+
+
+def _header(shown: AttributionGraph, graph: AttributionGraph) -> Iterator[str]:
+    logits = np.flatnonzero(shown.kind == LOGIT)
+    logits = logits[np.argsort(-np.nan_to_num(shown.probability[logits]), kind="stable")][:3].tolist()
+    answer = "   ".join(f"{_logit_text(shown, row)} {_unit(float(shown.probability[row]))}" for row in logits)
+    yield f'<text x="12" y="20" font-size="13" font-weight="600" fill="{_INK}">{_text(graph.prompt, 70)}</text>'
+    scores = graph.scores()
+    yield (
+        f'<text x="{WIDTH - 12}" y="20" text-anchor="end" fill="{_INK}" xml:space="preserve">'
+        f'<tspan fill="{_MUTED}">next  </tspan>{_text(answer, 60)}<tspan fill="{_MUTED}">   replacement </tspan>'
+        f'{_unit(scores.replacement)}<tspan fill="{_MUTED}">  completeness </tspan>{_unit(scores.completeness)}</text>'
+    )
+
+
+def _frame(graph: AttributionGraph, places: _Places) -> Iterator[str]:
+    for layer, y in places.row_y.items():
+        name = "logits" if layer == graph.n_layers else "emb" if layer < 0 else f"L{layer}"
+        yield f'<text x="{_LEFT - 10}" y="{y + 4:.1f}" text-anchor="end" fill="{_MUTED}">{name}</text>'
+    yield f'<path d="M{_LEFT} {places.height:.1f}H{WIDTH - _RIGHT}" stroke="{_HAIRLINE}"/>'
+    is_narrow = any(
+        len(_plain(token, 14)) * _CHARACTER > width
+        for token, width in zip(graph.tokens, places.column_width, strict=True)
+    )
+    last = -np.inf
+    for token, x in zip(graph.tokens, places.column_x, strict=True):
+        if x - last < 11:
+            continue
+        last = x
+        turn = f' transform="rotate(-40 {x:.1f} {places.height + 12:.1f})" text-anchor="end"' if is_narrow else ""
+        anchor = "" if is_narrow else ' text-anchor="middle"'
+        yield f'<text x="{x:.1f}" y="{places.height + 15:.1f}" fill="{_INK}"{turn}{anchor}>{_text(token, 14)}</text>'
+
+
+def _edges(graph: AttributionGraph, rows: list[int], places: _Places) -> Iterator[str]:
+    """The strongest edges by share of their target's input, weak ones first."""
+    target = graph.adjacency.targets
+    drawn = np.zeros(graph.n_nodes, dtype=np.bool_)
+    drawn[rows] = True
+    total = graph.row_total[target]
+    share = np.divide(graph.weight, total, out=np.zeros_like(graph.weight), where=total > 0)
+    share[~(drawn[target] & drawn[graph.source])] = 0
+    order = np.argsort(-np.abs(share), kind="stable")[:_MOST_EDGES]
+    for edge in order[::-1].tolist():
+        part = float(share[edge])
+        if part == 0:
+            continue
+        s, t = int(graph.source[edge]), int(target[edge])
+        x0, y0, x1, y1 = places.x[s], places.y[s], places.x[t], places.y[t]
+        third = (y1 - y0) / 3
+        size = abs(part) ** 0.5
+        yield (
+            f'<path d="M{x0:.1f} {y0:.1f}C{x0:.1f} {y0 + third:.1f} {x1:.1f} {y1 - third:.1f} {x1:.1f} {y1:.1f}" '
+            f'fill="none" stroke="{_NEGATIVE if part < 0 else _POSITIVE}" stroke-width="{0.5 + 2 * size:.1f}" '
+            f'stroke-opacity="{0.06 + 0.7 * size:.2f}"/>'
+        )
+
+
+def _nodes(graph: AttributionGraph, rows: list[int], places: _Places) -> Iterator[str]:
+    strongest = max((_strength(graph, row) for row in rows if graph.kind[row] != LOGIT), default=0.0) or 1.0
+    for row in rows:
+        x, y, kind = places.x[row], places.y[row], int(graph.kind[row])
+        part = _strength(graph, row) if kind == LOGIT else (_strength(graph, row) / strongest) ** 0.5
+        fill = _SURFACE if kind == ERROR else _shade(0.1 + 0.8 * part)
+        yield _mark(kind, x, y, places.radius, f'fill="{fill}" stroke="{_shade(0.62)}"')
+        if kind == LOGIT:
+            weight = ' font-weight="600"' if part > 0.5 else ""
+            text = _text(_logit_text(graph, row), 12)
+            yield f'<text x="{x + places.radius + 5:.1f}" y="{y + 4:.1f}" fill="{_INK}"{weight}>{text}</text>'
+
+
+def _mark(kind: int, x: float, y: float, r: float, style: str) -> str:
+    """The shape of a kind, as in `js/src/ui/shapes.ts`."""
+    match kind:
+        case 0:
+            return f'<rect x="{x - r:.1f}" y="{y - r:.1f}" width="{2 * r:.1f}" height="{2 * r:.1f}" {style}/>'
+        case 1:
+            return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}" {style}/>'
+        case 3:
+            box = f'x="{x - 1.2 * r:.1f}" y="{y - r:.1f}" width="{2.4 * r:.1f}" height="{2 * r:.1f}"'
+            return f'<rect {box} rx="{0.6 * r:.1f}" {style}/>'
+        case _:
+            d = 1.2 * r
+            return f'<path d="M{x:.1f} {y - d:.1f}l{d:.1f} {d:.1f} {-d:.1f} {d:.1f} {-d:.1f} {-d:.1f}Z" {style}/>'
+
+
+def _footer(shown: AttributionGraph, graph: AttributionGraph, height: float) -> str:
+    legend = "■ token  ● feature  ◇ error  ▬ output   green raises, purple lowers"
+    counts = f"{shown.n_nodes:,} of {graph.n_nodes:,} nodes, {shown.n_edges:,} of {graph.n_edges:,} edges"
+    drawn = f" ({_MOST_EDGES} strongest drawn)" if shown.n_edges > _MOST_EDGES else ""
+    return (
+        f'<text x="12" y="{height - 8:.0f}" fill="{_MUTED}" font-size="10" xml:space="preserve">{legend}</text>'
+        f'<text x="{WIDTH - 12}" y="{height - 8:.0f}" fill="{_MUTED}" font-size="10" text-anchor="end">{counts}{drawn}</text>'
+    )
+
+
+def _unit(value: float) -> str:
+    """.61, 1.00 for probabilities and scores."""
+    return "" if np.isnan(value) else f"{value:.2f}".removeprefix("0")
+
+
+def _shade(part: float) -> str:
+    """The colour `part` of the way from the surface to the ink."""
+    ends = ((int(_SURFACE[i : i + 2], 16), int(_INK[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(a + (b - a) * min(1.0, max(0.0, part))):02x}" for a, b in ends)
+
+
+def _plain(text: str, limit: int) -> str:
+    """Text on one line without invisible characters, at most `limit` long."""
+    line = "".join(character if character.isprintable() else "·" for character in text.replace("\n", "⏎"))
+    line = line.strip() or "␣"
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _text(text: str, limit: int) -> str:
+    return escape(_plain(text, limit))

@@ -1,0 +1,57 @@
+"""The state of a graph view: which traits it has, how it starts for a graph, and its JSON form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ct_widgets.graph import AttributionGraph, NodeId
+from ct_widgets.graph.node_id import LabelKey
+
+VIEW_STATE = (
+    "selected",
+    "hovered",
+    "pinned",
+    "supernodes",
+    "labels",
+    "node_threshold",
+    "edge_threshold",
+    "theme",
+)
+"""Names of the traits that hold it."""
+
+DEFAULT_NODE_THRESHOLD = 0.8
+DEFAULT_EDGE_THRESHOLD = 0.98
+
+
+def initial_state(graph: AttributionGraph) -> dict[str, Any]:
+    """What a new view of `graph` starts with."""
+    # A graph that was pruned before is what its maker wanted to see: nothing more is hidden.
+    was_pruned = graph.cumulative is not None
+    return {
+        "pinned": graph.pinned,
+        "supernodes": graph.supernodes,
+        "labels": dict(graph.labels),
+        "node_threshold": 1.0 if was_pruned else DEFAULT_NODE_THRESHOLD,
+        "edge_threshold": 1.0 if was_pruned else DEFAULT_EDGE_THRESHOLD,
+    }
+
+
+def initial_json(graph: AttributionGraph) -> dict[str, Any]:
+    """`initial_state` as the browser reads it."""
+    state = initial_state(graph)
+    return {**state, "labels": labels_to_json(state["labels"])}
+
+
+def labels_to_json(labels: Mapping[LabelKey, str]) -> dict[str, str]:
+    """Labels with text as keys: features as they are, nodes as JSON.stringify writes their ids in the browser."""
+    return {
+        json.dumps(list(key), separators=(",", ":")) if isinstance(key, NodeId) else key: text
+        for key, text in labels.items()
+    }
+
+
+def labels_from_json(labels: Mapping[str, str]) -> dict[Any, str]:
+    """The reverse of `labels_to_json`."""
+    return {tuple(json.loads(key)) if key.startswith("[") else key: text for key, text in labels.items()}

@@ -1,0 +1,150 @@
+"""Traits of graph views: values that are checked against the graph, and how they travel as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, cast
+
+import traitlets as t
+
+from ct_widgets.errors import GraphError, WidgetError
+from ct_widgets.graph import AttributionGraph, NodeId, Supernode
+from ct_widgets.graph.node_id import LabelKey, as_label_key, as_supernodes
+from ct_widgets.widgets.state import labels_from_json, labels_to_json
+
+NodeLike = NodeId | tuple[str, int, int, int] | int
+"""A node as a NodeId, as a tuple (kind, layer, position, index), or as a row number of `graph.nodes`."""
+
+
+class HasGraph(Protocol):
+    """Objects whose traits name nodes of `graph`."""
+
+    @property
+    def graph(self) -> AttributionGraph:
+        """The graph that the view shows."""
+        ...
+
+
+def _node(view: HasGraph, trait: str, value: NodeLike) -> NodeId:
+    try:
+        return view.graph.node(value)
+    except GraphError as error:
+        raise WidgetError(f"{trait}: {error}") from error
+
+
+class Node(t.TraitType[NodeId | None, NodeLike | None]):
+    """One node of the graph, or None."""
+
+    info_text = "a node of the graph or None"
+
+    def __init__(self, **metadata: Any) -> None:
+        super().__init__(default_value=None, allow_none=True)
+        self.tag(sync=True, **metadata)
+
+    def validate(self, obj: Any, value: NodeLike | None) -> NodeId | None:
+        """`value` as the NodeId of a node in the graph."""
+        return None if value is None else _node(obj, str(self.name), value)
+
+
+class Nodes(t.TraitType[tuple[NodeId, ...], Iterable[NodeLike]]):
+    """Nodes of the graph, each once, in the order given."""
+
+    info_text = "a list of nodes of the graph"
+
+    def __init__(self) -> None:
+        super().__init__(default_value=())
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Iterable[NodeLike]) -> tuple[NodeId, ...]:
+        """`value` as NodeIds of nodes in the graph."""
+        if isinstance(value, NodeId | str) or not isinstance(cast("Any", value), Iterable):
+            raise WidgetError(f"{self.name}: expected a list of nodes, not {value!r}")
+        return tuple(dict.fromkeys(_node(obj, str(self.name), node) for node in value))
+
+
+class Supernodes(t.TraitType[tuple[Supernode, ...], Iterable[Any]]):
+    """Named groups of nodes of the graph."""
+
+    info_text = "a list of (name, [node, ...])"
+
+    def __init__(self) -> None:
+        super().__init__(default_value=())
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Iterable[Any]) -> tuple[Supernode, ...]:
+        """`value` as Supernodes whose members are in the graph."""
+        try:
+            groups = as_supernodes(value)
+        except (GraphError, TypeError) as error:
+            raise WidgetError(f"{self.name}: {error}") from error
+        for group in groups:
+            for member in group.members:
+                _node(obj, str(self.name), member)
+        return groups
+
+
+def _labels_to_json(labels: Mapping[LabelKey, str], view: Any) -> dict[str, str]:
+    del view
+    return labels_to_json(labels)
+
+
+def _labels_from_json(labels: Mapping[str, str], view: Any) -> dict[Any, str]:
+    del view
+    return labels_from_json(labels)
+
+
+class Labels(t.TraitType[Mapping[LabelKey, str], Mapping[Any, str]]):
+    """Labels of nodes (keys: NodeId) and of features wherever they are active (keys such as "L2/517")."""
+
+    info_text = "a mapping from nodes or features to text"
+
+    def __init__(self) -> None:
+        super().__init__(default_value={})
+        self.tag(sync=True, to_json=_labels_to_json, from_json=_labels_from_json)
+
+    def validate(self, obj: Any, value: Mapping[Any, str]) -> Mapping[LabelKey, str]:
+        """`value` with its keys as label keys."""
+        del obj
+        if not isinstance(cast("Any", value), Mapping):
+            raise WidgetError(f'{self.name}: expected a mapping such as {{"L2/517": "sum = _5"}}, not {value!r}')
+        try:
+            return {as_label_key(key): str(text) for key, text in value.items()}
+        except GraphError as error:
+            raise WidgetError(f"{self.name}: {error}") from error
+
+
+class Share(t.TraitType[float, float]):
+    """A share of the influence, from 0 to 1."""
+
+    info_text = "a number from 0 to 1"
+
+    def __init__(self, default: float) -> None:
+        super().__init__(default_value=default)
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: float) -> float:
+        """`value` as a float between 0 and 1."""
+        del obj
+        try:
+            share = float(value)
+        except (TypeError, ValueError) as error:
+            raise WidgetError(f"{self.name}: expected a number from 0 to 1, not {value!r}") from error
+        if not 0 <= share <= 1:
+            raise WidgetError(f"{self.name} is {share}; it is a share of the influence, from 0 to 1")
+        return share
+
+
+class Choice(t.TraitType[str, str]):
+    """One of a few words."""
+
+    def __init__(self, *options: str) -> None:
+        super().__init__(default_value=options[0])
+        self.options = options
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: str) -> str:
+        """`value` if it is one of the options."""
+        del obj
+        if value not in self.options:
+            raise WidgetError(f"{self.name}: {value!r} is not one of {', '.join(map(repr, self.options))}")
+        return value

@@ -1,0 +1,154 @@
+/**
+ * Reader of the column codec (`ct_widgets/columns.py`): safetensors bytes into typed arrays and JSON facts.
+ *
+ * The bytes may come from a file that somebody else wrote, so no length or offset in them is believed before it is checked.
+ */
+
+import { decodeFloat16 } from "./float16";
+
+export type Column =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array;
+
+export interface Columns {
+  readonly arrays: ReadonlyMap<string, { readonly data: Column; readonly shape: readonly number[] }>;
+  readonly metadata: ReadonlyMap<string, unknown>;
+}
+
+export class ColumnsError extends Error {
+  override name = "ColumnsError";
+}
+
+interface Entry {
+  dtype: string;
+  shape: number[];
+  begin: number;
+  end: number;
+}
+
+const BYTES: Record<string, number> = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  U16: 2,
+  I16: 2,
+  F16: 2,
+  U32: 4,
+  I32: 4,
+  F32: 4,
+  I64: 8,
+  U64: 8,
+  F64: 8,
+};
+
+/** Decode `bytes`. 64-bit integers become float64 columns, exact up to 2^53; larger ones are an error. */
+export function decodeColumns(bytes: DataView | Uint8Array): Columns {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.byteLength < 8) throw new ColumnsError(`${view.byteLength} bytes are too short for columns`);
+  const length = Number(view.getBigUint64(0, true));
+  if (length > view.byteLength - 8) throw new ColumnsError("the header is longer than the data: truncated?");
+  const header = parseHeader(new Uint8Array(view.buffer, view.byteOffset + 8, length));
+  const bodyStart = 8 + length;
+  const bodyLength = view.byteLength - bodyStart;
+  const arrays = new Map<string, { data: Column; shape: number[] }>();
+  const metadata = new Map<string, unknown>();
+  for (const [name, value] of Object.entries(header)) {
+    if (name === "__metadata__") {
+      for (const [key, text] of Object.entries(asRecord(value, "metadata"))) metadata.set(key, parseFact(key, text));
+      continue;
+    }
+    const entry = checkEntry(name, value, bodyLength);
+    // A copy: typed arrays need aligned offsets, which neither a comm message nor a foreign file promises.
+    const from = view.byteOffset + bodyStart + entry.begin;
+    const raw = view.buffer.slice(from, from + entry.end - entry.begin) as ArrayBuffer;
+    arrays.set(name, { data: toColumn(name, entry.dtype, raw), shape: entry.shape });
+  }
+  return { arrays, metadata };
+}
+
+function parseHeader(bytes: Uint8Array): Record<string, unknown> {
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw new ColumnsError("the header is not JSON: these are not columns");
+  }
+  return asRecord(header, "header");
+}
+
+function parseFact(key: string, text: unknown): unknown {
+  if (typeof text !== "string") throw new ColumnsError(`metadata "${key}" is not text`);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ColumnsError(`metadata "${key}" is not JSON`);
+  }
+}
+
+function asRecord(value: unknown, what: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ColumnsError(`the ${what} is not an object`);
+  }
+  return value as Record<string, unknown>;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function checkEntry(name: string, value: unknown, bodyLength: number): Entry {
+  const { dtype, shape, data_offsets: offsets } = asRecord(value, `entry of column "${name}"`);
+  const width = typeof dtype === "string" ? BYTES[dtype] : undefined;
+  if (width === undefined) throw new ColumnsError(`column "${name}" has unknown dtype ${String(dtype)}`);
+  if (!Array.isArray(shape) || !shape.every(isCount)) throw new ColumnsError(`column "${name}" has a wrong shape`);
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
+    throw new ColumnsError(`column "${name}" has wrong offsets`);
+  }
+  const [begin, end] = offsets as [number, number];
+  if (begin > end || end > bodyLength) throw new ColumnsError(`column "${name}" lies outside the data: truncated?`);
+  const size = (shape as number[]).reduce((product, axis) => product * axis, width);
+  if (size !== end - begin)
+    throw new ColumnsError(`column "${name}" has ${end - begin} bytes, its shape needs ${size}`);
+  return { dtype: dtype as string, shape: shape as number[], begin, end };
+}
+
+function toColumn(name: string, dtype: string, raw: ArrayBuffer): Column {
+  switch (dtype) {
+    case "BOOL":
+    case "U8":
+      return new Uint8Array(raw);
+    case "I8":
+      return new Int8Array(raw);
+    case "U16":
+      return new Uint16Array(raw);
+    case "I16":
+      return new Int16Array(raw);
+    case "F16":
+      return decodeFloat16(new Uint16Array(raw));
+    case "U32":
+      return new Uint32Array(raw);
+    case "I32":
+      return new Int32Array(raw);
+    case "F32":
+      return new Float32Array(raw);
+    case "F64":
+      return new Float64Array(raw);
+    default:
+      return narrow(name, dtype === "I64" ? new BigInt64Array(raw) : new BigUint64Array(raw));
+  }
+}
+
+function narrow(name: string, big: BigInt64Array | BigUint64Array): Float64Array {
+  const out = new Float64Array(big.length);
+  for (let i = 0; i < big.length; i++) {
+    out[i] = Number(big[i]);
+    if (!Number.isSafeInteger(out[i])) throw new ColumnsError(`column "${name}" holds an integer above 2^53`);
+  }
+  return out;
+}

@@ -1,0 +1,216 @@
+/**
+ * An attribution graph as the browser holds it: what `ct_widgets/widgets/payload.py` packed, checked and indexed.
+ *
+ * Axes: n nodes in topological order, e edges. Rows are targets, so a node's inputs are one run of `source`.
+ * The data may be cut to the strongest nodes and edges; `total` says how many there were.
+ */
+
+import type { Column, Columns } from "./columns";
+import { ColumnsError } from "./columns";
+
+export const EMBEDDING = 0;
+export const FEATURE = 1;
+export const ERROR = 2;
+export const LOGIT = 3;
+export const KINDS = ["embedding", "feature", "error", "logit", "other"] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** A node's name as it travels: `[kind, layer, position, index]`. */
+export type NodeId = readonly [kind: string, layer: number, position: number, index: number];
+
+export interface Scores {
+  readonly replacement: number;
+  readonly completeness: number;
+}
+
+export interface Graph {
+  readonly n: number;
+  readonly e: number;
+  readonly prompt: string;
+  readonly tokens: readonly string[];
+  readonly nLayers: number;
+  readonly kind: Uint8Array;
+  readonly layer: Int16Array;
+  readonly position: Int32Array;
+  readonly index: Float64Array;
+  readonly activation: Float32Array;
+  readonly probability: Float32Array;
+  readonly influence: Float32Array;
+  /** Sum of |weight| over the full row, edges that were cut included. */
+  readonly rowTotal: Float32Array;
+  /** Share of the full row that comes from error nodes. */
+  readonly errorShare: Float32Array;
+  /** Inputs of t are edges `indptr[t]` to `indptr[t + 1]`. */
+  readonly indptr: Int32Array;
+  readonly source: Uint16Array;
+  readonly target: Uint16Array;
+  /** Signed part of the target's full row: weight / rowTotal[target]. */
+  readonly share: Float32Array;
+  /** Outputs of s are the edges `outEdge[outptr[s]]` to `outEdge[outptr[s + 1] - 1]`. */
+  readonly outptr: Int32Array;
+  readonly outEdge: Int32Array;
+  /** Text of embedding and logit tokens, "" elsewhere. */
+  readonly token: readonly string[];
+  readonly total: { readonly nodes: number; readonly edges: number; readonly influence: number };
+  readonly scores: Scores | null;
+  readonly rowOf: ReadonlyMap<string, number>;
+}
+
+/** Signed weight of an edge. */
+export function weightOf(graph: Graph, edge: number): number {
+  return graph.share[edge]! * graph.rowTotal[graph.target[edge]!]!;
+}
+
+export function idOf(graph: Graph, row: number): NodeId {
+  return [KINDS[graph.kind[row]!]!, graph.layer[row]!, graph.position[row]!, graph.index[row]!];
+}
+
+/** One string per node id, so that ids can be keys. */
+export function keyOf(id: NodeId): string {
+  return id.join("/");
+}
+
+export function rowOf(graph: Graph, id: NodeId | null): number | null {
+  return id === null ? null : (graph.rowOf.get(keyOf(id)) ?? null);
+}
+
+/** Read a node id from outside; null if it is none. */
+export function asNodeId(value: unknown): NodeId | null {
+  if (!Array.isArray(value) || value.length !== 4 || typeof value[0] !== "string") return null;
+  return value.slice(1).every((part) => Number.isSafeInteger(part)) ? (value as unknown as NodeId) : null;
+}
+
+/** "L2/517", the name of a feature wherever it is active; null for other kinds. */
+export function featureName(graph: Graph, row: number): string | null {
+  return graph.kind[row] === FEATURE ? `L${graph.layer[row]}/${graph.index[row]}` : null;
+}
+
+/** Check `columns` and index them; throws ColumnsError, since the bytes may be anybody's. */
+export function readGraph(columns: Columns): Graph {
+  const array = <T extends Column>(name: string, length: number, type: new (size: number) => T): T => {
+    const entry = columns.arrays.get(name);
+    if (!entry) throw new ColumnsError(`column "${name}" is missing`);
+    if (entry.data.length !== length)
+      throw new ColumnsError(`column "${name}" has ${entry.data.length} of ${length} values`);
+    return entry.data instanceof type ? entry.data : convert(entry.data, new type(length));
+  };
+  const n = columns.arrays.get("kind")?.data.length ?? 0;
+  const e = columns.arrays.get("source")?.data.length ?? 0;
+  const tokens = texts(columns, "tokens");
+  const nLayers = count(columns, "n_layers");
+  const kind = array("kind", n, Uint8Array);
+  const layer = array("layer", n, Int16Array);
+  const position = array("position", n, Int32Array);
+  for (let row = 0; row < n; row++) {
+    const inside = kind[row]! < KINDS.length && layer[row]! >= -1 && layer[row]! <= nLayers;
+    if (!inside || position[row]! < 0 || position[row]! >= tokens.length) {
+      throw new ColumnsError(`node ${row} lies outside ${nLayers} layers and ${tokens.length} tokens`);
+    }
+  }
+  const indptr = array("indptr", n + 1, Int32Array);
+  const source = array("source", e, Uint16Array);
+  const target = targetsOf(indptr, source, n);
+  const [outptr, outEdge] = outputsOf(source, n);
+  const graph = {
+    n,
+    e,
+    prompt: text(columns, "prompt"),
+    tokens,
+    nLayers,
+    kind,
+    layer,
+    position,
+    index: array("index", n, Float64Array),
+    activation: array("activation", n, Float32Array),
+    probability: array("probability", n, Float32Array),
+    influence: array("influence", n, Float32Array),
+    rowTotal: array("row_total", n, Float32Array),
+    errorShare: array("error_share", n, Float32Array),
+    indptr,
+    source,
+    target,
+    share: array("share", e, Float32Array),
+    outptr,
+    outEdge,
+    token: nodeTokens(columns, n),
+    total: {
+      nodes: Math.max(n, count(columns, "total_nodes")),
+      edges: Math.max(e, count(columns, "total_edges")),
+      influence: number(columns, "total_influence"),
+    },
+    scores: readScores(columns.metadata.get("scores")),
+    rowOf: new Map<string, number>(),
+  };
+  for (let row = 0; row < n; row++) graph.rowOf.set(keyOf(idOf(graph, row)), row);
+  return graph;
+}
+
+function convert<T extends Column>(from: Column, into: T): T {
+  for (let i = 0; i < from.length; i++) into[i] = from[i]!;
+  return into;
+}
+
+/** Target of every edge; checks that rows are in order and that sources come before their targets. */
+function targetsOf(indptr: Int32Array, source: Uint16Array, n: number): Uint16Array {
+  if (n > 65_536) throw new ColumnsError(`${n} nodes are more than a view can hold`);
+  if (indptr[0] !== 0 || indptr[n] !== source.length) throw new ColumnsError("rows do not cover the edges");
+  const target = new Uint16Array(source.length);
+  for (let row = 0; row < n; row++) {
+    if (indptr[row + 1]! < indptr[row]!) throw new ColumnsError(`row ${row} ends before it starts`);
+    for (let edge = indptr[row]!; edge < indptr[row + 1]!; edge++) {
+      if (source[edge]! >= row) throw new ColumnsError(`edge ${edge} does not come from an earlier node`);
+      target[edge] = row;
+    }
+  }
+  return target;
+}
+
+function outputsOf(source: Uint16Array, n: number): [outptr: Int32Array, outEdge: Int32Array] {
+  const outptr = new Int32Array(n + 1);
+  for (const row of source) outptr[row + 1]!++;
+  for (let row = 0; row < n; row++) outptr[row + 1]! += outptr[row]!;
+  const next = outptr.slice();
+  const outEdge = new Int32Array(source.length);
+  for (let edge = 0; edge < source.length; edge++) outEdge[next[source[edge]!]!++] = edge;
+  return [outptr, outEdge];
+}
+
+function nodeTokens(columns: Columns, n: number): string[] {
+  const token = new Array<string>(n).fill("");
+  const named = columns.metadata.get("node_token");
+  if (typeof named !== "object" || named === null) throw new ColumnsError('metadata "node_token" is missing');
+  for (const [row, value] of Object.entries(named))
+    if (Number(row) < n && typeof value === "string") token[Number(row)] = value;
+  return token;
+}
+
+function text(columns: Columns, key: string): string {
+  const value = columns.metadata.get(key);
+  if (typeof value !== "string") throw new ColumnsError(`metadata "${key}" is not text`);
+  return value;
+}
+
+function texts(columns: Columns, key: string): string[] {
+  const value = columns.metadata.get(key);
+  if (!Array.isArray(value) || !value.every((item) => typeof item === "string")) {
+    throw new ColumnsError(`metadata "${key}" is not a list of texts`);
+  }
+  return value;
+}
+
+function number(columns: Columns, key: string): number {
+  const value = columns.metadata.get(key);
+  if (typeof value !== "number") throw new ColumnsError(`metadata "${key}" is not a number`);
+  return value;
+}
+
+function count(columns: Columns, key: string): number {
+  const value = number(columns, key);
+  if (!Number.isSafeInteger(value) || value < 0) throw new ColumnsError(`metadata "${key}" is not a count`);
+  return value;
+}
+
+function readScores(value: unknown): Scores | null {
+  const { replacement, completeness } = (value ?? {}) as Partial<Scores>;
+  return typeof replacement === "number" && typeof completeness === "number" ? { replacement, completeness } : null;
+}

@@ -1,0 +1,16 @@
+/** The traits of GraphWidget, by the names that `ct_widgets/widgets/graph_widget.py` gives them. */
+
+import { readTrait, type Synced } from "../core/session";
+import { bindTrait, type TraitStore } from "./traits";
+
+export function bindGraph(store: TraitStore, abort: AbortSignal): Synced {
+  return {
+    selected: bindTrait(store, "selected", readTrait.node, abort),
+    hovered: bindTrait(store, "hovered", readTrait.node, abort),
+    pinned: bindTrait(store, "pinned", readTrait.nodes, abort),
+    labels: bindTrait(store, "labels", readTrait.labels, abort),
+    nodeThreshold: bindTrait(store, "node_threshold", readTrait.share, abort),
+    edgeThreshold: bindTrait(store, "edge_threshold", readTrait.share, abort),
+    theme: bindTrait(store, "theme", readTrait.theme, abort),
+  };
+}

@@ -1,0 +1,34 @@
+/** Traits of an exported page: read once from a JSON script element, then kept in memory. */
+
+import type { TraitStore } from "./traits";
+
+/** The state that `graph_html` wrote into the element `id`; binary traits are base64 text under `buffers`. */
+export function readPageState(id: string): Map<string, unknown> {
+  const text = document.getElementById(id)?.textContent;
+  if (!text) throw new Error(`this page has no element "${id}" with its data: export it again`);
+  const { state, buffers } = JSON.parse(text) as { state: Record<string, unknown>; buffers: Record<string, string> };
+  const traits = new Map(Object.entries(state));
+  for (const [name, base64] of Object.entries(buffers)) {
+    traits.set(
+      name,
+      Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)),
+    );
+  }
+  return traits;
+}
+
+export function pageStore(traits: Map<string, unknown>): TraitStore {
+  const watchers = new Map<string, Set<() => void>>();
+  return {
+    get: (name) => traits.get(name),
+    set: (name, value) => {
+      traits.set(name, value);
+      for (const changed of watchers.get(name) ?? []) changed();
+    },
+    watch: (name, changed, abort) => {
+      const set = watchers.get(name) ?? new Set();
+      watchers.set(name, set.add(changed));
+      abort.addEventListener("abort", () => set.delete(changed), { once: true });
+    },
+  };
+}

@@ -1,0 +1,111 @@
+/** One view of a graph: header, plot, panel, sliders, put together and kept in step with the session. */
+
+import { speak } from "../core/describe";
+import { formatCount, visibleToken } from "../core/format";
+import type { Session } from "../core/session";
+import { live } from "../host/traits";
+import { h } from "./dom";
+import { createHeader } from "./header";
+import { listenKeys } from "./keyboard";
+import { createLegend } from "./legend";
+import { createPanel } from "./panel";
+import { createPlot } from "./plot";
+import { slider } from "./slider";
+import { followTheme } from "./theme";
+
+const ROW_HEIGHT = 54;
+const SMALLEST_STAGE = 300;
+const LARGEST_STAGE = 540;
+
+/** Fill `el` with the graph as soon as it has a size (a notebook may render before it shows), until `abort`. */
+export function mountGraph(el: HTMLElement, session: Session, abort: AbortSignal): void {
+  const root = h("div", { class: "ctw ctw-graph" });
+  el.append(root);
+  abort.addEventListener("abort", () => root.remove(), { once: true });
+  const observer = new ResizeObserver(() => {
+    if (root.clientWidth === 0) return;
+    observer.disconnect();
+    build(root, session, abort);
+  });
+  observer.observe(root);
+  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+}
+
+/** Say in place of the graph why there is none. */
+export function mountError(el: HTMLElement, message: string, abort: AbortSignal): void {
+  const root = h("div", { class: "ctw ctw-graph ctw-failed", role: "alert" });
+  root.append(h("b", {}, "This graph cannot be shown. "), message, " Run the cell again to send it anew.");
+  el.append(root);
+  abort.addEventListener("abort", () => root.remove(), { once: true });
+}
+
+function build(root: HTMLElement, session: Session, abort: AbortSignal): void {
+  const { graph, synced } = session;
+  const palette = followTheme(root, synced.theme, abort);
+  const rows = graph.nLayers + 2;
+  root.style.setProperty(
+    "--ctw-stage-height",
+    `${Math.min(LARGEST_STAGE, Math.max(SMALLEST_STAGE, rows * ROW_HEIGHT))}px`,
+  );
+
+  const plot = createPlot(session, palette, abort);
+  const legend = createLegend();
+  const header = createHeader(
+    session,
+    {
+      legend: () => {
+        legend.hidden = !legend.hidden;
+        header.querySelector("[aria-expanded]")!.setAttribute("aria-expanded", String(!legend.hidden));
+      },
+      fullSize: document.fullscreenEnabled ? () => toggleFullSize(root) : null,
+    },
+    abort,
+  );
+  const status = h("div", { class: "ctw-spoken", role: "status" });
+  const help = "Arrow keys walk the nodes, [ and ] follow the strongest input and output, P pins, Escape releases.";
+  plot.stage.setAttribute("aria-label", `Attribution graph of ${visibleToken(graph.prompt, 200)}. ${help}`);
+  listenKeys(root, plot, session, abort);
+  live(abort, () => {
+    const row = session.selectedRow.value;
+    const pin = row !== null && session.isPinned(row) ? ", pinned" : "";
+    status.textContent = row === null ? "" : speak(graph, row, synced.labels.value) + pin;
+  });
+  const body = h("div", { class: "ctw-body" }, plot.element, createPanel(session, abort));
+  root.append(header, legend, body, createFooter(session, abort), status);
+}
+
+function createFooter(session: Session, abort: AbortSignal): HTMLElement {
+  const { graph, synced, pruned } = session;
+  const footer = h(
+    "footer",
+    { class: "ctw-footer" },
+    slider(
+      {
+        name: "nodes",
+        title: "Show the fewest nodes that carry this share of the influence on the output",
+        value: synced.nodeThreshold,
+        result: () => `${formatCount(pruned.value.nodeCount)} of ${formatCount(graph.total.nodes)}`,
+      },
+      abort,
+    ),
+    slider(
+      {
+        name: "edges",
+        title: "Of the edges between these nodes, show the fewest that carry this share of the influence",
+        value: synced.edgeThreshold,
+        result: () => `${formatCount(pruned.value.edgeCount)} of ${formatCount(graph.total.edges)}`,
+      },
+      abort,
+    ),
+  );
+  if (graph.n < graph.total.nodes || graph.e < graph.total.edges) {
+    const [nodes, edges] = [formatCount(graph.n), formatCount(graph.e)];
+    footer.append(h("span", { class: "ctw-muted" }, `holds the strongest ${nodes} nodes and ${edges} edges`));
+  }
+  return footer;
+}
+
+function toggleFullSize(root: HTMLElement): void {
+  if (document.fullscreenElement) void document.exitFullscreen();
+  else void root.requestFullscreen();
+}

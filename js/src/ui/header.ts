@@ -1,0 +1,64 @@
+/** The first line: what was asked, what the model answers, how much of it the graph explains. */
+
+import { tokenOf } from "../core/describe";
+import { formatUnit, visibleToken } from "../core/format";
+import { type Graph, LOGIT } from "../core/graph";
+import type { Session } from "../core/session";
+import { linkRows } from "./connection_list";
+import { button, h } from "./dom";
+
+const MOST_PREDICTIONS = 3;
+
+export interface HeaderActions {
+  readonly legend: () => void;
+  readonly fullSize: (() => void) | null;
+}
+
+export function createHeader(session: Session, actions: HeaderActions, abort: AbortSignal): HTMLElement {
+  const { graph } = session;
+  const prompt = h(
+    "span",
+    { class: "ctw-prompt", title: graph.prompt.slice(0, 4000) },
+    visibleToken(graph.prompt, 400),
+  );
+  const next = h("span", { class: "ctw-next" }, h("span", { class: "ctw-muted" }, "next "), ...predictions(graph));
+  linkRows(next, session, abort);
+  const legend = button("Legend", "What the marks mean", abort, actions.legend);
+  legend.setAttribute("aria-expanded", "false");
+  const buttons = h("span", { class: "ctw-buttons" }, legend);
+  if (actions.fullSize) buttons.append(button("Full size", "Fill the screen (Esc leaves)", abort, actions.fullSize));
+  return h("header", { class: "ctw-header" }, prompt, next, scores(graph), buttons);
+}
+
+function predictions(graph: Graph): HTMLElement[] {
+  const logits = Array.from(graph.kind.keys()).filter((row) => graph.kind[row] === LOGIT);
+  logits.sort((a, b) => (graph.probability[b]! || 0) - (graph.probability[a]! || 0));
+  return logits.slice(0, MOST_PREDICTIONS).map((row, rank) => {
+    const probability = graph.probability[row]!;
+    return h(
+      "button",
+      { type: "button", class: rank === 0 ? "ctw-prediction ctw-answer" : "ctw-prediction", "data-row": row },
+      h("span", { class: "ctw-mono" }, `“${visibleToken(tokenOf(graph, row), 20)}”`),
+      ...(probability >= 0 ? [h("span", { title: String(probability) }, formatUnit(probability))] : []),
+    );
+  });
+}
+
+function scores(graph: Graph): HTMLElement {
+  const line = h("span", { class: "ctw-scores" });
+  const add = (name: string, value: number, title: string): void =>
+    line.append(h("span", { title }, h("span", { class: "ctw-muted" }, `${name} `), formatUnit(value)));
+  if (graph.scores) {
+    add(
+      "replacement",
+      graph.scores.replacement,
+      "Of the influence on the output, the share that starts at tokens and not at errors",
+    );
+    add(
+      "completeness",
+      graph.scores.completeness,
+      "Share of the nodes' inputs that is explained, weighted by their influence",
+    );
+  }
+  return line;
+}

@@ -1,0 +1,105 @@
+/** Text around and in the plot, as DOM: layers at the left, tokens below, logits beside their marks. */
+
+import { tokenOf } from "../core/describe";
+import { formatUnit, visibleToken } from "../core/format";
+import type { Graph } from "../core/graph";
+import type { Layout, Row } from "../core/layout";
+import type { Viewport } from "../core/viewport";
+import { h } from "./dom";
+
+const TOKEN_LIMIT = 14;
+const LABEL_LIMIT = 12;
+/** Narrowest column that a slanted token can stand under. */
+const SLANTED_WIDTH = 13;
+const LINE_HEIGHT = 13;
+
+export function logitText(graph: Graph, row: number): string {
+  const probability = graph.probability[row]!;
+  return visibleToken(tokenOf(graph, row), LABEL_LIMIT) + (probability >= 0 ? ` ${formatUnit(probability)}` : "");
+}
+
+export function tokenText(graph: Graph, position: number): string {
+  return visibleToken(graph.tokens[position]!, TOKEN_LIMIT);
+}
+
+/** "logits", "L3", "L4–L9", "emb". */
+function rowText(row: Row, nLayers: number): string {
+  const name = (layer: number): string => (layer === nLayers ? "logits" : layer < 0 ? "emb" : `L${layer}`);
+  return row.from === row.to ? name(row.from) : `${name(row.from)}–${name(row.to).replace("L", "")}`;
+}
+
+export class PlotLabels {
+  readonly layers = h("div", { class: "ctw-layers", "aria-hidden": "true" });
+  readonly tokens = h("div", { class: "ctw-tokens", "aria-hidden": "true" });
+  readonly logits = h("div", { class: "ctw-logits", "aria-hidden": "true" });
+  #isSlanted = false;
+  #rows: HTMLElement[] = [];
+  #tokens: HTMLElement[] = [];
+  #logits: [row: number, element: HTMLElement][] = [];
+
+  constructor(
+    readonly graph: Graph,
+    readonly measure: (text: string) => number,
+  ) {
+    this.#tokens = graph.tokens.map((token, position) =>
+      h(
+        "span",
+        { class: "ctw-token", title: `token ${position + 1}: ${visibleToken(token, 200)}` },
+        tokenText(graph, position),
+      ),
+    );
+    this.tokens.append(...this.#tokens);
+  }
+
+  /** Make the text of a new layout; positions follow in `place`. */
+  build(layout: Layout): void {
+    const fits = (position: number): boolean =>
+      this.measure(tokenText(this.graph, position)) <= layout.columns[position]!.width;
+    this.#isSlanted = this.graph.tokens.filter((_, position) => !fits(position)).length > this.graph.tokens.length / 6;
+    this.tokens.classList.toggle("ctw-slanted", this.#isSlanted);
+    this.#rows = layout.rows.map((row) =>
+      h("span", { class: row.isEmpty ? "ctw-layer ctw-faint" : "ctw-layer" }, rowText(row, this.graph.nLayers)),
+    );
+    this.layers.replaceChildren(...this.#rows);
+    this.#logits = [...layout.labelled].map((row) => [
+      row,
+      h("span", { class: "ctw-logit" }, logitText(this.graph, row)),
+    ]);
+    this.logits.replaceChildren(...this.#logits.map(([, element]) => element));
+  }
+
+  place(layout: Layout, viewport: Viewport, radius: number): void {
+    const { scale } = viewport;
+    let last = Number.NEGATIVE_INFINITY;
+    this.#rows.forEach((element, i) => {
+      const y = layout.rows[i]!.y * scale + viewport.y;
+      const isShown = y >= 0 && y <= layout.height && y - last >= LINE_HEIGHT * 0.85;
+      element.hidden = !isShown;
+      if (isShown) last = y;
+      element.style.transform = `translateY(calc(${y}px - 50%))`;
+    });
+    last = Number.NEGATIVE_INFINITY;
+    this.#tokens.forEach((element, position) => {
+      const column = layout.columns[position]!;
+      const width = column.width * scale;
+      const x = (column.left + column.width / 2) * scale + viewport.x;
+      const isInside = x > -width / 2 && x < layout.width + width / 2;
+      const isShown =
+        isInside && (this.#isSlanted ? x >= 0 && x <= layout.width && x - last >= SLANTED_WIDTH : width >= 6);
+      element.hidden = !isShown;
+      if (isShown) last = x;
+      element.style.transform = this.#isSlanted ? `translate(${x}px) rotate(-45deg)` : `translate(calc(${x}px - 50%))`;
+      element.style.maxWidth = this.#isSlanted ? "" : `${width - 2}px`;
+    });
+    for (const [row, element] of this.#logits) {
+      const x = layout.x[row]! * scale + viewport.x + radius * 1.2 + 3;
+      const y = layout.y[row]! * scale + viewport.y;
+      element.style.transform = `translate(${x}px, calc(${y}px - 50%))`;
+    }
+  }
+
+  /** Mark the token under the node in focus. */
+  emphasise(position: number | null): void {
+    for (const [i, element] of this.#tokens.entries()) element.classList.toggle("ctw-here", i === position);
+  }
+}

@@ -1,0 +1,42 @@
+/** What every mark means, one click away. */
+
+import { EMBEDDING, ERROR, FEATURE, LOGIT } from "../core/graph";
+import { h } from "./dom";
+import { shapeIcon } from "./shapes";
+
+export function createLegend(): HTMLElement {
+  const entry = (mark: Node, text: string): HTMLElement => h("li", {}, mark, h("span", {}, text));
+  const swatch = (name: string): HTMLElement => h("span", { class: `ctw-swatch ctw-swatch-${name}` });
+  const keys = (...names: string[]): HTMLElement =>
+    h("span", { class: "ctw-keys" }, ...names.map((name) => h("kbd", {}, name)));
+  return h(
+    "div",
+    { class: "ctw-legend", hidden: true, role: "region", "aria-label": "legend" },
+    h(
+      "ul",
+      {},
+      entry(shapeIcon(EMBEDDING), "token of the prompt"),
+      entry(shapeIcon(FEATURE), "feature, darker with more influence"),
+      entry(shapeIcon(ERROR), "error: what features miss"),
+      entry(shapeIcon(LOGIT), "possible next token"),
+    ),
+    h(
+      "ul",
+      {},
+      entry(swatch("positive"), "+ raises its target"),
+      entry(swatch("negative"), "\u2212 lowers its target"),
+      entry(swatch("selected"), "selected"),
+      entry(swatch("hovered"), "hovered"),
+      entry(swatch("pinned"), "pinned"),
+    ),
+    h(
+      "ul",
+      {},
+      entry(keys("←", "→", "↑", "↓"), "next node"),
+      entry(keys("[", "]"), "strongest input, output"),
+      entry(keys("P"), "pin"),
+      entry(keys("Esc"), "release"),
+      entry(keys("+", "\u2212", "0"), "zoom (also Ctrl/Cmd + wheel)"),
+    ),
+  );
+}

@@ -1,0 +1,177 @@
+/** What the three canvases of the plot show: the grid under the edges, the nodes, and the focus on top. */
+
+import type { Connection } from "../core/connections";
+import { ERROR, type Graph, LOGIT } from "../core/graph";
+import type { Layout } from "../core/layout";
+import { css, mix, type Palette, type RGB } from "../core/palette";
+import { markScale, type Viewport } from "../core/viewport";
+import { traceShape } from "./shapes";
+
+export interface Scene {
+  readonly graph: Graph;
+  readonly layout: Layout;
+  readonly viewport: Viewport;
+  readonly palette: Palette;
+}
+
+export interface Focus {
+  readonly edges: readonly Connection[];
+  /** The nodes whose edges are shown, ringed by what they are. */
+  readonly hovered: number | null;
+  readonly selected: number | null;
+  readonly pinned: readonly number[];
+}
+
+const SHADES = 8;
+/** Node outlines: at least 3:1 on either surface. */
+const OUTLINE = 0.62;
+
+/** Faint lines between tokens and along layers, for the eye to follow. */
+export function paintGrid(context: CanvasRenderingContext2D, { layout, viewport, palette }: Scene): void {
+  context.strokeStyle = css(palette.hairline);
+  context.lineWidth = 1;
+  context.beginPath();
+  for (const { left } of layout.columns.slice(1)) {
+    const x = Math.round(left * viewport.scale + viewport.x) + 0.5;
+    context.moveTo(x, 0);
+    context.lineTo(x, layout.height);
+  }
+  context.stroke();
+}
+
+/** All shown nodes, by prepared sprites: thousands of small paths would take longer than a frame. */
+export class NodePainter {
+  #sprites = new Map<number, HTMLCanvasElement>();
+  #key = "";
+
+  paint(context: CanvasRenderingContext2D, scene: Scene, ratio: number): void {
+    const { graph, layout, viewport } = scene;
+    const radius = layout.radius * markScale(viewport);
+    const key = JSON.stringify([scene.palette, radius, ratio]);
+    if (key !== this.#key) this.#sprites.clear();
+    this.#key = key;
+    const strongest = strongestInfluence(graph, layout);
+    const half = (radius + 3) * 1.3;
+    for (const row of layout.order) {
+      const x = layout.x[row]! * viewport.scale + viewport.x;
+      const y = layout.y[row]! * viewport.scale + viewport.y;
+      if (x < -half || y < -half || x > layout.width + half || y > layout.height + half) continue;
+      const shade = Math.round(strength(graph, row, strongest) * SHADES);
+      context.drawImage(
+        this.#sprite(graph.kind[row]!, shade, scene, radius, half, ratio),
+        x - half,
+        y - half,
+        2 * half,
+        2 * half,
+      );
+    }
+  }
+
+  #sprite(
+    kind: number,
+    shade: number,
+    { palette }: Scene,
+    radius: number,
+    half: number,
+    ratio: number,
+  ): HTMLCanvasElement {
+    const key = kind * (SHADES + 1) + shade;
+    let sprite = this.#sprites.get(key);
+    if (!sprite) {
+      sprite = document.createElement("canvas");
+      sprite.width = sprite.height = Math.ceil(2 * half * ratio);
+      const context = sprite.getContext("2d")!;
+      context.scale(sprite.width / (2 * half), sprite.height / (2 * half));
+      const fill = mix(palette.surface, palette.ink, 0.1 + (0.8 * shade) / SHADES);
+      paintNode(context, kind, half, half, radius, fill, palette);
+      this.#sprites.set(key, sprite);
+    }
+    return sprite;
+  }
+}
+
+/** Strokes of the focus, the nodes at their ends tinted by sign and share, and the rings. */
+export function paintFocus(context: CanvasRenderingContext2D, scene: Scene, focus: Focus): void {
+  const { graph, layout, palette } = scene;
+  const largest = focus.edges.reduce((most, { share }) => Math.max(most, Math.abs(share)), 1e-9);
+  for (const { edge, share } of focus.edges) {
+    const size = Math.sqrt(Math.abs(share) / largest);
+    context.strokeStyle = css(share < 0 ? palette.negative : palette.positive, 0.25 + 0.65 * size);
+    context.lineWidth = 0.6 + 2.6 * size;
+    strokeEdge(context, scene, graph.source[edge]!, graph.target[edge]!);
+  }
+  const radius = layout.radius * markScale(scene.viewport);
+  for (const { row, share } of focus.edges) {
+    const sign = share < 0 ? palette.negative : palette.positive;
+    const fill = mix(palette.surface, sign, 0.25 + 0.75 * Math.sqrt(Math.abs(share) / largest));
+    paintNode(context, graph.kind[row]!, ...placeOf(scene, row), radius, fill, palette);
+  }
+  for (const row of focus.pinned) paintMarked(context, scene, row, radius, palette.ink, 1.5, 2.5);
+  if (focus.selected !== null) paintMarked(context, scene, focus.selected, radius, palette.accent, 2, 4.5);
+  if (focus.hovered !== null) paintMarked(context, scene, focus.hovered, radius, palette.accent, 1, 2.5);
+}
+
+function paintMarked(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  row: number,
+  radius: number,
+  ring: RGB,
+  width: number,
+  distance: number,
+): void {
+  const { graph, layout, palette } = scene;
+  if (Number.isNaN(layout.x[row]!)) return;
+  const [x, y] = placeOf(scene, row);
+  const kind = graph.kind[row]!;
+  const fill = mix(palette.surface, palette.ink, 0.1 + 0.8 * strength(graph, row, strongestInfluence(graph, layout)));
+  paintNode(context, kind, x, y, radius, fill, palette);
+  context.strokeStyle = css(ring);
+  context.lineWidth = width;
+  context.beginPath();
+  traceShape(context, kind, x, y, radius + distance);
+  context.stroke();
+}
+
+function paintNode(
+  context: CanvasRenderingContext2D,
+  kind: number,
+  x: number,
+  y: number,
+  radius: number,
+  fill: RGB,
+  palette: Palette,
+): void {
+  context.beginPath();
+  traceShape(context, kind, x, y, radius);
+  context.fillStyle = css(kind === ERROR ? palette.surface : fill);
+  context.fill();
+  context.strokeStyle = css(kind === ERROR ? mix(fill, palette.ink, 0.5) : mix(palette.surface, palette.ink, OUTLINE));
+  context.lineWidth = radius < 2.5 ? 0.75 : 1;
+  context.stroke();
+}
+
+/** The same curve as in the density bitmap: control points at thirds of the height make y linear and x a smooth step. */
+function strokeEdge(context: CanvasRenderingContext2D, scene: Scene, source: number, target: number): void {
+  const [x0, y0] = placeOf(scene, source);
+  const [x1, y1] = placeOf(scene, target);
+  const third = (y1 - y0) / 3;
+  context.beginPath();
+  context.moveTo(x0, y0);
+  context.bezierCurveTo(x0, y0 + third, x1, y1 - third, x1, y1);
+  context.stroke();
+}
+
+export function placeOf({ layout, viewport }: Scene, row: number): [x: number, y: number] {
+  return [layout.x[row]! * viewport.scale + viewport.x, layout.y[row]! * viewport.scale + viewport.y];
+}
+
+/** 0 to 1: how much of the output a node explains, against the strongest on the plot; for a logit its probability. */
+function strength(graph: Graph, row: number, strongest: number): number {
+  if (graph.kind[row] === LOGIT) return Math.min(1, graph.probability[row]! || 0);
+  return Math.sqrt(Math.min(1, Math.max(0, graph.influence[row]! / strongest)));
+}
+
+function strongestInfluence(graph: Graph, layout: Layout): number {
+  return layout.order.reduce((most, row) => Math.max(most, graph.influence[row]!), 1e-12);
+}

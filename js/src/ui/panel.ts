@@ -1,0 +1,130 @@
+/** The side panel: the node in focus with its numbers and connections, or where to start when there is none. */
+
+import { batch, computed } from "@preact/signals-core";
+import { idText, nodeName, placeName } from "../core/describe";
+import { formatFraction, formatNumber, formatShare, formatUnit } from "../core/format";
+import { EMBEDDING, FEATURE, KINDS, LOGIT } from "../core/graph";
+import type { Session } from "../core/session";
+import { live } from "../host/traits";
+import { connectionList, linkRows, strongestList } from "./connection_list";
+import { h } from "./dom";
+import { shapeIcon } from "./shapes";
+
+const STRONGEST = 12;
+
+export function createPanel(session: Session, abort: AbortSignal): HTMLElement {
+  const head = h("div", { class: "ctw-panel-head" });
+  const body = h("div", { class: "ctw-panel-body", tabindex: 0, role: "region", "aria-label": "connections" });
+  const panel = h("aside", { class: "ctw-panel", "aria-label": "node details" }, head, body);
+  linkRows(body, session, abort);
+  head.addEventListener(
+    "click",
+    (event) => {
+      const row = session.described.peek();
+      if (row !== null && (event.target as Element).closest(".ctw-pin")) session.togglePin(row);
+    },
+    { signal: abort },
+  );
+  const isPinned = computed(() => session.described.value !== null && session.isPinned(session.described.value));
+  live(abort, () => {
+    const row = session.described.value;
+    session.synced.labels.value;
+    head.replaceChildren(...(row === null ? emptyHead(session) : nodeHead(session, row, isPinned.value)));
+  });
+  live(abort, () => {
+    const row = session.described.value;
+    session.synced.labels.value;
+    session.visible.value;
+    batch(() => {
+      body.replaceChildren(...(row === null ? emptyBody(session) : nodeBody(session, row)));
+      body.scrollTop = 0;
+    });
+  });
+  return panel;
+}
+
+function nodeHead(session: Session, row: number, isPinned: boolean): HTMLElement[] {
+  const { graph } = session;
+  const kind = graph.kind[row]!;
+  const pin = h(
+    "button",
+    {
+      type: "button",
+      class: "ctw-button ctw-pin",
+      title: "Keep this node marked (P)",
+      "aria-pressed": String(isPinned),
+    },
+    isPinned ? "Unpin" : "Pin",
+  );
+  const name = h(
+    "h3",
+    { class: "ctw-title" },
+    shapeIcon(kind),
+    h("span", { class: "ctw-mono" }, nodeName(graph, row)),
+    pin,
+  );
+  const label = session.label(row);
+  const subtitle = h("p", { class: "ctw-place" });
+  if (label) subtitle.append(h("b", {}, label), " · ");
+  if (kind === EMBEDDING || kind === LOGIT) subtitle.append(`${KINDS[kind]}, `);
+  subtitle.append(`token ${graph.position[row]! + 1} `);
+  if (kind !== EMBEDDING) subtitle.append(h("span", { class: "ctw-mono" }, `“${placeName(graph, row)}”`));
+  return [name, subtitle, facts(session, row)];
+}
+
+function facts(session: Session, row: number): HTMLElement {
+  const { graph } = session;
+  const list = h("dl", { class: "ctw-facts" });
+  const add = (name: string, value: string, title: string): void =>
+    list.append(h("div", { title }, h("dt", {}, name), h("dd", {}, value)));
+  const kind = graph.kind[row]!;
+  const [activation, influence] = [graph.activation[row]!, graph.influence[row]!];
+  if (kind === LOGIT) add("probability", formatUnit(graph.probability[row]!), String(graph.probability[row]));
+  if (!Number.isNaN(activation)) add("activation", formatNumber(activation), String(activation));
+  if (kind !== LOGIT)
+    add("influence", formatFraction(influence), `${influence}: sum over all paths from here to the output`);
+  if (kind === FEATURE || kind === LOGIT) {
+    add(
+      "error in input",
+      formatShare(graph.errorShare[row]!),
+      "share of this node's input that the features do not explain",
+    );
+  }
+  return list;
+}
+
+function nodeBody(session: Session, row: number): HTMLElement[] {
+  const kind = session.graph.kind[row]!;
+  const hasInputs = kind !== EMBEDDING && KINDS[kind] !== "error";
+  return [
+    ...(hasInputs ? [connectionList(session, row, "inputs")] : []),
+    ...(kind === LOGIT ? [] : [connectionList(session, row, "outputs")]),
+  ];
+}
+
+function emptyHead(session: Session): HTMLElement[] {
+  const wanted = session.synced.selected.value;
+  if (wanted !== null && session.selectedRow.value === null) {
+    const text = `${idText(wanted)} is selected, but is not among the strongest nodes that this view holds.`;
+    return [h("h3", { class: "ctw-title" }, "Not in this view"), h("p", { class: "ctw-place" }, text)];
+  }
+  return [
+    h("h3", { class: "ctw-title" }, "Strongest features"),
+    h(
+      "p",
+      { class: "ctw-place" },
+      "by influence on the output. Hover a node to see its inputs and outputs, click to keep them.",
+    ),
+  ];
+}
+
+function emptyBody(session: Session): HTMLElement[] {
+  const { graph } = session;
+  const visible = session.visible.value;
+  const features = Array.from(graph.kind.keys()).filter((row) => visible[row] && graph.kind[row] === FEATURE);
+  features.sort((a, b) => graph.influence[b]! - graph.influence[a]!);
+  if (features.length === 0) {
+    return [h("p", { class: "ctw-muted" }, "No feature passes the thresholds: raise the nodes slider.")];
+  }
+  return [strongestList(session, features.slice(0, STRONGEST))];
+}

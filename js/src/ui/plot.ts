@@ -1,0 +1,241 @@
+/** The plot: three canvases (edges, nodes, focus) under DOM labels, redrawn at most once per frame. */
+
+import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
+import { focusEdges } from "../core/connections";
+import { type Layout, layoutGraph } from "../core/layout";
+import type { Palette } from "../core/palette";
+import { pick } from "../core/picking";
+import type { Session } from "../core/session";
+import { markScale, panBy, resize, type Viewport, WHOLE, zoomAt } from "../core/viewport";
+import { live } from "../host/traits";
+import { Density } from "./density";
+import { button, h } from "./dom";
+import { listenGestures } from "./gestures";
+import { logitText, PlotLabels, tokenText } from "./labels";
+import { NodePainter, paintFocus, paintGrid, placeOf, type Scene } from "./paint";
+import { Tooltip } from "./tooltip";
+
+/** Strokes at most; the rest of a hub's edges stays in the density bitmap. */
+export const MOST_STROKES = 500;
+const PICK_REACH = 12;
+/** After the last zoom or pan, until the bitmap is drawn anew. */
+const SETTLE_MS = 90;
+const MOST_WIDE_SCALE = 1e-3;
+
+export interface Plot {
+  readonly element: HTMLElement;
+  /** What keys go to. */
+  readonly stage: HTMLElement;
+  readonly layout: ReadonlySignal<Layout | null>;
+  zoom(factor: number): void;
+  reset(): void;
+}
+
+export function createPlot(session: Session, palette: ReadonlySignal<Palette>, abort: AbortSignal): Plot {
+  const { graph } = session;
+  const canvases = ["edges", "nodes", "focus"].map((name) => h("canvas", { class: `ctw-canvas ctw-canvas-${name}` }));
+  const [edgesContext, nodesContext, focusContext] = canvases.map((canvas) => canvas.getContext("2d")!) as [
+    CanvasRenderingContext2D,
+    CanvasRenderingContext2D,
+    CanvasRenderingContext2D,
+  ];
+  const stage = h("div", { class: "ctw-stage", tabindex: 0, role: "application" });
+  const measure = textMeasure(stage);
+  const labels = new PlotLabels(graph, measure);
+  const tooltip = new Tooltip(session);
+  const resetButton = button("Reset zoom", "Show the whole graph (0)", abort, () => reset());
+  resetButton.classList.add("ctw-reset");
+  stage.append(...canvases, labels.logits, tooltip.element, resetButton);
+  const element = h("div", { class: "ctw-plot" }, labels.layers, stage, h("div"), labels.tokens);
+
+  const size = signal({ width: 0, height: 0 });
+  const viewport = signal<Viewport>(WHOLE);
+  const layout = computed(() => {
+    const { width, height } = size.value;
+    if (width < 1 || height < 1) return null;
+    return layoutGraph(graph, session.visible.value, {
+      width,
+      height,
+      tokenWidth: (position) => measure(tokenText(graph, position)),
+      labelWidth: (row) => measure(logitText(graph, row)) + 6,
+    });
+  });
+  const edges = computed(() => edgesByStrength(session));
+  const focusRows = computed(() => {
+    const rows = [session.hoveredRow.value, session.selectedRow.value].filter((row) => row !== null);
+    return rows.length > 0 ? rows.slice(0, 1) : session.pinnedRows.value;
+  });
+  const strokes = computed(() => focusEdges(graph, focusRows.value, session.visible.value, MOST_STROKES));
+
+  const observer = new ResizeObserver(() => {
+    const [width, height] = [stage.clientWidth, stage.clientHeight];
+    const before = size.peek();
+    if (width === before.width && height === before.height) return;
+    if (before.width > 0 && width > 0)
+      viewport.value = resize(viewport.peek(), before.width, before.height, width, height);
+    size.value = { width, height };
+  });
+  observer.observe(stage);
+  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+
+  const density = new Density(() => schedule("edges"), abort);
+  const painter = new NodePainter();
+  const dirty = new Set<"edges" | "nodes" | "focus">();
+  let frame = 0;
+  let settle = 0;
+  abort.addEventListener("abort", () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(settle);
+  });
+  const schedule = (...parts: ("edges" | "nodes" | "focus")[]): void => {
+    for (const part of parts) dirty.add(part);
+    if (!frame) frame = requestAnimationFrame(draw);
+  };
+
+  const startDensity = (): void => {
+    const current = layout.peek();
+    if (!current) return;
+    density.start({
+      graph,
+      layout: current,
+      edges: edges.peek(),
+      viewport: viewport.peek(),
+      palette: palette.peek(),
+      ratio: devicePixelRatio,
+    });
+  };
+  live(abort, () => {
+    edges.value;
+    palette.value;
+    const current = layout.value;
+    if (!current) return;
+    labels.build(current);
+    startDensity();
+    schedule("edges", "nodes", "focus");
+  });
+  live(abort, () => {
+    const { scale } = viewport.value;
+    resetButton.hidden = scale <= 1 + MOST_WIDE_SCALE;
+    element.classList.toggle("ctw-zoomed", scale > 1 + MOST_WIDE_SCALE);
+    schedule("edges", "nodes", "focus");
+    clearTimeout(settle);
+    if (density.viewport !== null && density.viewport !== viewport.value)
+      settle = window.setTimeout(startDensity, SETTLE_MS);
+  });
+  live(abort, () => {
+    strokes.value;
+    session.pinnedRows.value;
+    const inFocus = session.hoveredRow.value ?? session.selectedRow.value;
+    element.classList.toggle("ctw-has-focus", strokes.value.length > 0);
+    labels.emphasise(inFocus === null ? null : graph.position[inFocus]!);
+    schedule("focus");
+  });
+
+  function draw(): void {
+    frame = 0;
+    const current = layout.peek();
+    if (!current) return;
+    const scene: Scene = { graph, layout: current, viewport: viewport.peek(), palette: palette.peek() };
+    const ratio = devicePixelRatio;
+    if (dirty.has("edges")) drawEdges(scene, ratio);
+    if (dirty.has("nodes")) {
+      prepare(nodesContext, current, ratio);
+      painter.paint(nodesContext, scene, ratio);
+      labels.place(current, scene.viewport, current.radius * markScale(scene.viewport));
+    }
+    if (dirty.has("focus")) drawFocus(scene, ratio);
+    dirty.clear();
+  }
+
+  function drawEdges(scene: Scene, ratio: number): void {
+    prepare(edgesContext, scene.layout, ratio);
+    paintGrid(edgesContext, scene);
+    const drawn = density.viewport;
+    if (!drawn) return;
+    // While the window moves, the last bitmap moves with it.
+    const stretch = scene.viewport.scale / drawn.scale;
+    const { width, height } = scene.layout;
+    const x = scene.viewport.x - drawn.x * stretch;
+    const y = scene.viewport.y - drawn.y * stretch;
+    edgesContext.drawImage(density.bitmap, x, y, width * stretch, height * stretch);
+  }
+
+  function drawFocus(scene: Scene, ratio: number): void {
+    prepare(focusContext, scene.layout, ratio);
+    const [hovered, selected] = [session.hoveredRow.peek(), session.selectedRow.peek()];
+    paintFocus(focusContext, scene, { edges: strokes.peek(), hovered, selected, pinned: session.pinnedRows.peek() });
+    const [x, y] = hovered === null ? [Number.NaN, Number.NaN] : placeOf(scene, hovered);
+    tooltip.show(Number.isNaN(x) ? null : hovered, x, y, scene.layout);
+  }
+
+  const nodeAt = (x: number, y: number): number | null => {
+    const current = layout.peek();
+    const { scale, x: left, y: top } = viewport.peek();
+    return current && pick(current, (x - left) / scale, (y - top) / scale, PICK_REACH / scale);
+  };
+  const zoom = (factor: number, x: number, y: number): void => {
+    const { width, height } = size.peek();
+    viewport.value = zoomAt(viewport.peek(), factor, x, y, width, height);
+  };
+  const reset = (): void => {
+    viewport.value = WHOLE;
+  };
+  listenGestures(
+    stage,
+    {
+      hover: (x, y) => session.hover(nodeAt(x, y)),
+      leave: () => session.hover(null),
+      click: (x, y) => session.select(nodeAt(x, y)),
+      zoom,
+      pan: (dx, dy) => {
+        const { width, height } = size.peek();
+        viewport.value = panBy(viewport.peek(), dx, dy, width, height);
+      },
+      reset,
+    },
+    abort,
+  );
+  return {
+    element,
+    stage,
+    layout,
+    zoom: (factor) => zoom(factor, size.peek().width / 2, size.peek().height / 2),
+    reset,
+  };
+}
+
+/** Shown edges, strongest share of their target first. */
+function edgesByStrength(session: Session): Int32Array {
+  const { edge } = session.pruned.value;
+  const { share } = session.graph;
+  const kept = Int32Array.from(edge.keys()).filter((i) => edge[i] === 1);
+  return kept.sort((a, b) => Math.abs(share[b]!) - Math.abs(share[a]!));
+}
+
+/** Clear a canvas, at the size of the layout and in its coordinates. */
+function prepare(context: CanvasRenderingContext2D, { width, height }: Layout, ratio: number): void {
+  const { canvas } = context;
+  const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== wide || canvas.height !== high) {
+    canvas.width = wide;
+    canvas.height = high;
+  }
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, wide, high);
+  context.setTransform(wide / width, 0, 0, high / height, 0, 0);
+}
+
+/** Width of text in the monospaced font of the labels. */
+function textMeasure(element: HTMLElement): (text: string) => number {
+  const context = document.createElement("canvas").getContext("2d")!;
+  const known = new Map<string, number>();
+  return (text) => {
+    let width = known.get(text);
+    if (width === undefined) {
+      context.font = `11px ${getComputedStyle(element).getPropertyValue("--ctw-mono")}`;
+      width = context.measureText(text).width;
+      known.set(text, width);
+    }
+    return width;
+  };
+}
