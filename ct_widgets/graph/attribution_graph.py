@@ -1,0 +1,170 @@
+"""AttributionGraph: what attribution found for one prompt, as a value that can be asked, pruned, saved and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ct_widgets.errors import GraphError
+from ct_widgets.graph import pruning
+from ct_widgets.graph.adjacency import Adjacency, read_only
+from ct_widgets.graph.audit import Audit, audit
+from ct_widgets.graph.data import GraphData
+from ct_widgets.graph.files import read, write, write_bytes
+from ct_widgets.graph.influence import PathLengths, Scores, path_lengths, scores
+from ct_widgets.graph.node_id import NodeId, Supernode, as_label_key, as_node_id, as_supernodes
+from ct_widgets.graph.tables import edges_table, nodes_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ct_widgets.widgets import GraphWidget
+
+
+class AttributionGraph(GraphData):
+    """The attribution graph of one prompt; immutable. Columns are those of GraphData.
+
+    >>> graph = AttributionGraph.load("addition.ctgraph")
+    >>> graph.nodes.query("kind == 'feature'").nlargest(5, "influence")
+    >>> graph.prune(node_threshold=0.8).show()
+    """
+
+    def __repr__(self) -> str:
+        return f"<AttributionGraph of {self.prompt!r}: {self.n_nodes:,} nodes, {self.n_edges:,} edges>"
+
+    @property
+    def nodes(self) -> pd.DataFrame:
+        """Kind, layer, position, index, token, activation, influence, probability and label of every node."""
+        return nodes_table(self)
+
+    @property
+    def edges(self) -> pd.DataFrame:
+        """Source and target (row numbers of `nodes`) and signed weight of every edge."""
+        return edges_table(self)
+
+    def prune(
+        self,
+        node_threshold: float = 0.8,
+        edge_threshold: float = 0.98,
+        *,
+        protect: Iterable[str] = ("embedding", "logit"),
+    ) -> Self:
+        """The graph of the fewest nodes, then edges, that hold these shares of the influence on the output.
+
+        Kinds in `protect` always stay; circuit-tracer protects embeddings and logits, [CT25] errors too. Shares and
+        scores of the result count what was removed as error.
+        """
+        for name, threshold in (("node_threshold", node_threshold), ("edge_threshold", edge_threshold)):
+            if not 0 <= threshold <= 1:
+                raise GraphError(f"{name} is {threshold}; it is a share of the influence, from 0 to 1")
+        settings = {
+            "node_threshold": node_threshold,
+            "edge_threshold": edge_threshold,
+            "nodes_before": self.n_nodes,
+            "edges_before": self.n_edges,
+        }
+        keep, adjacency = pruning.prune(
+            self.adjacency,
+            self.influence,
+            self.output_weight,
+            node_threshold=node_threshold,
+            edge_threshold=edge_threshold,
+            protected=self.is_kind(*protect),
+            needs_input=self.is_kind("feature"),
+        )
+        kept = set(np.flatnonzero(keep).tolist())
+        stays = {node for row, node in enumerate(self.node_ids) if row in kept}
+        return replace(
+            self,
+            **{name: read_only(getattr(self, name)[keep]) for name in _NODE_ARRAYS},
+            node_token=tuple(self.node_token[row] for row in sorted(kept)),
+            adjacency=Adjacency(*(read_only(column) for column in adjacency)),
+            cumulative=read_only(self.cumulative_influence[keep]),
+            supernodes=_members_in(stays, self.supernodes),
+            pinned=tuple(node for node in self.pinned if node in stays),
+            provenance=MappingProxyType({**self.provenance, "pruning": settings}),
+        )
+
+    def scores(self) -> Scores:
+        """Replacement score and both variants of completeness."""
+        return scores(
+            self.influence, self.output_weight, self.is_kind("embedding"), self.is_kind("error"), self.row_total > 0
+        )
+
+    def path_lengths(self) -> PathLengths:
+        """How many edges the influence of the embeddings takes to arrive at the logits."""
+        return path_lengths(self.adjacency, self.row_total, self.output_weight, self.is_kind("embedding"))
+
+    def audit(self) -> Audit:
+        """Checks of the graph's own quality, printed as a small table."""
+        return audit(self, self.scores())
+
+    def annotated(
+        self,
+        *,
+        labels: Mapping[Any, str] | None = None,
+        supernodes: Iterable[Sequence[Any]] | None = None,
+        pinned: Iterable[Sequence[Any]] | None = None,
+    ) -> Self:
+        """The same graph with other labels, supernodes or pinned nodes; what is not given stays.
+
+        Keys of `labels` are node ids, or features such as "L2/517"; members of supernodes must be in the graph.
+        """
+        changes: dict[str, Any] = {}
+        if labels is not None:
+            changes["labels"] = MappingProxyType({as_label_key(key): str(text) for key, text in labels.items()})
+        if supernodes is not None:
+            changes["supernodes"] = as_supernodes(supernodes)
+        if pinned is not None:
+            changes["pinned"] = tuple(as_node_id(node) for node in pinned)
+        return replace(self, **changes)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a graph from `.ctgraph`, or from the `.json` that circuit-tracer and Neuronpedia share."""
+        return read(Path(path), cls.from_columns)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the graph to `.ctgraph`, or to `.json` for circuit-tracer's and Neuronpedia's viewers."""
+        return write(self, Path(path))
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the interactive graph as one HTML file that opens from disk, without network or kernel."""
+        from ct_widgets.widgets import graph_html
+
+        return write_bytes(Path(path), graph_html(self).encode())
+
+    def show(self) -> GraphWidget:
+        """The interactive view of this graph; every call gives a view of its own."""
+        from ct_widgets.widgets import GraphWidget
+
+        return GraphWidget(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a notebook shows for a graph: its view, with a static picture for places that run no widgets."""
+        data, metadata = self.show()._repr_mimebundle_()  # pyright: ignore[reportPrivateUsage]  (IPython's protocol)
+        return {**data, "text/plain": repr(self)}, metadata
+
+
+_NODE_ARRAYS = (
+    "kind",
+    "layer",
+    "position",
+    "index",
+    "activation",
+    "probability",
+    "bias",
+    "preactivation",
+    "row_total",
+)
+
+
+def _members_in(stays: set[NodeId], supernodes: tuple[Supernode, ...]) -> tuple[Supernode, ...]:
+    """The supernodes with only the members in `stays`; those that lose all members go."""
+    groups = (Supernode(name, tuple(node for node in members if node in stays)) for name, members in supernodes)
+    return tuple(group for group in groups if group.members)
