@@ -7,6 +7,7 @@ Axes: t target, s source, p position, l (m) layer, d model.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,7 +40,9 @@ def frozen_forward(
     """Run the model with everything frozen but the path from `embedding` [p, d] and `mlp_write` [l, p, d]."""
     embedding = embedding.detach().clone().requires_grad_()
     mlp_write = mlp_write.detach().clone().requires_grad_()
-    with torch.enable_grad(), _frozen(model, local, embedding, mlp_write) as kept:
+    with torch.enable_grad(), _frozen(model, local, embedding, mlp_write) as kept, warnings.catch_warnings():
+        # TransformerLens notes that an edited denominator is used as edited, which is the point here.
+        warnings.filterwarnings("ignore", message="A forward hook edited hook_scale")
         model.bridge(local.run.tokens[None], return_type="logits")
     inputs = torch.stack([kept[layer] for layer in range(model.n_layers)])
     return FrozenForward(inputs, kept[model.n_layers], mlp_write, embedding)

@@ -1,0 +1,157 @@
+"""The sweep against autograd, closed sums, and second derivatives that are zero, on every family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from conftest import FAMILIES, random_transcoder
+from scipy.sparse import csr_array
+
+from ct_widgets.attribution import LocalReplacementModel
+from ct_widgets.attribution.attribute import feature_targets
+from ct_widgets.attribution.reference import frozen_forward, reference_rows
+from ct_widgets.attribution.sweep import Targets, sweep
+from ct_widgets.attribution.targets import logit_targets
+from ct_widgets.language_model import LanguageModel
+from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.transcoders import Transcoder
+
+TOKENS = [3, 17, 5, 41, 5, 29, 58]
+NATIVE = ("native ln", "native rms")
+READS = {
+    "mid": {"feature_input_hook": "hook_resid_mid"},
+    "after the norm, with a skip": {"feature_input_hook": "mlp.hook_in", "kind": "plt", "skip": True},
+    "before the block": {"feature_input_hook": "hook_resid_pre", "activation": "topk", "k": 3},
+    "before the norm's weight, ReLU": {"feature_input_hook": "ln2.hook_normalized", "activation": "relu", "skip": True},
+}
+
+
+# A parallel block has no middle of its residual stream.
+CASES = [(family, read) for family in (*NATIVE, *FAMILIES) for read in READS if (family, read) != ("pythia", "mid")]
+
+
+class Case(NamedTuple):
+    model: LanguageModel
+    transcoder: Transcoder
+
+    def local(self, *, ignore_bos: bool = True) -> LocalReplacementModel:
+        return LocalReplacementModel.build(self.model, self.transcoder, torch.tensor(TOKENS), ignore_bos=ignore_bos)
+
+
+def make_case(make_bridge: Callable[[str], Any], family: str, read: str) -> Case:
+    return Case(LanguageModel(make_bridge(family)), random_transcoder(3, 24, **READS[read]))
+
+
+@pytest.fixture(params=CASES, ids=" / ".join)
+def case(request: pytest.FixtureRequest, make_bridge: Callable[[str], Any]) -> Case:
+    """Every family with every place that a transcoder may read."""
+    return make_case(make_bridge, *request.param)
+
+
+@pytest.fixture(params=[*NATIVE, *FAMILIES])
+def of_family(request: pytest.FixtureRequest, make_bridge: Callable[[str], Any]) -> Case:
+    """Every family once."""
+    return make_case(make_bridge, request.param, "after the norm, with a skip")
+
+
+def relative(value: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((value - expected).abs().max() / expected.abs().max())
+
+
+@pytest.mark.parametrize("ignore_bos", [True, False])
+def test_local_replacement_model_reproduces_the_logits(case: Case, ignore_bos: bool) -> None:
+    local = case.local(ignore_bos=ignore_bos)
+    assert len(local.features) > 20
+    assert float((local.logits() - local.run.logits).abs().max()) < 1e-4
+
+
+def test_sweep_equals_autograd(case: Case) -> None:
+    local = case.local(ignore_bos=False)
+    features = local.features
+    for position in range(len(TOKENS)):
+        chosen = (features.position == position).nonzero().flatten()
+        chosen = chosen[features.layer[chosen].argsort(descending=True, stable=True)]
+        targets = feature_targets(local, chosen)
+        rows = sweep(local, targets)
+        read_vectors = torch.stack(
+            [
+                case.transcoder.W_enc[layer][index]
+                for layer, index in zip(targets.layer, features.index[chosen], strict=True)
+            ]
+        )
+        expected = reference_rows(case.model, local, targets, read_vectors)
+        for name in ("feature", "error", "embedding"):
+            oracle = torch.cat([getattr(row, name) for row in expected])
+            assert relative(getattr(rows, name), oracle) < 1e-5, name
+
+
+def test_logit_rows_equal_autograd_through_the_model(of_family: Case) -> None:
+    model, local = of_family.model, of_family.local()
+    targets = logit_targets(model, local)
+    n = len(targets.text)
+    n_layers, last = model.n_layers, len(TOKENS) - 1
+    block = Targets(torch.full((n,), n_layers), torch.full((n,), last), targets.vector)
+    rows, expected = sweep(local, block), reference_rows(model, local, block, targets.vector)
+    assert relative(rows.feature, torch.cat([row.feature for row in expected])) < 1e-5
+    # `vector` itself: the gradient of the centred logit with the final norm's denominator held fixed.
+    final = local.run.resid_final[-1].clone().requires_grad_()
+    norm = local.frozen_map.ln_final(final[None], local.run.scales["final"][-1:])[0]
+    logits = norm @ local.frozen_map.W_U + local.frozen_map.b_U
+    for k, token in enumerate(targets.token_id):
+        (gradient,) = torch.autograd.grad(logits[token] - logits.mean(), final, retain_graph=True)
+        assert relative(targets.vector[k], gradient) < 1e-5
+
+
+@pytest.mark.parametrize("ignore_bos", [True, False])
+def test_rows_close(case: Case, ignore_bos: bool) -> None:
+    model = ReplacementModel(case.model.bridge, case.transcoder)
+    graph = model.attribute(TOKENS, ignore_bos=ignore_bos)
+    n = len(graph.kind)
+    total = csr_array((graph.weight, graph.source, graph.indptr), shape=(n, n)).sum(axis=1)
+    closes = np.isfinite(graph.preactivation)
+    kinds = np.asarray(graph.kind)
+    assert (closes == ((kinds == 1) | (kinds == 3))).all()
+    residual = (graph.preactivation - graph.bias - total)[closes]
+    assert np.abs(residual).max() < 1e-4 * np.abs(graph.preactivation[closes]).max()
+    assert (graph.source < np.repeat(np.arange(n), np.diff(graph.indptr))).all()
+    at_bos = (np.asarray(graph.position) == 0) & ((kinds == 1) | (kinds == 2))
+    assert at_bos.any() != ignore_bos
+
+
+def test_second_derivatives_are_zero(of_family: Case) -> None:
+    """Gradients do not depend on where they are taken: with the hooks frozen, the model is linear in its leaves."""
+    local = of_family.local()
+    run = local.run
+    generator = torch.Generator().manual_seed(0)
+    probe = torch.randn(run.embedding.shape, generator=generator)
+    gradients: list[tuple[torch.Tensor, ...]] = []
+    for scale in (1.0, -2.0):
+        noise = torch.randn(run.mlp_out.shape, generator=generator)
+        forward = frozen_forward(of_family.model, local, scale * run.embedding + noise[0], scale * run.mlp_out + noise)
+        value = ((forward.inputs[-1] + forward.resid_final) * probe).sum()
+        gradients.append(torch.autograd.grad(value, (forward.embedding, forward.mlp_write)))
+    for first, second in zip(*gradients, strict=True):
+        assert first.abs().max() > 0
+        assert relative(second, first) < 1e-5
+
+
+def test_no_hook_stays_behind_even_after_an_interrupt(of_family: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    bridge = of_family.model.bridge
+
+    def hooks() -> list[Any]:
+        return [hook for point in bridge.hook_dict.values() for hook in (*point.fwd_hooks, *point.bwd_hooks)]
+
+    def interrupt(*args: Any, **settings: Any) -> None:
+        assert hooks()
+        raise KeyboardInterrupt
+
+    of_family.local()
+    assert not hooks()
+    monkeypatch.setattr(bridge.original_model, "forward", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        of_family.local()
+    assert not hooks()

@@ -1,0 +1,152 @@
+"""Prompts to tokens, frozen runs, and errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import FAMILIES, GOLDEN, NATIVE, random_transcoder
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import PreTrainedTokenizerFast
+
+from ct_widgets.errors import ModelError, PromptError, TargetError, TranscoderError
+from ct_widgets.language_model import LanguageModel, load_bridge, native_bridge, native_state
+from ct_widgets.replacement_model import ReplacementModel
+
+
+@pytest.fixture(scope="module")
+def gpt2() -> LanguageModel:
+    return LanguageModel(load_bridge(GOLDEN / "gpt2-clt" / "model"))
+
+
+def test_text_and_ids_give_the_same_tokens(gpt2: LanguageModel) -> None:
+    ids = gpt2.tokens("t3 t17 t5")
+    assert ids.tolist() == [0, 3, 17, 5]  # one BOS, put there once
+    assert gpt2.tokens("<bos> t3 t17 t5").tolist() == [0, 3, 17, 5]
+    assert gpt2.tokens([3, 17]).tolist() == [3, 17]  # ids are taken as they are
+    assert gpt2.str_tokens(ids) == ["<bos>", "t3", "t17", "t5"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("", "the prompt is empty"),
+        ("   ", "the prompt is empty"),
+        ([], "the prompt is empty"),
+        ([1] * 33, "has 33 tokens, .* reads at most 32"),
+        ("t1 " * 40, "has 41 tokens, .* reads at most 32"),
+        ([3, 60], "token id 60 does not exist"),
+        ([-1], "token id -1 does not exist"),
+    ],
+)
+def test_prompts_that_do_not_fit(gpt2: LanguageModel, prompt: Any, message: str) -> None:
+    with pytest.raises(PromptError, match=message):
+        gpt2.tokens(prompt)
+
+
+def test_targets_by_text(gpt2: LanguageModel) -> None:
+    assert gpt2.single_token("t17") == 17
+    with pytest.raises(TargetError, match="is 2 tokens"):
+        gpt2.single_token("t1 t2")
+
+
+def test_unknown_words_are_named(tmp_path: Path) -> None:
+    core = Tokenizer(WordLevel({"<unk>": 0, "one": 1, "two": 2, "<bos>": 3}, unk_token="<unk>"))
+    core.pre_tokenizer = WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>", bos_token="<bos>").save_pretrained(tmp_path)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    model = LanguageModel(native_bridge(NATIVE, tokenizer=tokenizer))
+    assert model.single_token("two") == 2
+    with pytest.raises(TargetError, match="'three' is not in the vocabulary"):
+        model.single_token("three")
+    with pytest.raises(PromptError, match="'three' is not in the vocabulary"):
+        model.tokens("one three two")
+    with pytest.raises(PromptError, match="'three', 'four' are not in the vocabulary"):
+        model.tokens("three four three")
+
+
+def test_a_model_without_tokenizer_takes_ids_only() -> None:
+    model = LanguageModel(native_bridge(NATIVE))
+    assert model.tokens([1, 2]).tolist() == [1, 2]
+    assert model.str_tokens([7]) == ["<7>"]
+    with pytest.raises(PromptError, match="has no tokenizer; pass token ids"):
+        model.tokens("one")
+    with pytest.raises(TargetError, match="by its token id"):
+        model.single_token("one")
+
+
+@pytest.mark.parametrize("family", ["native ln", "native rms", *FAMILIES])
+def test_frozen_map_reproduces_the_run(make_bridge: Callable[[str], Any], family: str) -> None:
+    model = LanguageModel(make_bridge(family))
+    run = model.frozen_run(model.tokens([3, 17, 5, 41, 29, 58]), "mlp.hook_in")
+    assert run.disagreement(model.frozen_map) < 1e-5
+    torch.testing.assert_close(run.logits, model.logits(run.tokens[None])[0])
+
+
+def test_a_family_that_computes_more_than_is_known_is_refused(
+    make_bridge: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block that scales its attention output, say: the frozen map would give a wrong graph."""
+    model = LanguageModel(make_bridge("gpt2"))
+    attention = model.bridge.original_model.transformer.h[1].attn
+    handle = attention.register_forward_hook(lambda module, args, out: (1.5 * out[0], *out[1:]))
+    try:
+        with pytest.raises(ModelError, match="computes something that its frozen linear map lacks"):
+            model.frozen_run(model.tokens([3, 17, 5]))
+    finally:
+        handle.remove()
+
+
+def test_native_weights_come_back(make_bridge: Callable[[str], Any]) -> None:
+    bridge = make_bridge("native ln")
+    state = {name: value.clone() for name, value in native_state(bridge).items()}
+    again = native_bridge(NATIVE | {"normalization_type": "LN"}, state=state)
+    ids = torch.tensor([[3, 17, 5]])
+    torch.testing.assert_close(LanguageModel(again).logits(ids), LanguageModel(bridge).logits(ids))
+    name = next(iter(state))
+    with pytest.raises(ModelError, match="the configuration asks for"):
+        native_bridge(NATIVE | {"normalization_type": "LN"}, state=state | {name: state[name][:-1]})
+
+
+def test_what_is_no_bridge() -> None:
+    with pytest.raises(ModelError, match="expected a TransformerBridge"):
+        LanguageModel(torch.nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_layers": 4}, "transcoder has 4 layers, .* has 3; was it trained on another model"),
+        ({"d_model": 20}, "transcoder has d_model 20, .* has 24"),
+        ({"feature_output_hook": "hook_resid_post"}, "can be replaced at 'hook_mlp_out' only"),
+        ({"feature_output_hook": "mlp.hook_out"}, None),
+    ],
+)
+def test_transcoders_that_do_not_fit(
+    make_bridge: Callable[[str], Any], settings: dict[str, Any], message: str | None
+) -> None:
+    transcoder = random_transcoder(**({"n_layers": 3, "d_model": 24} | settings))
+    if message is None:
+        ReplacementModel(make_bridge("gpt2"), transcoder)
+        settings = settings | {"n_layers": 3}
+        # On Gemma-2 a norm follows that place, so it is another one.
+        message = "can be replaced at 'hook_mlp_out' only"
+        with pytest.raises(TranscoderError, match=message):
+            ReplacementModel(make_bridge("gemma2"), transcoder)
+        return
+    with pytest.raises(TranscoderError, match=message):
+        ReplacementModel(make_bridge("gpt2"), transcoder)
+
+
+def test_a_read_point_that_does_not_exist(make_bridge: Callable[[str], Any]) -> None:
+    model = ReplacementModel(make_bridge("gpt2"), random_transcoder(3, 24, feature_input_hook="attn.hook_z"))
+    with pytest.raises(ModelError, match=r"reads 'attn.hook_z'; supported read points"):
+        model.attribute([3, 17, 5])
+    parallel = ReplacementModel(make_bridge("pythia"), random_transcoder(3, 24))
+    with pytest.raises(ModelError, match=r"has no hook 'blocks.0.hook_resid_mid'"):
+        parallel.attribute([3, 17, 5])
