@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,12 +40,13 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """A run's outcome, whole or interrupted: `history` has one `Step` per step taken."""
+    """A run's outcome, whole or interrupted: one `Step` per step taken, and the time they took together."""
 
     dictionary: CrossLayerDictionary
     inputs: Normaliser
     targets: Normaliser
     history: list[Step]
+    seconds: float
     finished: bool
 
     def transcoder(self, *, input_hook: str, output_hook: str, model_name: str, name: str = "clt") -> Transcoder:
@@ -82,7 +84,8 @@ def train(
                 saved = len(run.history)
         if saved < len(run.history):
             run.save()
-    return Training(run.dictionary, run.inputs, run.targets, run.history, len(run.history) == recipe.steps)
+    finished = len(run.history) == recipe.steps
+    return Training(run.dictionary, run.inputs, run.targets, run.history, run.seconds, finished)
 
 
 class _Run:
@@ -93,10 +96,12 @@ class _Run:
         self.buffer = ActivationBuffer(read, recipe.batch_size, recipe.seed)
         self.place = Place(0, 0)
         self.history: list[Step] = []
+        self.seconds = 0.0
         saved = path if path is not None and path.exists() else None
         if saved:
             self._check(saved)
-            self.place = Place(*read_facts(saved)["place"])
+            facts = read_facts(saved)
+            self.place, self.seconds = Place(*facts["place"]), facts["seconds"]
         first = self.buffer.round(self.place.round)
         n_layers, _, d_model = first.x.shape
         device = first.x.device
@@ -121,6 +126,7 @@ class _Run:
 
     def step(self) -> Step:
         """One update."""
+        start = time.perf_counter()
         recipe, n = self.recipe, len(self.history)
         batch, following = self.buffer.batch(self.place)
         parts = loss(self.dictionary, self.inputs(batch.x), self.targets(batch.y), recipe.saturation)
@@ -146,6 +152,7 @@ class _Run:
         )
         self.history.append(step)
         self.place = following
+        self.seconds += time.perf_counter() - start
         return step
 
     def _where(self) -> str:
@@ -172,7 +179,7 @@ class _Run:
             "y_scale": self.targets.scale,
             "history": torch.tensor(self.history, dtype=torch.float64),
         }
-        facts = {"place": self.place, "recipe": dataclasses.asdict(self.recipe)}
+        facts = {"place": self.place, "seconds": self.seconds, "recipe": dataclasses.asdict(self.recipe)}
         save_checkpoint(self.path, self.dictionary, self.optimizer, extra, facts)
 
 

@@ -1,0 +1,106 @@
+"""Measures the embedded model: right answers of the language model, and how well the transcoder stands in for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ct_widgets.demo.corpus import HELD_OUT, MIX, OTHER_FORM, TASKS, TRAIN, Corpus
+from ct_widgets.demo.language_model_training import right_answers
+from ct_widgets.demo.transcoder_data import FACT_TASKS, survey, unseen
+from ct_widgets.language_model import LanguageModel
+from ct_widgets.training import (
+    Activations,
+    DictionaryMetrics,
+    Sequences,
+    dictionary_metrics,
+    read_activations,
+    replacement_metrics,
+)
+from ct_widgets.transcoders import Transcoder
+
+SHOWN = {
+    "calc: 36+59=": "95",
+    "Fact: Michael Jordan plays the sport of": "basketball",
+    "Fact: the capital of the state containing Dallas is": "Austin",
+}
+"""The tutorial's prompts, with the answers that the language model gives."""
+
+PARTS: dict[str, tuple[str, ...]] = {"additions": tuple(MIX[0]), "other numbers": tuple(MIX[1]), "facts": FACT_TASKS}
+"""Tasks whose transcoder metrics are reported together."""
+
+
+def accuracy(model: LanguageModel, corpus: Corpus, tasks: Iterable[str] = TASKS) -> dict[str, dict[str, Any]]:
+    """Of every task: how many statements were taught and held out, and the share answered right, all tokens."""
+    table: dict[str, dict[str, Any]] = {}
+    for task in tasks:
+        table[task] = {}
+        for name, splits in (("taught", (TRAIN, OTHER_FORM)), ("held out", (HELD_OUT,))):
+            chosen = corpus.select((task,), splits)
+            if len(chosen):
+                right = right_answers(model.bridge.original_model, corpus, chosen)
+                table[task][name] = {"statements": len(chosen), "right": float(right.mean())}
+    return table
+
+
+def reconstruction(model: LanguageModel, transcoder: Transcoder, sequences: Iterable[Sequences]) -> DictionaryMetrics:
+    """Dictionary metrics on the kept tokens."""
+    hooks = transcoder.feature_input_hook, transcoder.feature_output_hook
+
+    def parts() -> Iterator[Activations]:
+        for rows in sequences:
+            yield read_activations(model, [rows], *hooks)
+
+    return dictionary_metrics(transcoder, parts())
+
+
+def transcoder_part(
+    model: LanguageModel, transcoder: Transcoder, corpus: Corpus, tasks: tuple[str, ...] = TASKS
+) -> dict[str, Any]:
+    """Metrics on statements of these tasks that the transcoder was not trained on.
+
+    Reconstruction is measured at every token but BOS, the replacement model where it predicts the answer.
+    """
+    found = reconstruction(model, transcoder, unseen(corpus, *tasks))
+    replaced = replacement_metrics(model, transcoder, unseen(corpus, *tasks, answers=True))
+    return {
+        "tokens": found.n_tokens,
+        "normalised_mse": found.overall_mse,
+        "l0": float(found.l0.sum()),
+        "answer_tokens": replaced.n_tokens,
+        "agreement": replaced.agreement,
+        "kl": replaced.kl,
+        "recovered": replaced.recovered,
+        "layers": {"normalised_mse": found.normalised_mse.tolist(), "l0": found.l0.tolist()},
+    }
+
+
+def transcoder_metrics(model: LanguageModel, transcoder: Transcoder, corpus: Corpus, seed: int) -> dict[str, Any]:
+    """All that is reported about a transcoder."""
+    dead = reconstruction(model, transcoder, survey(corpus, seed))
+    return {
+        "parts": {
+            "all": transcoder_part(model, transcoder, corpus),
+            **{name: transcoder_part(model, transcoder, corpus, tasks) for name, tasks in PARTS.items()},
+        },
+        "features": transcoder.n_features(0),
+        "dead": dead.overall_dead,
+        "dead_by_layer": dead.dead.tolist(),
+        "survey_tokens": dead.n_tokens,
+    }
+
+
+def corpus_statistics(corpus: Corpus) -> dict[str, Any]:
+    """How many statements of every task each network sees, with an example."""
+    tasks: dict[str, Any] = {}
+    for task in TASKS:
+        every = corpus.select((task,), (TRAIN, OTHER_FORM, HELD_OUT))
+        example = corpus.statements[int(every[0])]
+        tasks[task] = {
+            "example": {"prompt": example.prompt, "answer": example.answer},
+            "statements": len(every),
+            "held_out": len(corpus.select((task,), (HELD_OUT,))),
+            "not_shown_to_transcoder": len(corpus.select((task,), (HELD_OUT, OTHER_FORM))),
+            "tokens": int(corpus.length[every].sum()),
+        }
+    return {"vocabulary": int(corpus.word_ids.max()) + 1, "tasks": tasks}

@@ -1,0 +1,126 @@
+"""Trains the embedded model anew: `python -m ct_widgets.demo.make_artifacts`.
+
+Stops and goes on: what was reached is kept in the scratch directory. Axes as in `corpus.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from ct_widgets.demo import language_model_training
+from ct_widgets.demo.artifact_files import (
+    ARTIFACTS,
+    load_bridge,
+    load_transcoder,
+    read_json,
+    save_bridge,
+    save_transcoder,
+    write_json,
+)
+from ct_widgets.demo.card import render
+from ct_widgets.demo.corpus import MIX, N_INDUCTION, Corpus, statements
+from ct_widgets.demo.evaluation import accuracy, corpus_statistics, transcoder_metrics
+from ct_widgets.demo.language_model_training import architecture
+from ct_widgets.demo.tokenizer import build_tokenizer
+from ct_widgets.demo.transcoder_data import training_round
+from ct_widgets.errors import TrainingError
+from ct_widgets.language_model import LanguageModel, native_bridge
+from ct_widgets.training import Recipe, read_activations, train
+
+SEED = 0
+INPUT_HOOK, OUTPUT_HOOK = "hook_resid_mid", "hook_mlp_out"
+LANGUAGE_MODEL = language_model_training.Recipe(seed=SEED)
+TRANSCODER = Recipe(features=1024, steps=2500, seed=SEED)
+
+
+class World(NamedTuple):
+    """The corpus with its tokenizer."""
+
+    corpus: Corpus
+    tokenizer: PreTrainedTokenizerFast
+
+
+def build_world(seed: int = SEED) -> World:
+    """What everything is trained and measured on."""
+    texts = [f"{statement.prompt} {statement.answer}" for statement in statements(seed)]
+    tokenizer = build_tokenizer(texts, architecture(0, seed)["n_ctx"])
+    return World(Corpus.build(seed, tokenizer), tokenizer)
+
+
+def make_language_model(
+    world: World, out: Path, scratch: Path, device: str, recipe: language_model_training.Recipe = LANGUAGE_MODEL
+) -> dict[str, Any]:
+    """Train the language model, or finish it, and write its files to `out`; returns how it was trained."""
+    config = architecture(len(world.tokenizer), recipe.seed)
+    bridge = native_bridge(config, world.tokenizer)
+    module = bridge.original_model.to(device)
+    _, seconds = language_model_training.train(module, world.corpus, recipe, scratch)
+    save_bridge(out, bridge, config, world.tokenizer)
+    return {
+        "config": config,
+        "recipe": dataclasses.asdict(recipe),
+        "rows": sum(sum(group.values()) for group in MIX) + N_INDUCTION,
+        "parameters": sum(p.numel() for p in module.parameters()),
+        "seconds": seconds,
+    }
+
+
+def make_transcoder(world: World, out: Path, scratch: Path, device: str, recipe: Recipe = TRANSCODER) -> dict[str, Any]:
+    """Train the transcoder of the model in `out`, or finish it, and write it beside; returns how it was trained."""
+    bridge = load_bridge(out)
+    bridge.original_model.to(device)
+    model = LanguageModel(bridge)
+
+    def read(index: int) -> Any:
+        sequences = training_round(world.corpus, recipe.seed, index)
+        return read_activations(model, sequences, INPUT_HOOK, OUTPUT_HOOK)
+
+    training = train(recipe, read, scratch, show=True)
+    if not training.finished:
+        raise TrainingError(f"interrupted after {len(training.history)} steps; run it again to go on")
+    transcoder = training.transcoder(
+        input_hook=INPUT_HOOK, output_hook=OUTPUT_HOOK, model_name=model.name, name="ct-widgets-demo-clt"
+    )
+    save_transcoder(out, transcoder)
+    return {"recipe": dataclasses.asdict(recipe), "seconds": training.seconds}
+
+
+def measure(world: World, out: Path, trained: dict[str, Any]) -> dict[str, Any]:
+    """Everything that the card reports, from the files in `out`."""
+    model, transcoder = LanguageModel(load_bridge(out)), load_transcoder(out)
+    return {
+        "seed": SEED,
+        "machine": trained["machine"],
+        "language_model": trained["language_model"] | {"accuracy": accuracy(model, world.corpus)},
+        "transcoder": trained["transcoder"] | transcoder_metrics(model, transcoder, world.corpus, SEED),
+    }
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Train the embedded model and write its card.")
+    parser.add_argument("--out", type=Path, default=ARTIFACTS, help="where the files go")
+    parser.add_argument("--scratch", type=Path, default=Path("build/demo"), help="where checkpoints are kept")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    out, scratch, device = arguments.out, arguments.scratch, arguments.device
+    world = build_world()
+    trained = {
+        "machine": "one GPU" if device.startswith("cuda") else f"{torch.get_num_threads()} CPU core(s)",
+        "language_model": make_language_model(world, out, scratch, device),
+        "transcoder": make_transcoder(world, out, scratch, device),
+    }
+    metrics = measure(world, out, trained)
+    write_json(out / "metrics.json", metrics)
+    write_json(out / "corpus.json", corpus_statistics(world.corpus))
+    (out.parent / "CARD.md").write_text(render(read_json(out / "metrics.json")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
