@@ -1,0 +1,124 @@
+"""The command line: `ct-widgets trace PROMPT --out FILE` and `ct-widgets info FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ct_widgets
+from ct_widgets.errors import CTWidgetsError
+
+if TYPE_CHECKING:
+    from ct_widgets.graph import AttributionGraph
+    from ct_widgets.replacement_model import ReplacementModel
+
+OUT_SUFFIXES = (".ctgraph", ".json", ".html")
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+TOP = 5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. Whatever a user can mend is one line on stderr, never a traceback."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "trace":
+            _trace(parser, options)
+        else:
+            _info(options.what)
+    except (CTWidgetsError, OSError) as error:
+        print(f"ct-widgets: {' '.join(str(error).split())}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ct-widgets", description="Attribution graphs of language models.")
+    parser.add_argument("--version", action="version", version=f"ct-widgets {ct_widgets.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    trace = commands.add_parser("trace", help="compute the attribution graph of a prompt")
+    trace.add_argument("prompt")
+    trace.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=".ctgraph, .json (for circuit-tracer's and Neuronpedia's viewers) or .html (interactive, self-contained)",
+    )
+    trace.add_argument("--model", metavar="MODEL", help="name on the Hugging Face hub or directory; default: the demo")
+    trace.add_argument("--transcoder", metavar="TRANSCODER", help="name or directory of the transcoder of --model")
+    info = commands.add_parser("info", help="what is in a graph file, or what the demo model is")
+    info.add_argument("what", metavar="FILE", help="a .ctgraph or .json file, or `demo`")
+    return parser
+
+
+def _trace(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    out: Path = options.out
+    if out.suffix not in OUT_SUFFIXES:
+        parser.error(f"--out {out}: expected a file that ends in {', '.join(OUT_SUFFIXES)}")
+    if (options.model is None) != (options.transcoder is None):
+        parser.error("--model and --transcoder go together: a transcoder fits the one model it was trained on")
+    if not out.absolute().parent.is_dir():
+        raise NotADirectoryError(f"--out {out}: there is no directory {out.parent}")
+    graph = _model(options.model, options.transcoder).attribute(options.prompt)
+    if out.suffix == ".html":
+        graph.to_html(out)
+    else:
+        graph.save(out)
+    print(f"{out}: {_size(graph)}; {_prediction(graph, 1)}; {_scores(graph)}")
+
+
+def _model(model: str | None, transcoder: str | None) -> ReplacementModel:
+    if model is None or transcoder is None:
+        return ct_widgets.load_demo()
+    return ct_widgets.ReplacementModel.from_pretrained(model, transcoder)
+
+
+def _info(what: str) -> None:
+    if what == "demo":
+        print(ct_widgets.load_demo())
+        return
+    graph = ct_widgets.AttributionGraph.load(what)
+    kinds = ", ".join(f"{int(graph.is_kind(kind).sum()):,} {kind}" for kind in _kinds(graph))
+    made_by = ", ".join(
+        f"{name} {graph.provenance[name]}" for name in ("model", "transcoder") if name in graph.provenance
+    )
+    rows = {
+        "prompt": graph.prompt,
+        "tokens": str(len(graph.tokens)),
+        "next token": _prediction(graph, TOP),
+        "graph": f"{_size(graph)} ({kinds})",
+        "scores": _scores(graph),
+        "made with": made_by or "-",
+    }
+    print("\n".join(f"{name:<12}{value}" for name, value in rows.items()))
+    print(f"\n{graph.audit()}")
+
+
+def _kinds(graph: AttributionGraph) -> list[str]:
+    from ct_widgets.graph import KIND_NAMES
+
+    return [kind for kind in KIND_NAMES if graph.is_kind(kind).any()]
+
+
+def _size(graph: AttributionGraph) -> str:
+    return f"{graph.n_nodes:,} nodes, {graph.n_edges:,} edges"
+
+
+def _prediction(graph: AttributionGraph, top: int) -> str:
+    rows = [row for row in range(graph.n_nodes) if graph.node(row).kind == "logit"][:top]
+    return ", ".join(f"{graph.node_token[row]!r} {graph.probability[row]:.3f}" for row in rows)
+
+
+def _scores(graph: AttributionGraph) -> str:
+    scores = graph.scores()
+    return f"replacement {scores.replacement:.3f}, completeness {scores.completeness:.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
