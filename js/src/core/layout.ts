@@ -3,7 +3,7 @@
  *
  * Rows run from the embeddings at the bottom to the logits on top; a run of layers that shows nothing takes one thin
  * row. A column is as wide as its fullest cell needs. Where cells are too full for one line of nodes they use several,
- * as many as gives the largest spacing. Logits stand in one line that ends at the last token, each beside its text.
+ * and the rows that need more lines are higher. Logits carry their text: beside the mark where it fits, else above.
  */
 
 import { EMBEDDING, type Graph, LOGIT } from "./graph";
@@ -34,52 +34,66 @@ export interface Layout {
   readonly columns: readonly ColumnSpan[];
   /** Shown nodes, top row first, from left to right. */
   readonly order: Int32Array;
-  /** Logits with room for their text to the right of the mark. */
+  /** Logits with room for their text, and where it stands. */
   readonly labelled: ReadonlySet<number>;
+  readonly labelSide: "beside" | "above";
 }
 
 export interface LayoutOptions {
   readonly width: number;
   readonly height: number;
-  /** Width that the text of each token would like, and that of each logit's label by row. */
+  /** Width that the text of each token would like, and that of a logit's label with and without its probability. */
   readonly tokenWidth: (position: number) => number;
-  readonly labelWidth: (row: number) => number;
+  readonly labelWidth: (row: number, side: "beside" | "above") => number;
 }
 
-const SMALLEST_RADIUS = 1.6;
-const LARGEST_RADIUS = 5.5;
+const SMALLEST_RADIUS = 1.5;
+const LARGEST_RADIUS = 5.2;
 /** Of the spacing between nodes, the part that is node. */
-const FILL = 0.37;
-/** Height of a row of empty layers, in rows. */
+const FILL = 0.36;
+/** Height of a row of empty layers, and of each further line in a row, in rows. */
 const THIN = 0.5;
+const FURTHER_LINE = 0.7;
+/** Of a row's height, the part that nodes use. */
+const ROW_FILL = 0.84;
 const MOST_LINES = 12;
-/** Nodes do not get further apart than this, however much room there is. */
+/** Nodes get no further apart than this, however much room there is; from here on, one line is better than two. */
 const LARGEST_PITCH = 17;
+const GOOD_PITCH = 8;
+/** Logits stand at least this far apart, so that slanted text above them can be told apart. */
+const LOGIT_PITCH = 17;
+/** Room of a token whose text is slanted. */
+export const SLANTED_WIDTH = 15;
 /** Kept free on each side of a column. */
 const COLUMN_GAP = 7;
+/** Of the plot's width, the part that logits may take, with text beside or above. */
+const BESIDE_PART = 0.5;
+const ABOVE_PART = 0.4;
+/** Angle of text that has no room to lie flat, in degrees. */
+export const SLANT = 45;
 
 export function layoutGraph(graph: Graph, visible: Uint8Array, options: LayoutOptions): Layout {
   const { width, height } = options;
   const cells = fillCells(graph, visible);
-  const rows = layRows(graph, cells, height);
-  const lineHeight = Math.min(...rows.filter((row) => !row.isEmpty).map((row) => row.height)) * 0.86;
-  const fit = fitColumns(graph, cells, options, lineHeight);
+  const logits = [...(cells.get(graph.nLayers)?.values() ?? [])].flat();
+  const labels = labelLogits(logits, options);
+  const fit = fitCells(graph, cells, logits.length, labels.space, options);
+  const rows = layRows(fit, labels.space, height);
   const x = new Float32Array(graph.n).fill(Number.NaN);
   const y = new Float32Array(graph.n).fill(Number.NaN);
   for (const row of rows) {
-    for (const [position, nodes] of cells.get(row.from) ?? []) {
-      if (row.from < graph.nLayers) placeCell(nodes, fit.columns[position]!, row.y, fit, x, y);
+    for (const [position, nodes] of row.from === graph.nLayers ? [] : (cells.get(row.from) ?? [])) {
+      placeCell(nodes, fit.columns[position]!, row, fit, x, y);
     }
   }
-  const labelled = placeLogits(graph, cells, fit, rows, options, x, y);
+  const top = rows[0]!;
+  const labelled = placeLogits(logits, labels, fit, width, x);
+  for (const row of logits) y[row] = top.y;
   const order = Int32Array.from(graph.kind.keys())
     .filter((row) => visible[row] === 1)
     .sort((a, b) => y[a]! - y[b]! || x[a]! - x[b]!);
-  const radius = Math.min(
-    LARGEST_RADIUS,
-    Math.max(SMALLEST_RADIUS, FILL * Math.min(fit.pitch, lineHeight / fit.lines)),
-  );
-  return { width, height, x, y, radius, rows, columns: fit.columns, order, labelled };
+  const radius = Math.min(LARGEST_RADIUS, Math.max(SMALLEST_RADIUS, FILL * fit.spacing));
+  return { width, height, x, y, radius, rows, columns: fit.columns, order, labelled, labelSide: labels.side };
 }
 
 /** Visible nodes by layer and position, strongest first. */
@@ -109,116 +123,173 @@ function layerOf(graph: Graph, row: number): number {
   return graph.kind[row] === LOGIT ? graph.nLayers : graph.layer[row]!;
 }
 
-function layRows(graph: Graph, cells: Cells, height: number): Row[] {
-  const bands: { from: number; to: number; isEmpty: boolean }[] = [];
-  for (let layer = graph.nLayers; layer >= -1; layer--) {
-    const isEmpty = !cells.has(layer);
-    const last = bands.at(-1);
-    if (isEmpty && last?.isEmpty) last.from = layer;
-    else bands.push({ from: layer, to: layer, isEmpty });
-  }
-  const unit = height / bands.reduce((sum, band) => sum + (band.isEmpty ? THIN : 1), 0);
-  let top = 0;
-  return bands.map((band) => {
-    const size = unit * (band.isEmpty ? THIN : 1);
-    top += size;
-    return { ...band, y: top - size / 2, height: size };
-  });
+interface Labels {
+  readonly side: "beside" | "above";
+  /** Width of each logit with its text; used when it stands beside. */
+  readonly widths: number[];
+  /** Height that text above the marks takes. */
+  readonly space: number;
+}
+
+function labelLogits(logits: readonly number[], { width, labelWidth }: LayoutOptions): Labels {
+  const widths = logits.map((row) => LARGEST_PITCH + labelWidth(row, "beside"));
+  if (widths.reduce((sum, size) => sum + size, 0) <= width * BESIDE_PART) return { side: "beside", widths, space: 0 };
+  const longest = Math.max(...logits.map((row) => labelWidth(row, "above")));
+  return { side: "above", widths, space: longest * Math.sin((SLANT * Math.PI) / 180) + 10 };
+}
+
+interface Band {
+  from: number;
+  readonly to: number;
+  readonly isEmpty: boolean;
+  readonly lines: number;
+  readonly weight: number;
 }
 
 interface Fit {
-  readonly columns: ColumnSpan[];
+  readonly columns: readonly ColumnSpan[];
+  readonly bands: readonly Band[];
+  /** How many nodes stand side by side in each column. */
+  readonly units: readonly number[];
   readonly pitch: number;
-  readonly lines: number;
-  readonly lineHeight: number;
+  /** Distance between nodes, along or across lines, whichever is smaller. */
+  readonly spacing: number;
 }
 
-/** Columns for the number of lines per cell that keeps nodes furthest apart. */
-function fitColumns(graph: Graph, cells: Cells, options: LayoutOptions, lineHeight: number): Fit {
-  const fullest = new Array<number>(graph.tokens.length).fill(1);
+/** Rows and columns for the number of lines per cell that keeps nodes furthest apart. */
+function fitCells(graph: Graph, cells: Cells, nLogits: number, labelSpace: number, options: LayoutOptions): Fit {
+  let best: Fit | undefined;
+  for (let lines = 1; lines <= MOST_LINES; lines++) {
+    const least = leastWidths(graph, nLogits, options);
+    const needed = unitsOf(graph, cells, lines);
+    const pitch = Math.min(LARGEST_PITCH, widestPitch(needed, least, options.width));
+    // A column that is wide for its text or its logits has room for longer lines.
+    const units = needed.map((size, column) => Math.max(size, Math.floor(least[column]! / pitch) - 1));
+    const bands = bandsOf(graph, cells, units);
+    const unit = (options.height - labelSpace) / bands.reduce((sum, band) => sum + band.weight, 0);
+    const rise = Math.min(
+      ...bands.map((band) => (band.isEmpty ? pitch : (unit * band.weight * ROW_FILL) / band.lines)),
+    );
+    const spacing = Math.min(pitch, rise);
+    const columns = columnsOf(units, least, Math.min(pitch, Math.max(spacing, GOOD_PITCH)), options.width);
+    if (!best || (best.spacing < GOOD_PITCH && spacing > best.spacing * 1.12)) {
+      best = { columns, bands, units, pitch: Math.min(pitch, Math.max(spacing, GOOD_PITCH)), spacing };
+    }
+  }
+  return best!;
+}
+
+/** Nodes side by side in the fullest cell of each column, if cells have up to `lines` lines. */
+function unitsOf(graph: Graph, cells: Cells, lines: number): number[] {
+  const units = new Array<number>(graph.tokens.length).fill(1);
   for (const [layer, line] of cells) {
     if (layer === graph.nLayers) continue;
-    for (const [position, nodes] of line) fullest[position] = Math.max(fullest[position]!, nodes.length);
+    for (const [position, nodes] of line) units[position] = Math.max(units[position]!, Math.ceil(nodes.length / lines));
   }
-  let best: { lines: number; pitch: number; spacing: number } | undefined;
-  const gap = Math.min(COLUMN_GAP, options.width / fullest.length / 4);
-  const room = options.width - 2 * gap * fullest.length;
-  for (let lines = 1; lines <= MOST_LINES; lines++) {
-    const units = fullest.reduce((sum, size) => sum + Math.ceil(size / lines), 0);
-    const pitch = Math.min(LARGEST_PITCH, room / units);
-    const spacing = Math.min(pitch, lineHeight / lines);
-    if (!best || spacing > best.spacing * 1.05) best = { lines, pitch, spacing };
-  }
-  const { lines, pitch, spacing } = best!;
-  const need = fullest.map((size) => Math.ceil(size / lines) * spacing + 2 * gap);
-  return { columns: spread(need, options), pitch: Math.min(pitch, spacing * 1.5), lines, lineHeight };
+  return units;
 }
 
-/** Give every column what it needs, then what its token's text would like, then an equal part of what is left. */
-function spread(need: number[], { width, tokenWidth }: LayoutOptions): ColumnSpan[] {
-  const needed = need.reduce((sum, size) => sum + size, 0);
-  const wish = need.map((size, position) => Math.max(0, tokenWidth(position) + 6 - size));
-  const wished = wish.reduce((sum, size) => sum + size, 0);
-  const left = Math.max(0, width - needed);
-  const granted = wished > 0 ? Math.min(1, left / wished) : 0;
-  const extra = Math.max(0, left - wished) / need.length;
+/** What each column needs for its token's text, if texts have room, and for the logits. */
+function leastWidths(graph: Graph, nLogits: number, { width, tokenWidth }: LayoutOptions): number[] {
+  const least = graph.tokens.map((_, position) => tokenWidth(position) + 8);
+  const wish = least.reduce((sum, size) => sum + size, 0);
+  const scaled = wish <= width * 0.7 ? least : least.map(() => Math.min(SLANTED_WIDTH, (width * 0.7) / least.length));
+  const last = scaled.length - 1;
+  scaled[last] = Math.max(scaled[last]!, Math.min(nLogits * LOGIT_PITCH, width * ABOVE_PART));
+  return scaled;
+}
+
+/** The pitch at which columns of `units` nodes, each at least so wide, fill the width. */
+function widestPitch(units: readonly number[], least: readonly number[], width: number): number {
+  let [low, high] = [0, width];
+  for (let i = 0; i < 30; i++) {
+    const middle = (low + high) / 2;
+    const used = units.reduce((sum, size, column) => sum + widthOf(size, least[column]!, middle), 0);
+    if (used <= width) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+function widthOf(units: number, least: number, pitch: number): number {
+  return Math.max(least, units * pitch + 2 * Math.min(COLUMN_GAP, pitch));
+}
+
+function columnsOf(units: readonly number[], least: readonly number[], pitch: number, width: number): ColumnSpan[] {
+  const sizes = units.map((size, column) => widthOf(size, least[column]!, pitch));
+  const extra = Math.max(0, width - sizes.reduce((sum, size) => sum + size, 0)) / sizes.length;
   let at = 0;
-  return need.map((size, position) => {
-    const column = { left: at, width: size + wish[position]! * granted + extra };
+  return sizes.map((size) => {
+    const column = { left: at, width: size + extra };
     at += column.width;
     return column;
   });
 }
 
-/** Nodes of one cell in as few lines as its column allows, centred in it. */
+/** Rows from top to bottom; runs of empty layers are one. */
+function bandsOf(graph: Graph, cells: Cells, units: readonly number[]): Band[] {
+  const bands: Band[] = [];
+  for (let layer = graph.nLayers; layer >= -1; layer--) {
+    const line = cells.get(layer);
+    const last = bands.at(-1);
+    if (line) {
+      const counts =
+        layer === graph.nLayers ? [1] : [...line].map(([position, nodes]) => nodes.length / units[position]!);
+      const lines = Math.ceil(Math.max(...counts));
+      bands.push({ from: layer, to: layer, isEmpty: false, lines, weight: 1 + (lines - 1) * FURTHER_LINE });
+    } else if (last?.isEmpty) last.from = layer;
+    else bands.push({ from: layer, to: layer, isEmpty: true, lines: 1, weight: THIN });
+  }
+  return bands;
+}
+
+function layRows({ bands }: Fit, labelSpace: number, height: number): Row[] {
+  const unit = (height - labelSpace) / bands.reduce((sum, band) => sum + band.weight, 0);
+  let top = labelSpace;
+  return bands.map(({ from, to, isEmpty, weight }) => {
+    const size = unit * weight;
+    top += size;
+    return { from, to, isEmpty, y: top - size / 2, height: size };
+  });
+}
+
+/** Nodes of one cell in lines of equal length, centred in it. */
 function placeCell(
-  nodes: number[],
+  nodes: readonly number[],
   column: ColumnSpan,
-  middle: number,
+  row: Row,
   fit: Fit,
   x: Float32Array,
   y: Float32Array,
 ): void {
-  const perLine = Math.ceil(nodes.length / fit.lines);
-  const lines = Math.ceil(nodes.length / perLine);
-  const pitch = Math.min(fit.pitch, column.width / perLine);
-  const rise = Math.min(pitch, fit.lineHeight / fit.lines);
-  nodes.forEach((row, i) => {
+  const most = fit.units[Math.max(0, fit.columns.indexOf(column))]!;
+  const lines = Math.ceil(nodes.length / most);
+  const perLine = Math.ceil(nodes.length / lines);
+  const rise = Math.min(fit.pitch, (row.height * ROW_FILL) / lines);
+  nodes.forEach((node, i) => {
     const [line, place] = [Math.floor(i / perLine), i % perLine];
-    x[row] = column.left + column.width / 2 + (place - (perLine - 1) / 2) * pitch;
-    y[row] = middle + (line - (lines - 1) / 2) * rise;
+    x[node] = column.left + column.width / 2 + (place - (perLine - 1) / 2) * fit.pitch;
+    y[node] = row.y + (line - (lines - 1) / 2) * rise;
   });
 }
 
-/** Logits in one line, likeliest first, ending above the last token; returns those whose text has room. */
-function placeLogits(
-  graph: Graph,
-  cells: Cells,
-  fit: Fit,
-  rows: readonly Row[],
-  options: LayoutOptions,
-  x: Float32Array,
-  y: Float32Array,
-): Set<number> {
-  const labelled = new Set<number>();
-  const top = rows.find((row) => row.from === graph.nLayers);
-  const nodes = [...(cells.get(graph.nLayers)?.values() ?? [])].flat();
-  if (!top || nodes.length === 0) return labelled;
-  const bare = Math.min(LARGEST_PITCH, options.width / nodes.length);
-  const widths = nodes.map(() => bare);
-  let used = bare * nodes.length;
-  for (const [i, row] of nodes.entries()) {
-    used += options.labelWidth(row);
-    if (used > options.width) break;
-    widths[i] = bare + options.labelWidth(row);
-    labelled.add(row);
-  }
+/** Logits in one line, likeliest first, above the last token; returns those whose text has room. */
+function placeLogits(logits: readonly number[], labels: Labels, fit: Fit, width: number, x: Float32Array): Set<number> {
+  const pitch = Math.min(Math.max(LOGIT_PITCH, fit.pitch), width / Math.max(1, logits.length));
+  const widths = labels.side === "beside" ? labels.widths : logits.map(() => pitch);
   const total = widths.reduce((sum, size) => sum + size, 0);
   const last = fit.columns.at(-1)!;
-  let at = Math.max(0, Math.min(options.width - total, last.left + last.width / 2 - widths[0]! / 2));
-  for (const [i, row] of nodes.entries()) {
-    x[row] = at + bare / 2;
-    y[row] = top.y;
+  const middle = last.left + last.width / 2;
+  const start = labels.side === "beside" ? middle - LARGEST_PITCH / 2 : middle - total / 2;
+  let at = Math.max(0, Math.min(width - total, start));
+  const labelled = new Set<number>();
+  let lastText = Number.NEGATIVE_INFINITY;
+  for (const [i, row] of logits.entries()) {
+    x[row] = at + (labels.side === "beside" ? LARGEST_PITCH : pitch) / 2;
+    if (labels.side === "beside" || x[row]! - lastText >= LOGIT_PITCH - 1) {
+      labelled.add(row);
+      lastText = x[row]!;
+    }
     at += widths[i]!;
   }
   return labelled;

@@ -1,19 +1,18 @@
 /** Inputs or outputs of a node as rows that hover and select the node at the other end. */
 
-import { type Connection, connections, type Direction } from "../core/connections";
+import { type Connection, connectionOf, type Direction, edgesOf } from "../core/connections";
 import { nodeName, placeName } from "../core/describe";
 import { formatCount, formatFraction, formatNumber, formatShare, formatWeight } from "../core/format";
-import { EMBEDDING, LOGIT } from "../core/graph";
+import { EMBEDDING, type Graph, LOGIT } from "../core/graph";
 import type { Session } from "../core/session";
 import { h } from "./dom";
 import { shapeIcon } from "./shapes";
 
-const MOST_ROWS = 60;
-
-/** Title and rows of one direction. */
-export function connectionList(session: Session, row: number, direction: Direction): HTMLElement {
-  const all = connections(session.graph, row, direction);
-  const shown = all.slice(0, MOST_ROWS);
+/** Title and the strongest `limit` rows of one direction. */
+export function connectionList(session: Session, row: number, direction: Direction, limit: number): HTMLElement {
+  const { graph } = session;
+  const all = edgesOf(graph, row, direction);
+  const shown = Array.from(all.subarray(0, limit), (edge) => connectionOf(graph, edge, row));
   const visible = session.visible.peek();
   const largest = Math.max(1e-9, ...shown.map(({ share }) => Math.abs(share)));
   const list = h(
@@ -21,7 +20,7 @@ export function connectionList(session: Session, row: number, direction: Directi
     { class: "ctw-list" },
     ...shown.map((item) => connectionRow(session, item, largest, visible[item.row] === 1)),
   );
-  const section = h("section", {}, h("h4", { class: "ctw-subtitle" }, direction, " ", note(all, direction)));
+  const section = h("section", {}, h("h4", { class: "ctw-subtitle" }, direction, " ", note(graph, all, direction)));
   section.append(shown.length > 0 ? list : h("p", { class: "ctw-muted" }, `no ${direction}`));
   if (all.length > shown.length) {
     const rest = formatCount(all.length - shown.length);
@@ -30,8 +29,8 @@ export function connectionList(session: Session, row: number, direction: Directi
   return section;
 }
 
-function note(all: readonly Connection[], direction: Direction): HTMLElement {
-  const covered = all.reduce((sum, { share }) => sum + Math.abs(share), 0);
+function note(graph: Graph, all: Int32Array, direction: Direction): HTMLElement {
+  const covered = all.reduce((sum, edge) => sum + Math.abs(graph.share[edge]!), 0);
   // Of a cut graph some input is missing here; the shares are of all of it.
   const cut = direction === "inputs" && all.length > 0 && covered < 0.995 ? `, ${formatShare(covered)} of input` : "";
   return h("span", { class: "ctw-muted" }, `${formatCount(all.length)}${cut}`);

@@ -20,7 +20,7 @@ export interface DensityJob {
   readonly ratio: number;
 }
 
-const FIRST_SLICE_MS = 60;
+const FIRST_SLICE_MS = 30;
 const SLICE_MS = 5;
 const EDGES_PER_CHECK = 256;
 /** Above this many pixels the bitmap is coarser than the screen: it is soft anyway, and memory is not endless. */
@@ -55,7 +55,8 @@ export class Density {
     this.#job = job;
     this.#next = 0;
     cancelAnimationFrame(this.#frame);
-    this.#continue(FIRST_SLICE_MS);
+    // Not now: nodes and text, which read at once, are drawn before.
+    this.#frame = requestAnimationFrame(() => this.#continue(FIRST_SLICE_MS));
   }
 
   #continue(budget: number): void {

@@ -15,7 +15,7 @@ import { followTheme } from "./theme";
 
 const ROW_HEIGHT = 54;
 const SMALLEST_STAGE = 300;
-const LARGEST_STAGE = 540;
+const LARGEST_STAGE = 600;
 
 /** Fill `el` with the graph as soon as it has a size (a notebook may render before it shows), until `abort`. */
 export function mountGraph(el: HTMLElement, session: Session, abort: AbortSignal): void {

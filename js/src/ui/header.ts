@@ -27,7 +27,13 @@ export function createHeader(session: Session, actions: HeaderActions, abort: Ab
   legend.setAttribute("aria-expanded", "false");
   const buttons = h("span", { class: "ctw-buttons" }, legend);
   if (actions.fullSize) buttons.append(button("Full size", "Fill the screen (Esc leaves)", abort, actions.fullSize));
-  return h("header", { class: "ctw-header" }, prompt, next, scores(graph), buttons);
+  return h(
+    "header",
+    { class: "ctw-header" },
+    h("div", { class: "ctw-question" }, prompt, next),
+    scores(graph),
+    buttons,
+  );
 }
 
 function predictions(graph: Graph): HTMLElement[] {

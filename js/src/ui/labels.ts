@@ -3,19 +3,19 @@
 import { tokenOf } from "../core/describe";
 import { formatUnit, visibleToken } from "../core/format";
 import type { Graph } from "../core/graph";
-import type { Layout, Row } from "../core/layout";
+import { type Layout, type Row, SLANT, SLANTED_WIDTH } from "../core/layout";
 import type { Viewport } from "../core/viewport";
 import { h } from "./dom";
 
-const TOKEN_LIMIT = 14;
+const TOKEN_LIMIT = 12;
 const LABEL_LIMIT = 12;
-/** Narrowest column that a slanted token can stand under. */
-const SLANTED_WIDTH = 13;
 const LINE_HEIGHT = 13;
 
-export function logitText(graph: Graph, row: number): string {
+/** Text of a logit: with its probability where it stands beside the mark, without where many stand above theirs. */
+export function logitText(graph: Graph, row: number, side: Layout["labelSide"]): string {
+  const token = visibleToken(tokenOf(graph, row), LABEL_LIMIT);
   const probability = graph.probability[row]!;
-  return visibleToken(tokenOf(graph, row), LABEL_LIMIT) + (probability >= 0 ? ` ${formatUnit(probability)}` : "");
+  return side === "beside" && probability >= 0 ? `${token} ${formatUnit(probability)}` : token;
 }
 
 export function tokenText(graph: Graph, position: number): string {
@@ -63,8 +63,9 @@ export class PlotLabels {
     this.layers.replaceChildren(...this.#rows);
     this.#logits = [...layout.labelled].map((row) => [
       row,
-      h("span", { class: "ctw-logit" }, logitText(this.graph, row)),
+      h("span", { class: "ctw-logit" }, logitText(this.graph, row, layout.labelSide)),
     ]);
+    this.logits.classList.toggle("ctw-above", layout.labelSide === "above");
     this.logits.replaceChildren(...this.#logits.map(([, element]) => element));
   }
 
@@ -85,16 +86,21 @@ export class PlotLabels {
       const x = (column.left + column.width / 2) * scale + viewport.x;
       const isInside = x > -width / 2 && x < layout.width + width / 2;
       const isShown =
-        isInside && (this.#isSlanted ? x >= 0 && x <= layout.width && x - last >= SLANTED_WIDTH : width >= 6);
+        isInside && (this.#isSlanted ? x >= 0 && x <= layout.width && x - last >= SLANTED_WIDTH - 1 : width >= 6);
       element.hidden = !isShown;
       if (isShown) last = x;
-      element.style.transform = this.#isSlanted ? `translate(${x}px) rotate(-45deg)` : `translate(calc(${x}px - 50%))`;
+      element.style.transform = this.#isSlanted
+        ? `translate(calc(${x + 5}px - 100%), 0) rotate(-${SLANT}deg)`
+        : `translate(calc(${x}px - 50%))`;
       element.style.maxWidth = this.#isSlanted ? "" : `${width - 2}px`;
     });
+    const isAbove = layout.labelSide === "above";
     for (const [row, element] of this.#logits) {
-      const x = layout.x[row]! * scale + viewport.x + radius * 1.2 + 3;
+      const x = layout.x[row]! * scale + viewport.x;
       const y = layout.y[row]! * scale + viewport.y;
-      element.style.transform = `translate(${x}px, calc(${y}px - 50%))`;
+      element.style.transform = isAbove
+        ? `translate(calc(${x - 5}px - 100%), calc(${y - radius - 1}px - 100%)) rotate(${SLANT}deg)`
+        : `translate(${x + radius * 1.2 + 4}px, calc(${y}px - 50%))`;
     }
   }
 

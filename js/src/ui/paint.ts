@@ -1,7 +1,7 @@
 /** What the three canvases of the plot show: the grid under the edges, the nodes, and the focus on top. */
 
 import type { Connection } from "../core/connections";
-import { ERROR, type Graph, LOGIT } from "../core/graph";
+import { EMBEDDING, ERROR, type Graph, LOGIT } from "../core/graph";
 import type { Layout } from "../core/layout";
 import { css, mix, type Palette, type RGB } from "../core/palette";
 import { markScale, type Viewport } from "../core/viewport";
@@ -16,7 +16,8 @@ export interface Scene {
 
 export interface Focus {
   readonly edges: readonly Connection[];
-  /** The nodes whose edges are shown, ringed by what they are. */
+  /** The node at the other end of the edge that a list points at. */
+  readonly pointed: number | null;
   readonly hovered: number | null;
   readonly selected: number | null;
   readonly pinned: readonly number[];
@@ -25,6 +26,9 @@ export interface Focus {
 const SHADES = 8;
 /** Node outlines: at least 3:1 on either surface. */
 const OUTLINE = 0.62;
+/** Fill of the weakest and the strongest node, from surface to ink. */
+const FAINTEST = 0.1;
+const DARKEST = 0.92;
 
 /** Faint lines between tokens and along layers, for the eye to follow. */
 export function paintGrid(context: CanvasRenderingContext2D, { layout, viewport, palette }: Scene): void {
@@ -82,8 +86,8 @@ export class NodePainter {
       sprite.width = sprite.height = Math.ceil(2 * half * ratio);
       const context = sprite.getContext("2d")!;
       context.scale(sprite.width / (2 * half), sprite.height / (2 * half));
-      const fill = mix(palette.surface, palette.ink, 0.1 + (0.8 * shade) / SHADES);
-      paintNode(context, kind, half, half, radius, fill, palette);
+      const fill = mix(palette.surface, palette.ink, FAINTEST + ((DARKEST - FAINTEST) * shade) / SHADES);
+      paintNode(context, kind, half, half, sized(radius, shade / SHADES), fill, palette);
       this.#sprites.set(key, sprite);
     }
     return sprite;
@@ -94,43 +98,42 @@ export class NodePainter {
 export function paintFocus(context: CanvasRenderingContext2D, scene: Scene, focus: Focus): void {
   const { graph, layout, palette } = scene;
   const largest = focus.edges.reduce((most, { share }) => Math.max(most, Math.abs(share)), 1e-9);
-  for (const { edge, share } of focus.edges) {
+  const pointed = focus.edges.find(({ row }) => row === focus.pointed);
+  const stroke = ({ edge, share }: Connection, strength: number): void => {
     const size = Math.sqrt(Math.abs(share) / largest);
-    context.strokeStyle = css(share < 0 ? palette.negative : palette.positive, 0.25 + 0.65 * size);
-    context.lineWidth = 0.6 + 2.6 * size;
+    context.strokeStyle = css(share < 0 ? palette.negative : palette.positive, (0.25 + 0.65 * size) * strength);
+    context.lineWidth = 0.6 + 2.6 * size + (strength > 1 ? 1 : 0);
     strokeEdge(context, scene, graph.source[edge]!, graph.target[edge]!);
-  }
+  };
+  for (const item of focus.edges) stroke(item, pointed ? 0.3 : 1);
+  if (pointed) stroke(pointed, 4);
+  const strongest = strongestInfluence(graph, layout);
   const radius = layout.radius * markScale(scene.viewport);
+  const radiusOf = (row: number): number => sized(radius, strength(graph, row, strongest));
   for (const { row, share } of focus.edges) {
     const sign = share < 0 ? palette.negative : palette.positive;
     const fill = mix(palette.surface, sign, 0.25 + 0.75 * Math.sqrt(Math.abs(share) / largest));
-    paintNode(context, graph.kind[row]!, ...placeOf(scene, row), radius, fill, palette);
+    paintNode(context, graph.kind[row]!, ...placeOf(scene, row), radiusOf(row), fill, palette);
   }
-  for (const row of focus.pinned) paintMarked(context, scene, row, radius, palette.ink, 1.5, 2.5);
-  if (focus.selected !== null) paintMarked(context, scene, focus.selected, radius, palette.accent, 2, 4.5);
-  if (focus.hovered !== null) paintMarked(context, scene, focus.hovered, radius, palette.accent, 1, 2.5);
+  const mark = (row: number, ring: RGB, width: number, distance: number): void => {
+    if (Number.isNaN(layout.x[row]!)) return;
+    const [x, y] = placeOf(scene, row);
+    const fill = mix(palette.surface, palette.ink, FAINTEST + (DARKEST - FAINTEST) * strength(graph, row, strongest));
+    paintNode(context, graph.kind[row]!, x, y, radiusOf(row), fill, palette);
+    context.strokeStyle = css(ring);
+    context.lineWidth = width;
+    context.beginPath();
+    traceShape(context, graph.kind[row]!, x, y, radiusOf(row) + distance);
+    context.stroke();
+  };
+  for (const row of focus.pinned) mark(row, palette.ink, 1.5, 2.5);
+  if (focus.selected !== null) mark(focus.selected, palette.accent, 2, 4.5);
+  if (focus.hovered !== null) mark(focus.hovered, palette.accent, 1, 2.5);
 }
 
-function paintMarked(
-  context: CanvasRenderingContext2D,
-  scene: Scene,
-  row: number,
-  radius: number,
-  ring: RGB,
-  width: number,
-  distance: number,
-): void {
-  const { graph, layout, palette } = scene;
-  if (Number.isNaN(layout.x[row]!)) return;
-  const [x, y] = placeOf(scene, row);
-  const kind = graph.kind[row]!;
-  const fill = mix(palette.surface, palette.ink, 0.1 + 0.8 * strength(graph, row, strongestInfluence(graph, layout)));
-  paintNode(context, kind, x, y, radius, fill, palette);
-  context.strokeStyle = css(ring);
-  context.lineWidth = width;
-  context.beginPath();
-  traceShape(context, kind, x, y, radius + distance);
-  context.stroke();
+/** Radius of a node by its strength, 0 to 1. */
+function sized(radius: number, strength: number): number {
+  return radius * (0.78 + 0.42 * strength);
 }
 
 function paintNode(
@@ -172,6 +175,10 @@ function strength(graph: Graph, row: number, strongest: number): number {
   return Math.sqrt(Math.min(1, Math.max(0, graph.influence[row]! / strongest)));
 }
 
+/** Of features and errors; the embeddings, where all paths end, are darker than any of them. */
 function strongestInfluence(graph: Graph, layout: Layout): number {
-  return layout.order.reduce((most, row) => Math.max(most, graph.influence[row]!), 1e-12);
+  return layout.order.reduce(
+    (most, row) => (graph.kind[row] === EMBEDDING ? most : Math.max(most, graph.influence[row]!)),
+    1e-12,
+  );
 }

@@ -1,6 +1,6 @@
 /** The side panel: the node in focus with its numbers and connections, or where to start when there is none. */
 
-import { batch, computed } from "@preact/signals-core";
+import { computed } from "@preact/signals-core";
 import { idText, nodeName, placeName } from "../core/describe";
 import { formatFraction, formatNumber, formatShare, formatUnit } from "../core/format";
 import { EMBEDDING, FEATURE, KINDS, LOGIT } from "../core/graph";
@@ -11,10 +11,13 @@ import { h } from "./dom";
 import { shapeIcon } from "./shapes";
 
 const STRONGEST = 12;
+/** Connections listed per direction: few while the pointer passes by, more for a node that was clicked. */
+const PREVIEW_ROWS = 12;
+const MOST_ROWS = 80;
 
 export function createPanel(session: Session, abort: AbortSignal): HTMLElement {
   const head = h("div", { class: "ctw-panel-head" });
-  const body = h("div", { class: "ctw-panel-body", tabindex: 0, role: "region", "aria-label": "connections" });
+  const body = h("div", { class: "ctw-panel-body" });
   const panel = h("aside", { class: "ctw-panel", "aria-label": "node details" }, head, body);
   linkRows(body, session, abort);
   head.addEventListener(
@@ -35,10 +38,11 @@ export function createPanel(session: Session, abort: AbortSignal): HTMLElement {
     const row = session.described.value;
     session.synced.labels.value;
     session.visible.value;
-    batch(() => {
-      body.replaceChildren(...(row === null ? emptyBody(session) : nodeBody(session, row)));
-      body.scrollTop = 0;
-    });
+    // A new element starts at its top; setting scrollTop of an old one would make the browser lay out at once.
+    const lists = row === null ? emptyBody(session) : nodeBody(session, row);
+    body.replaceChildren(
+      h("div", { class: "ctw-scroll", tabindex: 0, role: "region", "aria-label": "connections" }, ...lists),
+    );
   });
   return panel;
 }
@@ -95,10 +99,11 @@ function facts(session: Session, row: number): HTMLElement {
 
 function nodeBody(session: Session, row: number): HTMLElement[] {
   const kind = session.graph.kind[row]!;
+  const limit = session.selectedRow.value === row ? MOST_ROWS : PREVIEW_ROWS;
   const hasInputs = kind !== EMBEDDING && KINDS[kind] !== "error";
   return [
-    ...(hasInputs ? [connectionList(session, row, "inputs")] : []),
-    ...(kind === LOGIT ? [] : [connectionList(session, row, "outputs")]),
+    ...(hasInputs ? [connectionList(session, row, "inputs", limit)] : []),
+    ...(kind === LOGIT ? [] : [connectionList(session, row, "outputs", limit)]),
   ];
 }
 

@@ -3,6 +3,7 @@
 import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
 import { focusEdges } from "../core/connections";
 import { type Layout, layoutGraph } from "../core/layout";
+import { strongestFirst } from "../core/order";
 import type { Palette } from "../core/palette";
 import { pick } from "../core/picking";
 import type { Session } from "../core/session";
@@ -57,13 +58,15 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
       width,
       height,
       tokenWidth: (position) => measure(tokenText(graph, position)),
-      labelWidth: (row) => measure(logitText(graph, row)) + 6,
+      labelWidth: (row, side) => measure(logitText(graph, row, side)) + 6,
     });
   });
   const edges = computed(() => edgesByStrength(session));
   const focusRows = computed(() => {
-    const rows = [session.hoveredRow.value, session.selectedRow.value].filter((row) => row !== null);
-    return rows.length > 0 ? rows.slice(0, 1) : session.pinnedRows.value;
+    const [hovered, selected] = [session.hoveredRow.value, session.selectedRow.value];
+    // From a list of connections, hovering points at one of them instead of showing another node's.
+    const row = session.hoversList.value ? (selected ?? hovered) : (hovered ?? selected);
+    return row === null ? session.pinnedRows.value : [row];
   });
   const strokes = computed(() => focusEdges(graph, focusRows.value, session.visible.value, MOST_STROKES));
 
@@ -125,6 +128,7 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
   live(abort, () => {
     strokes.value;
     session.pinnedRows.value;
+    session.hoversList.value;
     const inFocus = session.hoveredRow.value ?? session.selectedRow.value;
     element.classList.toggle("ctw-has-focus", strokes.value.length > 0);
     labels.emphasise(inFocus === null ? null : graph.position[inFocus]!);
@@ -163,7 +167,9 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
   function drawFocus(scene: Scene, ratio: number): void {
     prepare(focusContext, scene.layout, ratio);
     const [hovered, selected] = [session.hoveredRow.peek(), session.selectedRow.peek()];
-    paintFocus(focusContext, scene, { edges: strokes.peek(), hovered, selected, pinned: session.pinnedRows.peek() });
+    const pointed = session.hoversList.peek() ? hovered : null;
+    const pinned = session.pinnedRows.peek();
+    paintFocus(focusContext, scene, { edges: strokes.peek(), pointed, hovered, selected, pinned });
     const [x, y] = hovered === null ? [Number.NaN, Number.NaN] : placeOf(scene, hovered);
     tooltip.show(Number.isNaN(x) ? null : hovered, x, y, scene.layout);
   }
@@ -206,10 +212,11 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
 
 /** Shown edges, strongest share of their target first. */
 function edgesByStrength(session: Session): Int32Array {
-  const { edge } = session.pruned.value;
-  const { share } = session.graph;
-  const kept = Int32Array.from(edge.keys()).filter((i) => edge[i] === 1);
-  return kept.sort((a, b) => Math.abs(share[b]!) - Math.abs(share[a]!));
+  const { edge, edgeCount } = session.pruned.value;
+  const kept = new Int32Array(edgeCount);
+  let next = 0;
+  for (let i = 0; i < edge.length; i++) if (edge[i]) kept[next++] = i;
+  return strongestFirst(kept, session.graph.share);
 }
 
 /** Clear a canvas, at the size of the layout and in its coordinates. */
@@ -231,8 +238,8 @@ function textMeasure(element: HTMLElement): (text: string) => number {
   const known = new Map<string, number>();
   return (text) => {
     let width = known.get(text);
+    if (known.size === 0) context.font = `11px ${getComputedStyle(element).getPropertyValue("--ctw-mono")}`;
     if (width === undefined) {
-      context.font = `11px ${getComputedStyle(element).getPropertyValue("--ctw-mono")}`;
       width = context.measureText(text).width;
       known.set(text, width);
     }

@@ -7,6 +7,8 @@ import type { Session } from "../core/session";
 import { h } from "./dom";
 
 const DISTANCE = 14;
+/** Height that the largest card needs above its node. */
+const ROOM_ABOVE = 84;
 
 export class Tooltip {
   readonly element = h("div", { class: "ctw-tooltip", hidden: true, "aria-hidden": "true" });
@@ -20,10 +22,10 @@ export class Tooltip {
     if (row === null) return;
     if (row !== this.#shown) this.#fill(row);
     this.#shown = row;
-    const { offsetWidth: width, offsetHeight: height } = this.element;
-    const left = Math.max(4, Math.min(stage.width - width - 4, x - width / 2));
-    const above = y - height - DISTANCE;
-    this.element.style.transform = `translate(${Math.round(left)}px, ${Math.round(above >= 4 ? above : y + DISTANCE)}px)`;
+    // Percentages are of the card's own size, so the browser keeps it inside without being asked for measures.
+    const left = `clamp(4px, calc(${x}px - 50%), calc(${stage.width - 4}px - 100%))`;
+    const top = y > ROOM_ABOVE ? `calc(${y - DISTANCE}px - 100%)` : `${y + DISTANCE}px`;
+    this.element.style.transform = `translate(${left}, ${top})`;
   }
 
   #fill(row: number): void {
