@@ -1,0 +1,97 @@
+"""Run a notebook from start to end, as `make demo` and the tests do.
+
+    python notebooks/run.py notebooks/01_trace_a_prompt.ipynb                      run it; fail where a cell fails
+    python notebooks/run.py notebooks/01_trace_a_prompt.ipynb --save               and keep the outputs in the file
+    python notebooks/run.py notebooks/01_trace_a_prompt.ipynb --picture graph.png  and photograph the page it exports
+
+Saved outputs hold still pictures instead of live widgets, so that the file reads well where no kernel runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+WIDTH, HEIGHT = 1100, 480
+
+
+def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
+    """The notebook at `path` with the outputs of a fresh run in `folder`, where the files that it writes land."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        extra_arguments=["--log-level=40"],  # errors alone; the kernel warns of every start
+        resources={"metadata": {"path": str(folder)}},
+    ).execute()
+    return notebook
+
+
+def still(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook without what only the kernel that ran it understands: live views, widget state, times."""
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["language_info"] = {"name": "python"}
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)
+    return notebook
+
+
+def photograph(page: Path, picture: Path, scheme: str = "light") -> None:
+    """Write a picture of the widget on an exported page, as headless Chromium draws it."""
+    from playwright.sync_api import sync_playwright
+
+    browser_path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if browser_path is None:
+        sys.exit("no Chromium on the path to draw the picture with: `make browser` installs one")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
+        view = browser.new_page(
+            viewport={"width": WIDTH, "height": HEIGHT},
+            device_scale_factor=2,
+            color_scheme="dark" if scheme == "dark" else "light",
+        )
+        view.goto(page.resolve().as_uri())
+        view.locator("#ctw-view canvas").first.wait_for()
+        view.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        view.locator("#ctw-view").screenshot(path=picture)
+        browser.close()
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--save", action="store_true", help="keep the outputs in the notebook")
+    parser.add_argument("--picture", type=Path, help="where to write a picture of the first page that it exports")
+    parser.add_argument("--scheme", choices=("light", "dark"), default="light", help="of the picture")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            notebook = execute(options.notebook, Path(folder))
+        except CellExecutionError as error:
+            print(f"{options.notebook}: {error}", file=sys.stderr)
+            return 1
+        print(f"{options.notebook}: all cells ran")
+        if options.save:
+            nbformat.write(still(notebook), options.notebook)
+        if options.picture:
+            photograph(min(Path(folder).glob("*.html")), options.picture, options.scheme)
+            print(f"{options.picture} shows the graph")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
