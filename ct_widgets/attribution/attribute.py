@@ -16,9 +16,9 @@ from torch import Tensor
 
 import ct_widgets
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
-from ct_widgets.attribution.nodes import Nodes, lay_out, sparse_rows
-from ct_widgets.attribution.row_store import RowStore
-from ct_widgets.attribution.sweep import Targets, sweep
+from ct_widgets.attribution.nodes import Nodes, lay_out
+from ct_widgets.attribution.plan import choose_cut
+from ct_widgets.attribution.rows import RowComputer
 from ct_widgets.attribution.targets import LogitTargets, logit_targets
 from ct_widgets.errors import GraphError
 from ct_widgets.graph import AttributionGraph
@@ -26,10 +26,10 @@ from ct_widgets.language_model import LanguageModel
 from ct_widgets.progress import progress
 from ct_widgets.transcoders import Transcoder
 
-# Targets of one position that walk together: enough for efficient products, few enough to stay in memory.
-BLOCK = 512
 # Rounds of adaptive mode: how often influence is ranked anew on the way to `max_feature_nodes`.
 ROUNDS = 16
+# What the streams of sources may hold.
+STREAM_BYTES = 2 * 2**30
 
 
 @torch.no_grad()
@@ -56,80 +56,39 @@ def attribute(
     local = LocalReplacementModel.build(model, transcoder, model.tokens(prompt), ignore_bos=ignore_bos)
     asked = logit_targets(model, local, targets)
     nodes = lay_out(local, asked)
-    rows = _Rows(local, asked, nodes)
     n_features = len(local.features)
     budget = n_features if max_feature_nodes is None else min(max_feature_nodes, n_features)
+    every = budget == n_features
+    rows = RowComputer(local, asked, nodes, choose_cut(local, STREAM_BYTES) if every else 0)
+    visited = np.full(n_features, every)
     with progress(len(asked.text) + budget, "attribution", unit="row", show=show_progress) as bar:
-        for done in rows.logits():
+        for done in _every_row(rows) if every else _most_influential(rows, asked, budget, visited):
             bar.advance(done)
-        visited = np.zeros(n_features, dtype=bool)
-        while (left := budget - int(visited.sum())) > 0:
-            chosen = _next(rows, asked, visited, left if budget == n_features else -(-budget // ROUNDS))[:left]
-            visited[chosen] = True
-            for done in rows.features(chosen):
-                bar.advance(done)
     text = prompt if isinstance(prompt, str) else "".join(model.str_tokens(local.run.tokens))
     return _graph(model, local, asked, nodes, rows, visited, text)
 
 
-def _next(rows: _Rows, asked: LogitTargets, visited: npt.NDArray[np.bool_], n: int) -> npt.NDArray[np.int64]:
-    """The `n` features to compute next: those with the most influence so far."""
-    if n >= len(visited):
-        return np.arange(len(visited))
+def _every_row(rows: RowComputer) -> Iterator[int]:
+    """Compute all rows; yields how many were done."""
+    yield from rows.climb(keep_rows=True)
+    yield from rows.sweep_logits()
+    yield from rows.sweep_features(np.flatnonzero(rows.local.features.layer.cpu().numpy() > rows.streams.cut))
+
+
+def _most_influential(
+    rows: RowComputer, asked: LogitTargets, budget: int, visited: npt.NDArray[np.bool_]
+) -> Iterator[int]:
+    """Compute the rows of `budget` features, the most influential so far first, and mark them in `visited`."""
+    yield from rows.climb(keep_rows=False)
+    yield from rows.sweep_logits()
     share = np.zeros(rows.store.n)
     share[rows.nodes.logit] = asked.probability.double().cpu().numpy()
-    influence = rows.store.influence(share)[rows.nodes.feature]
-    influence[visited] = -1
-    return np.argsort(-influence, kind="stable")[:n]
-
-
-class _Rows:
-    """Computes rows by blocks of one position and keeps them."""
-
-    def __init__(self, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes) -> None:
-        self.local, self.asked, self.nodes = local, asked, nodes
-        self.store = RowStore(len(nodes.columns["kind"]))
-
-    def logits(self) -> Iterator[int]:
-        """Compute the logits' rows; yields how many were done."""
-        run = self.local.run
-        n = len(self.asked.text)
-        layer = torch.full((n,), run.n_layers)
-        yield from self._compute(
-            Targets(layer, torch.full((n,), run.n_positions - 1), self.asked.vector), self.nodes.logit
-        )
-
-    def features(self, chosen: npt.NDArray[np.int64]) -> Iterator[int]:
-        """Compute the rows of the features numbered `chosen`, position by position; yields how many were done."""
-        features = self.local.features
-        position = features.position.cpu().numpy()[chosen]
-        layer = features.layer.cpu().numpy()[chosen]
-        order = np.lexsort((-layer, position))
-        bounds = np.flatnonzero(np.diff(position[order])) + 1
-        for same_position in np.split(chosen[order], bounds):
-            for start in range(0, len(same_position), BLOCK):
-                block = same_position[start : start + BLOCK]
-                yield from self._compute(
-                    feature_targets(self.local, torch.from_numpy(block)), self.nodes.feature[block]
-                )
-
-    def _compute(self, targets: Targets, node: npt.NDArray[np.int64]) -> Iterator[int]:
-        rows = sweep(self.local, targets)
-        self.store.add(node, *sparse_rows(rows, self.nodes, int(targets.position[0])))
-        yield len(targets)
-
-
-def feature_targets(local: LocalReplacementModel, chosen: Tensor) -> Targets:
-    """What the features numbered `chosen` read of the residual stream at their layer and position."""
-    features, run = local.features, local.run
-    chosen = chosen.to(features.layer.device)
-    layer, position, index = features.layer[chosen], features.position[chosen], features.index[chosen]
-    vector = features.activation.new_empty(len(chosen), run.embedding.shape[-1])
-    for one in layer.unique().tolist():
-        mine = layer == one
-        read = local.transcoder.encoder_vectors(one, index[mine])
-        vector[mine] = run.pull_back_read(local.frozen_map, one, read, position[mine])
-    return Targets(layer, position, vector)
+    for part in np.array_split(np.arange(budget), ROUNDS):
+        influence = rows.store.influence(share)[rows.nodes.feature]
+        influence[visited] = -1
+        chosen = np.argsort(-influence, kind="stable")[: len(part)]
+        visited[chosen] = True
+        yield from rows.sweep_features(chosen)
 
 
 def feature_bias(local: LocalReplacementModel) -> Tensor:
@@ -150,7 +109,7 @@ def _graph(
     local: LocalReplacementModel,
     asked: LogitTargets,
     nodes: Nodes,
-    rows: _Rows,
+    rows: RowComputer,
     visited: npt.NDArray[np.bool_],
     prompt: str,
 ) -> AttributionGraph:
@@ -176,12 +135,13 @@ def _graph(
     node_token = np.full(n, "", dtype=object)
     node_token[nodes.embedding] = tokens
     node_token[nodes.logit] = asked.text
+    columns: dict[str, Any] = {name: column[keep] for name, column in (nodes.columns | per_node).items()}
     return AttributionGraph.from_columns(
         prompt=prompt,
         tokens=tokens,
         token_ids=local.run.tokens.cpu().numpy(),
         n_layers=local.run.n_layers,
-        **{name: column[keep] for name, column in (nodes.columns | per_node).items()},
+        **columns,
         node_token=node_token[keep].tolist(),
         indptr=matrix.indptr,
         source=matrix.indices,

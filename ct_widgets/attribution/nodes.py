@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
@@ -66,19 +67,15 @@ def _numpy(tensor: Tensor) -> Ints:
     return tensor.cpu().numpy()
 
 
-def sparse_rows(rows: Rows, nodes: Nodes, position: int) -> tuple[Ints, npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """The nonzero edges of `rows`, all of one position, as (edges per row [t], source [e], weight [e])."""
-    n = len(rows.embedding)
-    dense = np.concatenate(
-        [part.reshape(n, -1).float().cpu().numpy() for part in (rows.embedding, rows.feature, rows.error)], axis=1
-    )
-    columns = np.concatenate(
-        [
-            nodes.embedding[: position + 1],
-            nodes.feature[: rows.feature.shape[1]],
-            nodes.error[:, : position + 1].ravel(),
-        ]
-    )
+def sparse_rows(
+    rows: Rows, embedding: Tensor, nodes: Nodes
+) -> tuple[Ints, npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """The nonzero edges of a block, embedding: [t, p] among them, as (edges per row [t], source [e], weight [e])."""
+    n, _, end = rows.error.shape
+    parts = (embedding[:, :end], rows.feature, rows.error)
+    dense = torch.cat([part.reshape(n, -1).float() for part in parts], dim=1).cpu().numpy()
+    node = (nodes.embedding[:end], nodes.feature[: rows.feature.shape[1]], nodes.error[:, :end].ravel())
+    columns = np.concatenate(node)
     order = np.argsort(columns, kind="stable")
     order = order[columns[order] >= 0]
     dense, columns = dense[:, order], columns[order].astype(np.int32)

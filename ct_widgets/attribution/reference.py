@@ -8,7 +8,7 @@ Axes: t target, s source, p position, l (m) layer, d model.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -89,29 +89,30 @@ def _frozen(
         yield kept
 
 
-def reference_rows(model: LanguageModel, local: LocalReplacementModel, targets: Targets, read: Tensor) -> list[Rows]:
-    """Rows of `targets` by autograd, one each. read: [t, d], what each target reads at its hook point.
+def reference_rows(
+    model: LanguageModel, local: LocalReplacementModel, targets: Targets, read: Tensor
+) -> Iterator[tuple[Rows, Tensor]]:
+    """Rows of `targets` by autograd, one at a time, each with its edges from embeddings [1, p].
 
-    `targets.vector` is not used: pulling `read` back through the norm is autograd's part here.
+    read: [t, d], what each target reads at its hook point. `targets.vector` is not used: pulling `read` back through
+    the norm is autograd's part here.
     """
     forward = frozen_forward(model, local, local.run.embedding, local.constant + local.writes.total() + local.error)
-    rows: list[Rows] = []
     for layer, position, vector in zip(targets.layer.tolist(), targets.position.tolist(), read, strict=True):
         source = forward.resid_final if layer == local.run.n_layers else forward.inputs[layer]
         value = source[position] @ vector
         to_mlp, to_embedding = torch.autograd.grad(
             value, (forward.mlp_write, forward.embedding), retain_graph=True, materialize_grads=True
         )
-        rows.append(_read(local, to_mlp, to_embedding, position))
-    return rows
+        embedding = (local.run.embedding * to_embedding).sum(-1)
+        yield _read(local, to_mlp, position), embedding[None, : position + 1]
 
 
-def _read(local: LocalReplacementModel, to_mlp: Tensor, to_embedding: Tensor, position: int) -> Rows:
-    """Gradients with respect to the leaves, times what each source writes. to_mlp: [l, p, d]; to_embedding: [p, d]."""
+def _read(local: LocalReplacementModel, to_mlp: Tensor, position: int) -> Rows:
+    """Gradients with respect to the MLP outputs, times what each source writes. to_mlp: [l, p, d]."""
     n_layers, end = local.run.n_layers, position + 1
-    feature = to_mlp.new_zeros(local.features.starts[position][n_layers])
+    feature = to_mlp.new_zeros(local.features.starts[end][0])
     for m in range(n_layers):
         for k in range(end):
             feature[local.writes.columns(m, k)] += local.writes.at(m, k) @ to_mlp[m, k]
-    error = (local.error * to_mlp).sum(-1)[:, :end]
-    return Rows(feature[None], error[None], (local.run.embedding * to_embedding).sum(-1)[None, :end])
+    return Rows(feature[None], (local.error * to_mlp).sum(-1)[None, :, :end])

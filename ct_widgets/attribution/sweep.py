@@ -2,10 +2,11 @@
 
     A[t, s] = sum over the outputs m that s writes to, below t, of  write_s^m . J_{(p_s, m) -> (p_t, l_t)} g_t
 
-The targets of one position walk down the layers together, each joining at its own layer with the vector g_t it
-reads there. G[t, p] holds J^T g_t at every position not after the targets'; one product per layer sends it through the
-transposed frozen attention, and one product per (layer, position) reads all sources there.
-Axes: t target, s source, p (q, k) position, l (m) layer, d model, h head, g key-value group, e head dimension.
+A block of targets walks down the layers together, each joining at its own layer with the vector g_t it reads there.
+G[t, p] holds J^T g_t at the positions not after the targets'; one product per layer sends it through the transposed
+frozen attention, and one product per (layer, position) reads all sources there. The walk ends at a plane (`cut`): what
+sources below it have sent up there is known (`flow.py`) and read by one product per position.
+Axes: t target, s source, p (q, k) position, l (m) layer, d model.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ct_widgets.attribution.flow import Streams
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
-from ct_widgets.language_model import FrozenAttention
+from ct_widgets.attribution.transport import Transport, carry, carry_from
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Nodes to compute rows for, in any order. layer, position: [t]; vector: [t, d].
+    """Nodes to compute rows for. layer, position: [t]; vector: [t, d].
 
     `layer` is the number of layers for logits; `vector` is what the target reads of the residual stream there.
     """
@@ -34,88 +36,122 @@ class Targets:
     def __len__(self) -> int:
         return len(self.layer)
 
-    def __getitem__(self, chosen: Tensor) -> Targets:
-        return Targets(self.layer[chosen], self.position[chosen], self.vector[chosen])
-
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Edges into targets of one position p. Positions after p have no columns.
+    """Edges into a block of targets, up to the position of the last of them.
 
-    feature: [t, s], by the numbers of ActiveFeatures; error: [t, l, p]; embedding: [t, p].
+    feature: [t, s], numbered as in ActiveFeatures; error: [t, l, p].
     """
 
     feature: Tensor
     error: Tensor
-    embedding: Tensor
+
+    @classmethod
+    def empty(cls, local: LocalReplacementModel, targets: Targets) -> Rows:
+        """Rows of zeros for a block of targets."""
+        n, end, n_layers = len(targets), int(targets.position.max()) + 1, local.run.n_layers
+        zeros = targets.vector.new_zeros
+        return cls(zeros(n, local.features.starts[end][0]), zeros(n, n_layers, end))
 
 
-def sweep(local: LocalReplacementModel, targets: Targets) -> Rows:
-    """Rows of `targets`, which share one position and are sorted by falling layer."""
+def read_streams(local: LocalReplacementModel, streams: Streams, targets: Targets) -> Rows:
+    """Rows of targets that share a layer and a position, below the plane, while the streams are where they read."""
+    rows = Rows.empty(local, targets)
     position = int(targets.position[0])
-    walk = _Walk(local, targets, position)
-    n_layers = local.run.n_layers
-    walk.join(n_layers)
-    for layer in reversed(range(n_layers)):
+    for flow in streams.features:
+        if flow.start <= position:
+            begin = local.features.starts[flow.start][0]
+            rows.feature[:, begin : begin + flow.joined] = targets.vector @ flow.at(position).T
+    first, n = local.first_position, local.run.n_positions - local.first_position
+    if streams.errors.joined and position >= first:
+        read = (targets.vector @ streams.errors.at(position).T).view(len(targets), -1, n)
+        rows.error[:, : read.shape[1], first:] = read[..., : position + 1 - first]
+    return rows
+
+
+def sweep(local: LocalReplacementModel, streams: Streams, transports: Sequence[Transport], targets: Targets) -> Rows:
+    """Rows of a block of targets above the plane, sorted by falling layer; `streams` have arrived at the plane."""
+    walk = _Walk(local, targets)
+    walk.join(local.run.n_layers)
+    for layer in reversed(range(streams.cut, local.run.n_layers)):
         walk.read_outputs(layer)
-        walk.descend(layer)
-    walk.read_embeddings()
+        if layer > streams.cut:
+            walk.descend(layer, transports[layer])
+    walk.read_plane(streams)
     return walk.rows
 
 
 class _Walk:
-    """State of one sweep: G for the targets that have joined, and the rows read so far."""
+    """State of one sweep: G [t, p - first, d] for the targets that have joined, and the rows read so far."""
 
-    def __init__(self, local: LocalReplacementModel, targets: Targets, position: int) -> None:
-        self.local, self.targets, self.position = local, targets, position
-        n, n_layers, d = len(targets), local.run.n_layers, targets.vector.shape[-1]
-        zeros = targets.vector.new_zeros
+    def __init__(self, local: LocalReplacementModel, targets: Targets) -> None:
+        self.local, self.targets = local, targets
+        self.first = local.first_position  # no source below an MLP is before it
+        self.end = int(targets.position.max()) + 1
         self.joined = 0
-        self.layers: Sequence[int] = targets.layer.tolist()
-        self.G = zeros(n, position + 1, d)
-        columns = local.features.starts[position][n_layers]
-        self.rows = Rows(zeros(n, columns), zeros(n, n_layers, position + 1), zeros(n, position + 1))
+        self.layers: list[int] = targets.layer.tolist()
+        self.G = targets.vector.new_zeros(len(targets), self.end - self.first, targets.vector.shape[-1])
+        self.rows = Rows.empty(local, targets)
         self.reads_before_attention = local.run.reads_before_attention(local.frozen_map)
 
-    def join(self, layer: int) -> None:
+    def join(self, layer: int) -> slice:
         """Let the targets of `layer` in: they are nonzero at their own position only."""
-        first = self.joined
+        begin = self.joined
         while self.joined < len(self.layers) and self.layers[self.joined] == layer:
             self.joined += 1
-        self.G[first : self.joined, self.position] += self.targets.vector[first : self.joined]
+        new = slice(begin, self.joined)
+        position = self.targets.position[new] - self.first
+        self.G[new].scatter_(1, position[:, None, None].expand(-1, 1, self.G.shape[-1]), self.targets.vector[new, None])
+        return new
 
     def read_outputs(self, m: int) -> None:
         """Read what features and errors wrote to the MLP output of layer m, at every position."""
-        G, writes, error = self.G[: self.joined], self.local.writes, self.local.error
-        if not self.joined:
-            return
-        for k in range(self.local.first_position, self.position + 1):
+        G, writes = self.G[: self.joined], self.local.writes
+        for k in range(self.first, self.end):
             columns = writes.columns(m, k)
             if columns.stop > columns.start:
-                self.rows.feature[: self.joined, columns].addmm_(G[:, k], writes.at(m, k).T)
-        self.rows.error[: self.joined, m] = torch.einsum("tkd,kd->tk", G, error[m, : self.position + 1])
+                self.rows.feature[: self.joined, columns].addmm_(G[:, k - self.first], writes.at(m, k).T)
+        error = self.local.error[m, self.first : self.end]
+        self.rows.error[: self.joined, m, self.first :] = torch.einsum("tkd,kd->tk", G, error)
 
-    def read_embeddings(self) -> None:
-        """Read the embeddings, once G is at the bottom of the stream."""
-        embedding = self.local.run.embedding[: self.position + 1]
-        torch.sum(self.G[: self.joined] * embedding, dim=-1, out=self.rows.embedding)
-
-    def descend(self, layer: int) -> None:
-        """Send G from the output of a block to its input, letting the block's own targets in on the way."""
-        through_skip = self._through_skip(layer)
-        if self.reads_before_attention:
-            # MLP and targets see the block's input: attention acts on the old G alone.
-            n_old = self.joined
-            self._through_attention(layer, fresh=n_old)
-            if through_skip is not None:
-                self.G[:n_old] += through_skip
-            self.join(layer)
+    def read_plane(self, streams: Streams) -> None:
+        """Read what the sources below the plane have sent there, at every position they reach."""
+        if not streams.cut:
             return
-        if through_skip is not None:
-            self.G[: self.joined] += through_skip
-        fresh = self.joined
-        self.join(layer)
-        self._through_attention(layer, fresh)
+        for flow in streams.features:
+            if flow.start < self.end and flow.joined:
+                begin = self.local.features.starts[flow.start][0]
+                self.rows.feature[:, begin : begin + flow.joined].addmm_(*self._meet(flow.start, flow.active))
+        n = self.local.run.n_positions - self.first
+        errors = streams.errors.active.view(streams.cut, n, n, -1)[:, : self.end - self.first]
+        G, X = self._meet(self.first, errors.flatten(0, 1))
+        self.rows.error[:, : streams.cut, self.first :] = (G @ X).view(len(G), streams.cut, -1)
+
+    def _meet(self, start: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """G and a stream x [s, p - start, d] as two matrices whose product is summed over shared positions."""
+        shared = self.end - start
+        return self.G[:, start - self.first :].flatten(1), x[:, :shared].flatten(1).T
+
+    def descend(self, layer: int, transport: Transport) -> None:
+        """Send G from the output of a block to its input, letting the block's own targets in on the way."""
+        skipped = self._through_skip(layer)
+        if not self.reads_before_attention and skipped is not None:
+            self.G[: self.joined] += skipped
+        n_old = self.joined
+        old = self.G[:n_old]
+        if not self.reads_before_attention:
+            new = self.join(layer)
+            if new.stop > new.start:
+                targets = self.targets
+                carry_from(transport.backward, targets.vector[new], targets.position[new], self.first, self.G[new])
+        if n_old:
+            carry(transport.backward, old, self.first, old)
+        if self.reads_before_attention:
+            # MLP and targets see the block's input: attention acts on what came from above alone.
+            if skipped is not None:
+                old += skipped
+            self.join(layer)
 
     def _through_skip(self, layer: int) -> Tensor | None:
         """G through the transposed skip connection of a layer's transcoder and the norm it reads through."""
@@ -124,34 +160,4 @@ class _Walk:
             return None
         G = self.G[: self.joined]
         written = G @ W_skip[layer].to(G).T
-        return run.pull_back_read(self.local.frozen_map, layer, written, slice(self.position + 1))
-
-    def _through_attention(self, layer: int, fresh: int) -> None:
-        """Add the transposed frozen attention of a layer to G; targets from `fresh` on are nonzero at one position."""
-        attention = self.local.frozen_map.attention[layer]
-        pattern = self.local.run.weighted_pattern(layer)[:, : self.position + 1, : self.position + 1]
-        old, new = self.G[:fresh], self.G[fresh : self.joined]
-        if len(new):
-            Z = _head_outputs(attention, new[:, self.position])  # [t, g, h / g, e]
-            per_group = pattern[:, self.position].unflatten(0, (attention.n_groups, -1))  # [g, h / g, k]
-            U = torch.einsum("tgie,gik->tkge", Z, per_group)
-            new += (U.reshape(-1, U.shape[-2] * U.shape[-1]) @ _value_map(attention)).view_as(new)
-        if len(old):
-            Z = _head_outputs(attention, old)  # [t, q, g, h / g, e]
-            t, q, groups, per, e = Z.shape
-            # Heads of one group share W_V, so their mixtures add up before it: one product sums over q and heads.
-            Z = Z.permute(2, 3, 1, 0, 4).reshape(groups, per * q, t * e)
-            mix = pattern.unflatten(0, (groups, per)).permute(0, 3, 1, 2).reshape(groups, -1, per * q)  # [g, k, h/g q]
-            U = torch.bmm(mix, Z).view(groups, -1, t, e).permute(2, 1, 0, 3)
-            old += (U.reshape(-1, groups * e) @ _value_map(attention)).view_as(old)
-
-
-def _head_outputs(attention: FrozenAttention, g: Tensor) -> Tensor:
-    """Gradients at the attention's output, seen by every head. g: [..., d] -> [..., g, h / g, e]."""
-    W_O = attention.W_O
-    return (g @ W_O.flatten(0, 1).T).unflatten(-1, (attention.n_groups, -1, W_O.shape[1]))
-
-
-def _value_map(attention: FrozenAttention) -> Tensor:
-    """W_V as one matrix from all groups' values to the stream. -> [g e, d]."""
-    return attention.W_V.transpose(1, 2).flatten(0, 1)
+        return run.pull_back_read(self.local.frozen_map, layer, written, slice(self.first, self.end))

@@ -74,12 +74,17 @@ class FrozenRun:
         """Whether the transcoder's input does not see its own layer's attention."""
         return frozen_map.parallel or READ_POINTS[self.input_hook] == "pre"
 
-    def read(self, frozen_map: FrozenMap, layer: int, x: Tensor, *, affine: bool = False) -> Tensor:
-        """What the transcoder sees of a residual x: [..., p, d] at its read point; `affine` keeps the norm's bias."""
+    def read(
+        self, frozen_map: FrozenMap, layer: int, x: Tensor, positions: Tensor | slice = slice(None), *, affine: bool = False
+    ) -> Tensor:
+        """What the transcoder sees of a residual x: [..., p, d] at its read point, where row i is at `positions[i]`.
+
+        `affine` keeps the norm's bias.
+        """
         point = READ_POINTS[self.input_hook]
         if point in ("pre", "mid"):
             return x
-        norm, scale = frozen_map.ln2[layer], self.scales["ln2"][layer]
+        norm, scale = frozen_map.ln2[layer], self.scales["ln2"][layer][positions]
         if point == "normalized":
             return (x - x.mean(-1, keepdim=True) if norm.centred else x) / scale[:, None]
         return norm(x, scale) if affine else norm.linear(x, scale)

@@ -12,10 +12,12 @@ from conftest import FAMILIES, random_transcoder
 from scipy.sparse import csr_array
 
 from ct_widgets.attribution import LocalReplacementModel
-from ct_widgets.attribution.attribute import feature_targets
+from ct_widgets.attribution.nodes import Nodes, lay_out, sparse_rows
 from ct_widgets.attribution.reference import frozen_forward, reference_rows
-from ct_widgets.attribution.sweep import Targets, sweep
-from ct_widgets.attribution.targets import logit_targets
+from ct_widgets.attribution.row_store import RowStore
+from ct_widgets.attribution.rows import RowComputer, feature_targets
+from ct_widgets.attribution.sweep import Targets
+from ct_widgets.attribution.targets import LogitTargets, logit_targets
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.transcoders import Transcoder
@@ -69,35 +71,43 @@ def test_local_replacement_model_reproduces_the_logits(case: Case, ignore_bos: b
     assert float((local.logits() - local.run.logits).abs().max()) < 1e-4
 
 
-def test_sweep_equals_autograd(case: Case) -> None:
-    local = case.local(ignore_bos=False)
-    features = local.features
-    for position in range(len(TOKENS)):
-        chosen = (features.position == position).nonzero().flatten()
-        chosen = chosen[features.layer[chosen].argsort(descending=True, stable=True)]
-        targets = feature_targets(local, chosen)
-        rows = sweep(local, targets)
-        read_vectors = torch.stack(
-            [
-                case.transcoder.W_enc[layer][index]
-                for layer, index in zip(targets.layer, features.index[chosen], strict=True)
-            ]
-        )
-        expected = reference_rows(case.model, local, targets, read_vectors)
-        for name in ("feature", "error", "embedding"):
-            oracle = torch.cat([getattr(row, name) for row in expected])
-            assert relative(getattr(rows, name), oracle) < 1e-5, name
+def by_autograd(case: Case, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes) -> np.ndarray:
+    """The whole matrix A[t, s], one gradient at a time."""
+    features, store = local.features, RowStore(len(nodes.columns["kind"]))
+    numbers = torch.arange(len(features))
+    read = torch.stack(
+        [case.transcoder.W_enc[layer][i] for layer, i in zip(features.layer, features.index, strict=True)]
+    )
+    targets = feature_targets(local, numbers)
+    for node, row in zip(nodes.feature, reference_rows(case.model, local, targets, read), strict=True):
+        store.add(node[None], *sparse_rows(*row, nodes))
+    n = len(asked.text)
+    logits = Targets(torch.full((n,), local.run.n_layers), torch.full((n,), len(TOKENS) - 1), asked.vector)
+    for node, row in zip(nodes.logit, reference_rows(case.model, local, logits, asked.vector), strict=True):
+        store.add(node[None], *sparse_rows(*row, nodes))
+    return store.matrix().toarray()
 
 
-def test_logit_rows_equal_autograd_through_the_model(of_family: Case) -> None:
-    model, local = of_family.model, of_family.local()
-    targets = logit_targets(model, local)
-    n = len(targets.text)
-    n_layers, last = model.n_layers, len(TOKENS) - 1
-    block = Targets(torch.full((n,), n_layers), torch.full((n,), last), targets.vector)
-    rows, expected = sweep(local, block), reference_rows(model, local, block, targets.vector)
-    assert relative(rows.feature, torch.cat([row.feature for row in expected])) < 1e-5
-    # `vector` itself: the gradient of the centred logit with the final norm's denominator held fixed.
+@pytest.mark.parametrize("ignore_bos", [True, False])
+def test_rows_equal_autograd_wherever_sources_and_targets_meet(case: Case, ignore_bos: bool) -> None:
+    local = case.local(ignore_bos=ignore_bos)
+    asked = logit_targets(case.model, local)
+    nodes = lay_out(local, asked)
+    expected = by_autograd(case, local, asked, nodes)
+    layer = local.features.layer.numpy()
+    for cut in range(case.model.n_layers):
+        rows = RowComputer(local, asked, nodes, cut)
+        done = [*rows.climb(keep_rows=True), *rows.sweep_logits(), *rows.sweep_features(np.flatnonzero(layer > cut))]
+        assert sum(done) == len(local.features) + len(asked.text)
+        ours = rows.store.matrix().toarray()
+        assert np.abs(ours - expected).max() < 1e-5 * np.abs(expected).max(), cut
+        largest = np.abs(expected).max(axis=1)
+        assert (np.abs(ours - expected).max(axis=1) <= 1e-5 * largest).all(), cut
+
+
+def test_logit_vectors_are_gradients_of_the_centred_logits(of_family: Case) -> None:
+    local = of_family.local()
+    targets = logit_targets(of_family.model, local)
     final = local.run.resid_final[-1].clone().requires_grad_()
     norm = local.frozen_map.ln_final(final[None], local.run.scales["final"][-1:])[0]
     logits = norm @ local.frozen_map.W_U + local.frozen_map.b_U

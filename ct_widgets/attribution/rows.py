@@ -1,0 +1,97 @@
+"""All rows, or the most influential ones: which targets are computed when, and where their rows go.
+
+Axes: n node, t target, s source, p (k) position, l layer, d model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ct_widgets.attribution.flow import Streams
+from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
+from ct_widgets.attribution.nodes import Nodes, sparse_rows
+from ct_widgets.attribution.plan import block_size
+from ct_widgets.attribution.row_store import RowStore
+from ct_widgets.attribution.sweep import Rows, Targets, read_streams, sweep
+from ct_widgets.attribution.targets import LogitTargets
+from ct_widgets.attribution.transport import Transport
+
+Ints = npt.NDArray[np.int64]
+
+
+class RowComputer:
+    """Computes rows for one prompt and keeps them in `store`.
+
+    `climb` comes first; `sweep_logits` and `sweep_features` give the rows of targets above the plane in layer `cut`.
+    """
+
+    def __init__(self, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes, cut: int) -> None:
+        self.local, self.asked, self.nodes = local, asked, nodes
+        self.store = RowStore(len(nodes.columns["kind"]))
+        self.transports = [Transport.of_layer(local, layer) for layer in range(local.run.n_layers)]
+        self.streams = Streams(local, cut, self.transports)
+        # Rows of the embeddings for all features, then all logits, [t, p]: the streams pass every target once.
+        n_targets = len(local.features) + len(asked.text)
+        self.embedding = local.run.embedding.new_zeros(n_targets, local.run.n_positions)
+
+    def climb(self, *, keep_rows: bool) -> Iterator[int]:
+        """Let the streams flow; with `keep_rows`, all targets up to the plane get theirs, and it yields how many."""
+        features, run = self.local.features, self.local.run
+        for layer in range(run.n_layers):
+            self.streams.to_read(layer)
+            for position in range(self.local.first_position, run.n_positions):
+                group = torch.arange(*features.starts[position][layer : layer + 2])
+                if len(group):
+                    targets = feature_targets(self.local, group)
+                    self.embedding[group] = targets.vector @ self.streams.embeddings.at(position).T
+                    if keep_rows and layer <= self.streams.cut:
+                        rows = read_streams(self.local, self.streams, targets)
+                        self._keep(rows, self.nodes.feature[group.numpy()], group)
+                        yield len(group)
+            self.streams.to_output(layer)
+        self.embedding[len(features) :] = self.asked.vector @ self.streams.embeddings.at(run.n_positions - 1).T
+
+    def sweep_logits(self) -> Iterator[int]:
+        """Compute the rows of the logits; yields how many were done."""
+        run, n = self.local.run, len(self.asked.text)
+        layer, position = torch.full((n,), run.n_layers), torch.full((n,), run.n_positions - 1)
+        targets = Targets(layer, position.to(run.embedding.device), self.asked.vector)
+        numbers = torch.arange(len(self.local.features), len(self.local.features) + n)
+        self._keep(sweep(self.local, self.streams, self.transports, targets), self.nodes.logit, numbers)
+        yield n
+
+    def sweep_features(self, chosen: Ints) -> Iterator[int]:
+        """Compute the rows of the features numbered `chosen`; yields how many were done, block by block."""
+        features, run = self.local.features, self.local.run
+        size = block_size(run.n_positions, run.embedding.shape[-1], run.embedding.device)
+        # Neighbouring positions share a block, which is as wide as the last of them; it walks from its highest layer.
+        chosen = np.sort(chosen)
+        layer = features.layer.cpu().numpy()
+        for start in range(0, len(chosen), size):
+            block = chosen[start : start + size]
+            block = block[np.argsort(-layer[block], kind="stable")]
+            numbers = torch.from_numpy(block)
+            rows = sweep(self.local, self.streams, self.transports, feature_targets(self.local, numbers))
+            self._keep(rows, self.nodes.feature[block], numbers)
+            yield len(block)
+
+    def _keep(self, rows: Rows, node: Ints, numbers: Tensor) -> None:
+        self.store.add(node, *sparse_rows(rows, self.embedding[numbers], self.nodes))
+
+
+def feature_targets(local: LocalReplacementModel, chosen: Tensor) -> Targets:
+    """What the features numbered `chosen` read of the residual stream at their layer and position."""
+    features, run = local.features, local.run
+    chosen = chosen.to(features.layer.device)
+    layer, position, index = features.layer[chosen], features.position[chosen], features.index[chosen]
+    vector = features.activation.new_empty(len(chosen), run.embedding.shape[-1])
+    for one in layer.unique().tolist():
+        mine = layer == one
+        read = local.transcoder.encoder_vectors(one, index[mine])
+        vector[mine] = run.pull_back_read(local.frozen_map, one, read, position[mine])
+    return Targets(layer, position, vector)
