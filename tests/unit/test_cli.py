@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -115,15 +114,13 @@ def test_info_says_what_is_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "largest row residual" in out
 
 
-def test_help_is_instant() -> None:
-    start = time.perf_counter()
+def test_help_imports_nothing_heavy() -> None:
     ran = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "ct_widgets.cli", "--help"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert time.perf_counter() - start < 1
     assert "trace" in ran.stdout
     imported = {line.rsplit("|", 1)[1].strip() for line in ran.stderr.splitlines() if "|" in line}
     assert not imported & {"torch", "numpy", "pandas", "transformer_lens"}

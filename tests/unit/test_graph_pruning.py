@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from graph_samples import GOLDEN, dense_of, golden, random_graph
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -42,6 +42,7 @@ scores = arrays(
 )
 
 
+@settings(deadline=None)  # the first example pays for imports
 @given(scores, st.floats(0, 1))
 def test_cutoff_keeps_the_fewest_that_reach_the_share(score: np.ndarray, share: float) -> None:
     kept = score >= cutoff(score, share)
