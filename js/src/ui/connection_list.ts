@@ -8,6 +8,11 @@ import type { Session } from "../core/session";
 import { h } from "./dom";
 import { shapeIcon } from "./shapes";
 
+/** A part of the panel that scrolls by itself, also from the keyboard. */
+export function scrolling(name: string, ...children: HTMLElement[]): HTMLElement {
+  return h("section", { class: "ctw-scroll", tabindex: 0, "aria-label": name }, ...children);
+}
+
 /** Title and the strongest `limit` rows of one direction. */
 export function connectionList(session: Session, row: number, direction: Direction, limit: number): HTMLElement {
   const { graph } = session;
@@ -20,7 +25,7 @@ export function connectionList(session: Session, row: number, direction: Directi
     { class: "ctw-list" },
     ...shown.map((item) => connectionRow(session, item, largest, visible[item.row] === 1)),
   );
-  const section = h("section", {}, h("h4", { class: "ctw-subtitle" }, direction, " ", note(graph, all, direction)));
+  const section = scrolling(direction, h("h4", { class: "ctw-subtitle" }, direction, " ", note(graph, all, direction)));
   section.append(shown.length > 0 ? list : h("p", { class: "ctw-muted" }, `no ${direction}`));
   if (all.length > shown.length) {
     const rest = formatCount(all.length - shown.length);

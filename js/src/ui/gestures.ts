@@ -23,7 +23,7 @@ export function listenGestures(element: HTMLElement, handlers: GestureHandlers, 
     element.addEventListener(type, handler, { signal: abort, passive: false });
 
   on("pointerdown", (event) => {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || (event.target as Element).closest("button")) return;
     if (pressed.size === 0) travelled = 0;
     pressed.set(event.pointerId, at(event));
     element.setPointerCapture(event.pointerId);

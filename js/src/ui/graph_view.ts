@@ -14,7 +14,7 @@ import { slider } from "./slider";
 import { followTheme } from "./theme";
 
 const ROW_HEIGHT = 54;
-const SMALLEST_STAGE = 300;
+const SMALLEST_STAGE = 420;
 const LARGEST_STAGE = 600;
 
 /** Fill `el` with the graph as soon as it has a size (a notebook may render before it shows), until `abort`. */

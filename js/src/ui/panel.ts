@@ -6,7 +6,7 @@ import { formatFraction, formatNumber, formatShare, formatUnit } from "../core/f
 import { EMBEDDING, FEATURE, KINDS, LOGIT } from "../core/graph";
 import type { Session } from "../core/session";
 import { live } from "../host/traits";
-import { connectionList, linkRows, strongestList } from "./connection_list";
+import { connectionList, linkRows, scrolling, strongestList } from "./connection_list";
 import { h } from "./dom";
 import { shapeIcon } from "./shapes";
 
@@ -38,11 +38,8 @@ export function createPanel(session: Session, abort: AbortSignal): HTMLElement {
     const row = session.described.value;
     session.synced.labels.value;
     session.visible.value;
-    // A new element starts at its top; setting scrollTop of an old one would make the browser lay out at once.
-    const lists = row === null ? emptyBody(session) : nodeBody(session, row);
-    body.replaceChildren(
-      h("div", { class: "ctw-scroll", tabindex: 0, role: "region", "aria-label": "connections" }, ...lists),
-    );
+    // New elements start at their top; setting scrollTop of old ones would make the browser lay out at once.
+    body.replaceChildren(...(row === null ? emptyBody(session) : nodeBody(session, row)));
   });
   return panel;
 }
@@ -129,7 +126,12 @@ function emptyBody(session: Session): HTMLElement[] {
   const features = Array.from(graph.kind.keys()).filter((row) => visible[row] && graph.kind[row] === FEATURE);
   features.sort((a, b) => graph.influence[b]! - graph.influence[a]!);
   if (features.length === 0) {
-    return [h("p", { class: "ctw-muted" }, "No feature passes the thresholds: raise the nodes slider.")];
+    return [
+      scrolling(
+        "strongest features",
+        h("p", { class: "ctw-muted" }, "No feature passes the thresholds: raise the nodes slider."),
+      ),
+    ];
   }
-  return [strongestList(session, features.slice(0, STRONGEST))];
+  return [scrolling("strongest features", strongestList(session, features.slice(0, STRONGEST)))];
 }

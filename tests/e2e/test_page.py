@@ -1,0 +1,74 @@
+"""The exported page: one file that works from disk and asks for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.notebook import View, Watch
+from tests.e2e.samples import layered_graph
+
+NewPage = Callable[..., tuple[Page, Watch]]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return layered_graph().to_html(tmp_path_factory.mktemp("pages") / "graph.html")
+
+
+@pytest.mark.parametrize(("width", "theme"), [(600, "light"), (600, "dark"), (1000, "light"), (1600, "dark")])
+def test_it_works_from_disk_without_a_request(
+    exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str
+) -> None:
+    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page.goto(exported.as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    page.screenshot(path=pictures / f"page-{width}-{theme}.png", full_page=True)
+    x, y = view.hover_some_node()
+    page.mouse.click(x, y)
+    page.mouse.move(2, 2)
+    assert view.title() != "Strongest features"
+    page.screenshot(path=pictures / f"page-{width}-{theme}-selected.png", full_page=True)
+    view.slide("nodes", 0.4)
+    assert view.count("nodes").endswith("of 264")
+    view.panel.locator(".ctw-row").first.click()
+    view.root.get_by_role("button", name="Legend").click()
+    expect(view.root.locator(".ctw-legend")).to_be_visible()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    assert page.evaluate("() => window.hacked") is None
+    assert watch.requests == [exported.as_uri()]
+    watch.check()
+
+
+def test_the_wheel_scrolls_the_page_and_zooms_with_control(exported: Path, new_page: NewPage) -> None:
+    page, _ = new_page(viewport={"width": 1000, "height": 300})
+    page.goto(exported.as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    box = view.stage.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.7, 200)
+    page.mouse.wheel(0, 80)
+    page.wait_for_function("() => scrollY > 0")
+    expect(view.root.get_by_role("button", name="Reset zoom")).to_be_hidden()
+    scrolled = page.evaluate("() => scrollY")
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -120)
+    page.keyboard.up("Control")
+    expect(view.root.get_by_role("button", name="Reset zoom")).to_be_visible()
+    assert page.evaluate("() => scrollY") == scrolled
+    view.root.get_by_role("button", name="Reset zoom").click()
+    expect(view.root.get_by_role("button", name="Reset zoom")).to_be_hidden()
+
+
+def test_damaged_data_are_an_error_that_reads(exported: Path, new_page: NewPage, tmp_path: Path) -> None:
+    page, watch = new_page()
+    text = exported.read_text()
+    start = text.index('"_columns": "') + len('"_columns": "')
+    broken = tmp_path / "broken.html"
+    broken.write_text(text[: start + 4000] + text[text.index('"', start) :])
+    page.goto(broken.as_uri())
+    expect(page.get_by_role("alert")).to_contain_text("This graph cannot be shown")
+    watch.check()
