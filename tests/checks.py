@@ -18,12 +18,13 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hatch_build import node_from_wheel, node_on_path  # noqa: E402
+from hatch_build import npm_command  # noqa: E402
 
 
 class Check(NamedTuple):
     name: str
     command: tuple[str, ...]
+    """What to run; ("npm", name) runs a script of package.json."""
     counts: str | None = None
     """Pattern of the numbers of tests that passed and were skipped in the output."""
 
@@ -36,12 +37,12 @@ LINT = (
     Check("ruff format", ("ruff", "format", "--check", "--quiet")),
     Check("pyright", ("pyright",)),
     Check("floors (import-linter)", ("lint-imports", "--no-logo")),
-    Check("tsc", ("npm", "run", "--silent", "typecheck")),
-    Check("biome", ("npm", "run", "--silent", "lint")),
+    Check("tsc", ("npm", "typecheck")),
+    Check("biome", ("npm", "lint")),
 )
 TESTS = (
-    Check("vitest", ("npm", "run", "--silent", "test"), VITEST),
-    Check("bundle sizes", ("npm", "run", "--silent", "size")),
+    Check("vitest", ("npm", "test"), VITEST),
+    Check("bundle sizes", ("npm", "size")),
     Check("unit, notebook and wheel tests", ("pytest", "-q", "-n", "2", "--dist", "worksteal", "tests/unit"), PYTEST),
     Check("browser tests", ("pytest", "-q", "tests/e2e"), PYTEST),
 )
@@ -49,8 +50,8 @@ TESTS = (
 
 def environment() -> dict[str, str]:
     """The environment of the checks: tools of this virtual environment first, then Node's; one thread per process."""
-    node = node_on_path() or node_from_wheel()
-    places = [sysconfig.get_path("scripts"), *([str(node)] if node else []), os.environ.get("PATH", "")]
+    node = Path(npm_command()[0]).parent
+    places = [sysconfig.get_path("scripts"), str(node), os.environ.get("PATH", "")]
     return {**os.environ, "PATH": os.pathsep.join(places), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 
@@ -58,8 +59,9 @@ def run(check: Check, env: dict[str, str]) -> tuple[bool, str]:
     """Run one check, print its line and, if it failed, its output; return whether it passed and the output."""
     print(f"{check.name:<32}", end="", flush=True)
     start = time.monotonic()
+    command = [*npm_command(), "run", "--silent", check.command[1]] if check.command[0] == "npm" else check.command
     ran = subprocess.run(
-        check.command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     passed, output = ran.returncode == 0, ran.stdout + ran.stderr
     print(f"{'ok' if passed else 'FAILED':<8}{time.monotonic() - start:6.1f} s")
