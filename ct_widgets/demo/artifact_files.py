@@ -32,6 +32,7 @@ def load_bridge(directory: Path) -> Any:
         with torch.no_grad():
             for name, value in _weights(bridge).items():
                 value.copy_(weights[name])
+        bridge.cfg.model_name = config["model_name"]  # booting leaves a general one
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
         raise FileFormatError(
             f"the embedded model in {directory} is missing or damaged ({error}); reinstall ct-widgets, "

@@ -32,7 +32,9 @@ _LIMITS = """\
 
 - A closed world of 1,200 words and short sentences; it knows nothing else, and a fact in other words is a guess.
 - "football" is the American game, "soccer" the other; a city stands for the state named in `data/states.json` alone.
-- The transcoder was not trained on BOS, and no figure here counts it; attribution ignores its features by default.
+- The transcoder was not trained on BOS, nor on the last token of a sentence, from which nothing is predicted; no figure
+  here counts them. BOS keeps the MLP outputs of the model, and attribution ignores its features by default.
+- Of the tokens that predict no answer, the transcoder was trained on a random 30 %; the figures count them all.
 - Figures come from one seed. Another processor rounds otherwise and gives slightly different weights and figures.
 """
 
@@ -75,14 +77,14 @@ def _transcoder(transcoder: Mapping[str, Any]) -> str:
             f"{part['tokens']:,}",
             f"{part['normalised_mse']:.3f}",
             f"{part['l0']:.1f}",
-            f"{part['answer_tokens']:,}",
+            f"{part['answers']:,}",
             percent(part["agreement"]),
             f"{part['kl']:.3f}",
             percent(part["recovered"]),
         )
         for name, part in parts.items()
     ]
-    head = ("unseen", "tokens", "normalised MSE", "L0", "answer tokens", "top-1 agreement", "KL (nats)", "CE recovered")
+    head = ("unseen", "tokens", "normalised MSE", "L0", "answers", "top-1 agreement", "KL (nats)", "CE recovered")
     layers = parts["all"]["layers"]
     columns = zip(layers["normalised_mse"], layers["l0"], transcoder["dead_by_layer"], strict=True)
     by_layer = [(str(i), f"{mse:.3f}", f"{l0:.1f}", percent(dead)) for i, (mse, l0, dead) in enumerate(columns)]
@@ -95,7 +97,8 @@ c = {recipe["saturation"]:g}, lambda {recipe["sparsity"]:g}; {minutes(transcoder
 
 {table(head, rows)}
 L0 counts active features per token over all layers. Agreement, KL and cross-entropy recovered compare the model with
-the one whose MLP outputs are all reconstructions, where it predicts the answer.
+the one whose MLP outputs are all reconstructions, at the answer position: where the whole prompt predicts the first
+token of the answer.
 
 {table(("layer", "normalised MSE", "L0", "dead features"), by_layer)}
 {percent(transcoder["dead"])} of all features are active on none of {transcoder["survey_tokens"]:,} tokens (all facts

@@ -59,7 +59,8 @@ def transcoder_part(
 ) -> dict[str, Any]:
     """Metrics on statements of these tasks that the transcoder was not trained on.
 
-    Reconstruction is measured at every token but BOS, the replacement model where it predicts the answer.
+    Reconstruction is measured at every token but BOS and the last, the replacement model at the answer position: where
+    the whole prompt predicts the first token of the answer.
     """
     found = reconstruction(model, transcoder, unseen(corpus, *tasks))
     replaced = replacement_metrics(model, transcoder, unseen(corpus, *tasks, answers=True))
@@ -67,7 +68,7 @@ def transcoder_part(
         "tokens": found.n_tokens,
         "normalised_mse": found.overall_mse,
         "l0": float(found.l0.sum()),
-        "answer_tokens": replaced.n_tokens,
+        "answers": replaced.n_tokens,
         "agreement": replaced.agreement,
         "kl": replaced.kl,
         "recovered": replaced.recovered,

@@ -1,4 +1,9 @@
-"""Which tokens of the corpus the demo's transcoder learns from, and which it is judged on."""
+"""Which tokens of the corpus the demo's transcoder learns from, and which it is judged on.
+
+Two tokens of every sentence are left out of both: BOS, which is the same everywhere, and the last one, from which
+nothing is predicted, so that what the language model computes there means nothing.
+Axes: s statement, p position.
+"""
 
 from __future__ import annotations
 
@@ -9,47 +14,64 @@ from ct_widgets.demo.corpus import HELD_OUT, MIX, N_INDUCTION, OTHER_FORM, TASKS
 from ct_widgets.training import Sequences
 
 BATCHES_PER_ROUND = 8
-"""One round is as many statements as this many batches of the language model: some 40,000 tokens."""
+"""One round is as many statements as this many batches of the language model."""
+
+SHARE_OF_CONTEXT = 0.3
+"""Of the tokens that predict no answer, this share is learned from; many of them are the same in all sentences."""
 
 FACT_TASKS = tuple(MIX[2])
 
 
 def training_round(corpus: Corpus, seed: int, index: int) -> list[Sequences]:
-    """Statements of round `index`, of the `TRAIN` split alone, in the language model's mix; all tokens but BOS."""
+    """Statements of round `index`, of the `TRAIN` split alone, in the language model's mix."""
     rng = np.random.default_rng([seed, index])
     sequences: list[Sequences] = []
     for _ in range(BATCHES_PER_ROUND):
-        sequences += [_sequences(corpus, corpus.draw(rng, group, (TRAIN,))) for group in MIX]
+        for group in MIX:
+            chosen = corpus.draw(rng, group, (TRAIN,))
+            predicts = np.roll(corpus.answer_mask(chosen), -1, axis=1)
+            keep = _context(corpus, chosen)
+            keep &= predicts | (rng.random(keep.shape) < SHARE_OF_CONTEXT)
+            sequences.append(_cut(corpus, chosen, keep))
         repeated = corpus.repeated(rng, N_INDUCTION).ids
         keep = np.ones(repeated.shape, dtype=np.bool_)
-        keep[:, 0] = False  # BOS
+        keep[:, [0, -1]] = False
         sequences.append(Sequences(repeated, keep))
     return sequences
 
 
 def survey(corpus: Corpus, seed: int, n: int = 4000) -> list[Sequences]:
-    """What says whether a feature is dead: all facts in every form, and `n` statements about numbers of every task."""
+    """What says whether a feature is dead: all facts in every form, and some `n` statements about numbers."""
     rng = np.random.default_rng([seed, 1])
-    chosen = [corpus.select(FACT_TASKS, (TRAIN, OTHER_FORM, HELD_OUT))]
     tasks = [task for task in TASKS if task not in FACT_TASKS]
-    for task in tasks:
-        pool = corpus.select((task,), (TRAIN, HELD_OUT))
-        chosen.append(rng.permutation(pool)[: n // len(tasks)])
-    return _in_parts(corpus, np.concatenate(chosen))
+    pools = [corpus.select((task,), (TRAIN, HELD_OUT)) for task in tasks]
+    numbers = [rng.permutation(pool)[: n // len(tasks)] for pool in pools]
+    return _in_parts(corpus, np.concatenate([corpus.select(FACT_TASKS, (TRAIN, OTHER_FORM, HELD_OUT)), *numbers]))
 
 
 def unseen(corpus: Corpus, *tasks: str, answers: bool = False) -> list[Sequences]:
-    """Statements that the transcoder was not trained on: all tokens but BOS, or the answers alone."""
+    """Statements that the transcoder was not trained on: what is read of them, or the first token of the answer."""
     return _in_parts(corpus, corpus.select(tasks or TASKS, (HELD_OUT, OTHER_FORM)), answers)
 
 
 def _in_parts(corpus: Corpus, chosen: NDArray[np.int64], answers: bool = False, size: int = 512) -> list[Sequences]:
     by_length = chosen[np.argsort(corpus.length[chosen], kind="stable")]
-    return [_sequences(corpus, by_length[i : i + size], answers) for i in range(0, len(by_length), size)]
+    parts = [by_length[i : i + size] for i in range(0, len(by_length), size)]
+    keep = _first_answer if answers else _context
+    return [_cut(corpus, part, keep(corpus, part)) for part in parts]
 
 
-def _sequences(corpus: Corpus, chosen: NDArray[np.int64], answers: bool = False) -> Sequences:
+def _context(corpus: Corpus, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """[s, p]: all tokens but BOS, the last and padding."""
+    position = np.arange(corpus.ids.shape[1])
+    return (position > 0) & (position < corpus.length[chosen, None] - 1)
+
+
+def _first_answer(corpus: Corpus, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """[s, p]: the token that the whole prompt predicts."""
+    return np.arange(corpus.ids.shape[1]) == corpus.prompt_length[chosen, None]
+
+
+def _cut(corpus: Corpus, chosen: NDArray[np.int64], keep: NDArray[np.bool_]) -> Sequences:
     width = int(corpus.length[chosen].max())
-    keep = corpus.answer_mask(chosen) if answers else corpus.inside_mask(chosen)
-    keep[:, 0] = False  # BOS
     return Sequences(corpus.ids[chosen, :width], keep[:, :width])

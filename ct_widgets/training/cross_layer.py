@@ -41,6 +41,15 @@ class CrossLayerDictionary(nn.Module):
         )
         self.b_dec = nn.Parameter(torch.zeros(n_layers, d_model))
 
+    @torch.no_grad()
+    def set_density(self, x: Tensor, density: float) -> None:
+        """Move the encoder biases so that every feature is active on this share of the inputs x: [l, n, d].
+
+        Features that start active on most tokens are pushed off all of them together, and many never come back.
+        """
+        kth = max(1, round((1 - density) * x.shape[1]))
+        self.b_enc.copy_(self.threshold - (x @ self.W_enc.mT).kthvalue(kth, dim=1).values)
+
     @property
     def threshold(self) -> Tensor:
         """theta = exp(t), positive by construction. -> [l, f]."""

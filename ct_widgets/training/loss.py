@@ -37,8 +37,8 @@ def loss(dictionary: CrossLayerDictionary, x: Tensor, y: Tensor, saturation: flo
     n = x.shape[1]
     h = dictionary.preactivation(x)
     a = dictionary.activate(h)
-    norms = dictionary.decoder_norms()[:, None]
-    sparsity = torch.tanh(saturation * norms * a).sum() / n
-    preactivation = (torch.relu(dictionary.threshold[:, None] - h) * norms).sum() / n
+    norms = dictionary.decoder_norms()
+    sparsity = torch.tanh((saturation * norms)[:, None] * a).sum() / n
+    preactivation = (torch.relu(dictionary.threshold[:, None] - h).sum(1) * norms).sum() / n
     reconstruction = (dictionary.decode(a) - y).square().sum() / n
     return Loss(reconstruction, sparsity, preactivation, (a.detach() > 0).sum() / n)

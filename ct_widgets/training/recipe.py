@@ -32,8 +32,12 @@ class Recipe:
     """Weight of the loss that pulls inactive features towards their threshold."""
     threshold: float = 0.03
     """First threshold of every feature."""
+    density: float = 0.03
+    """Share of tokens on which each feature is active at first: encoder biases start where they give it."""
     bandwidth: float = 1.0
     """Width around the threshold in which the straight-through estimator gives a gradient."""
+    half_products: bool = False
+    """Matrix products in bfloat16, all state in float32: faster where the processor has instructions for it."""
     seed: int = 0
     checkpoint_every: int = 250
     """Steps between checkpoints."""
@@ -45,7 +49,8 @@ class Recipe:
             self._require(name, getattr(self, name) > 0, "positive")
         for name in ("sparsity", "preactivation"):
             self._require(name, getattr(self, name) >= 0, "0 or positive")
-        self._require("decay", 0 < self.decay <= 1, "a share between 0 and 1")
+        for name in ("decay", "density"):
+            self._require(name, 0 < getattr(self, name) <= 1, "a share between 0 and 1")
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         if not holds:  # also for nan, which no comparison accepts

@@ -27,6 +27,7 @@ from ct_widgets.training.recipe import Recipe
 from ct_widgets.transcoders import Transcoder
 
 CHECKPOINT = "clt.safetensors"
+_DENSITY_TOKENS = 8192  # enough to place biases by
 
 
 class Step(NamedTuple):
@@ -116,6 +117,9 @@ class _Run:
         else:
             self._check_finite(first)
             self.inputs, self.targets = Normaliser.of(first.x), Normaliser.of(first.y)
+            self.dictionary.set_density(
+                self.inputs(first.x[:, :: max(1, first.x.shape[1] // _DENSITY_TOKENS)]), recipe.density
+            )
 
     def _check(self, path: Path) -> None:
         differing = self.recipe.differences(Recipe(**read_facts(path)["recipe"]))
@@ -129,7 +133,9 @@ class _Run:
         start = time.perf_counter()
         recipe, n = self.recipe, len(self.history)
         batch, following = self.buffer.batch(self.place)
-        parts = loss(self.dictionary, self.inputs(batch.x), self.targets(batch.y), recipe.saturation)
+        x, y = self.inputs(batch.x), self.targets(batch.y)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.half_products):
+            parts = loss(self.dictionary, x, y, recipe.saturation)
         total = parts.total(recipe, n)
         if not bool(torch.isfinite(total)):
             self._check_finite(batch)

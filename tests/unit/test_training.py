@@ -102,6 +102,21 @@ def test_normaliser_gives_unit_variance() -> None:
         Normaliser.of(torch.ones(1, 4, 2))
 
 
+def test_features_start_at_the_asked_density() -> None:
+    dictionary = CrossLayerDictionary(L, D, recipe())
+    x = Normaliser.of(sparse_world(0).x)(sparse_world(0).x)
+    dictionary.set_density(x, 0.05)
+    with torch.no_grad():
+        active = (dictionary.activate(dictionary.preactivation(x)) > 0).float().mean(1)
+    torch.testing.assert_close(active, torch.full((L, F), 0.05), atol=0.01, rtol=0)
+
+
+def test_half_products_change_little() -> None:
+    full, half = (train(recipe(half_products=half), sparse_world) for half in (False, True))
+    np.testing.assert_allclose([s.mse for s in half.history], [s.mse for s in full.history], rtol=0.03)
+    assert all(p.dtype == torch.float32 for p in half.dictionary.parameters())
+
+
 def weights(training) -> list[torch.Tensor]:
     return [p.detach() for p in training.dictionary.parameters()]
 
@@ -168,7 +183,8 @@ def test_a_tiny_transcoder_learns() -> None:
     history = train(recipe(steps=400, learning_rate=3e-3, sparsity=0.3), sparse_world).history
     assert history[0].mse > 0.9
     assert history[-1].mse < 0.25  # four times less error
-    assert history[-1].l0 < history[0].l0
+    # 3.6 features of the world are active on a token; what the reconstruction takes at first, sparsity takes back.
+    assert history[-1].l0 < 0.8 * max(step.l0 for step in history)
 
 
 def test_nan_is_named(tmp_path: Path) -> None:
