@@ -22,12 +22,13 @@ from ct_widgets.attribution.rows import RowComputer
 from ct_widgets.attribution.targets import LogitTargets, logit_targets
 from ct_widgets.errors import GraphError
 from ct_widgets.graph import AttributionGraph
+from ct_widgets.graph.adjacency import select_nodes
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.progress import progress
 from ct_widgets.transcoders import Transcoder
 
 # Rounds of adaptive mode: how often influence is ranked anew on the way to `max_feature_nodes`.
-ROUNDS = 16
+ROUNDS = 12
 # What the streams of sources may hold.
 STREAM_BYTES = 2 * 2**30
 
@@ -129,9 +130,9 @@ def _graph(
     tokens = model.str_tokens(local.run.tokens)
     keep = np.ones(n, dtype=bool)
     keep[nodes.feature[~visited]] = False
-    matrix = rows.store.matrix()
+    adjacency = rows.store.adjacency()
     if not keep.all():
-        matrix = matrix[keep][:, keep]
+        adjacency = select_nodes(adjacency, keep)
     node_token = np.full(n, "", dtype=object)
     node_token[nodes.embedding] = tokens
     node_token[nodes.logit] = asked.text
@@ -143,9 +144,11 @@ def _graph(
         n_layers=local.run.n_layers,
         **columns,
         node_token=node_token[keep].tolist(),
-        indptr=matrix.indptr,
-        source=matrix.indices,
-        weight=matrix.data,
+        indptr=adjacency.indptr,
+        source=adjacency.source,
+        weight=adjacency.weight,
+        # Features left out count as unexplained, so shares and scores stay those of the whole graph.
+        row_total=rows.store.row_total[keep],
         provenance=_provenance(model, local),
     )
 

@@ -5,6 +5,8 @@ Axes: l (m) layer, p position.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -54,7 +56,18 @@ def _multiplications(counts: Floats, cut: int, d: int, first: int) -> float:
     return up + down + plane + d * float((writers * readers).sum())
 
 
-def block_size(n_positions: int, d: int, device: torch.device) -> int:
-    """Targets that walk together: enough rows for efficient products, few enough for the cache of the machine."""
-    elements = 2**22 if device.type == "cpu" else 2**27
-    return int(np.clip(elements // (n_positions * d), 32, 4096))
+def blocks(position: npt.NDArray[np.int64], d: int, device: torch.device) -> list[slice]:
+    """Runs of targets that walk together. position: [t], rising.
+
+    A block is as wide as its last target, so one that mixes positions multiplies zeros: that is worth it until they are
+    as many vectors as an efficient product needs. It is as long as the cache of the machine allows.
+    """
+    largest, enough = (2**22, 2**9) if device.type == "cpu" else (2**27, 2**14)
+    bounds, start, used = [0], 0, 0
+    for end, width in enumerate((position + 1).tolist()):
+        count = end - start
+        if count and ((count + 1) * width * d > largest or count * width - used > enough):
+            bounds.append(end)
+            start, used = end, 0
+        used += width
+    return [slice(*pair) for pair in pairwise([*bounds, len(position)])] if len(position) else []

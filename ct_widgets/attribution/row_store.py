@@ -1,25 +1,27 @@
-"""Rows of the graph as they are computed, in any order, and the influence they give so far.
+"""Rows of the graph as they are computed, in any order, put together in the graph's own order.
 
 Axes: n node, t target, s source, e edge.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
+
+from ct_widgets.graph.adjacency import Adjacency, row_sums
+from ct_widgets.graph.influence import influence
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
 class RowStore:
-    """Sparse rows A[t, :] of `n` nodes in topological order."""
+    """Sparse rows A[t, :] of `n` nodes in topological order. row_total: [n], the sum of |A| over each row."""
 
     def __init__(self, n: int) -> None:
         self.n = n
+        self.row_total = np.zeros(n)
         self._target: list[Ints] = []
         self._count: list[Ints] = []
         self._source: list[npt.NDArray[np.int32]] = []
@@ -31,9 +33,10 @@ class RowStore:
         self._count.append(count)
         self._source.append(source)
         self._weight.append(weight)
+        self.row_total[target] = row_sums(np.concatenate([[0], np.cumsum(count)]), np.abs(weight))
 
-    def matrix(self) -> Any:
-        """All rows as one scipy CSR array [n, n]; rows not computed are empty."""
+    def adjacency(self) -> Adjacency:
+        """All rows; those not computed are empty."""
         target = np.concatenate(self._target)
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(self._count))])
         # One more, empty, row stands for all that were not computed.
@@ -42,18 +45,9 @@ class RowStore:
         stacked = csr_array((np.concatenate(self._weight), np.concatenate(self._source), indptr), shape=shape)
         place = np.full(self.n, len(target))
         place[target] = np.arange(len(target))
-        return stacked[place]
+        rows = stacked[place]
+        return Adjacency(rows.indptr.astype(np.int64), rows.indices, rows.data)
 
     def influence(self, share: Floats) -> Floats:
-        """Influence of every node on the outputs, through the rows computed so far: METHODS of [CT25], I = p^T B.
-
-        share: [n], the probability of each logit node and 0 elsewhere.
-        """
-        matrix = abs(self.matrix())
-        total = np.asarray(matrix.sum(axis=1)).ravel()
-        scale = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
-        influence, carried = np.zeros(self.n), share
-        while carried.any():  # every step goes down at least one layer, so this ends
-            carried = matrix.T @ (carried * scale)
-            influence += carried
-        return influence
+        """Influence of every node on the outputs through the rows so far; share: [n], probability at the logits."""
+        return influence(self.adjacency(), self.row_total, share)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ct_widgets.attribution.flow import Streams
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.nodes import Nodes, sparse_rows
-from ct_widgets.attribution.plan import block_size
+from ct_widgets.attribution.plan import blocks
 from ct_widgets.attribution.row_store import RowStore
 from ct_widgets.attribution.sweep import Rows, Targets, read_streams, sweep
 from ct_widgets.attribution.targets import LogitTargets
@@ -68,12 +68,10 @@ class RowComputer:
     def sweep_features(self, chosen: Ints) -> Iterator[int]:
         """Compute the rows of the features numbered `chosen`; yields how many were done, block by block."""
         features, run = self.local.features, self.local.run
-        size = block_size(run.n_positions, run.embedding.shape[-1], run.embedding.device)
-        # Neighbouring positions share a block, which is as wide as the last of them; it walks from its highest layer.
-        chosen = np.sort(chosen)
-        layer = features.layer.cpu().numpy()
-        for start in range(0, len(chosen), size):
-            block = chosen[start : start + size]
+        chosen = np.sort(chosen)  # features are numbered by position
+        layer, position = features.layer.cpu().numpy(), features.position.cpu().numpy()
+        for part in blocks(position[chosen], run.embedding.shape[-1], run.embedding.device):
+            block = chosen[part]
             block = block[np.argsort(-layer[block], kind="stable")]
             numbers = torch.from_numpy(block)
             rows = sweep(self.local, self.streams, self.transports, feature_targets(self.local, numbers))
