@@ -208,15 +208,20 @@ def _footer(shown: AttributionGraph, graph: AttributionGraph, height: float) -> 
     legend = "■ token  ● feature  ◇ error  ▬ output   green raises, purple lowers"
     counts = f"{shown.n_nodes:,} of {graph.n_nodes:,} nodes, {shown.n_edges:,} of {graph.n_edges:,} edges"
     drawn = f" ({_MOST_EDGES} strongest drawn)" if shown.n_edges > _MOST_EDGES else ""
+    style = f'y="{height - 8:.0f}" fill="{_MUTED}" font-size="10"'
     return (
-        f'<text x="12" y="{height - 8:.0f}" fill="{_MUTED}" font-size="10" xml:space="preserve">{legend}</text>'
-        f'<text x="{WIDTH - 12}" y="{height - 8:.0f}" fill="{_MUTED}" font-size="10" text-anchor="end">{counts}{drawn}</text>'
+        f'<text x="12" {style} xml:space="preserve">{legend}</text>'
+        f'<text x="{WIDTH - 12}" {style} text-anchor="end">{counts}{drawn}</text>'
     )
 
 
 def _unit(value: float) -> str:
-    """.61, 1.00 for probabilities and scores."""
-    return "" if np.isnan(value) else f"{value:.2f}".removeprefix("0")
+    """Probabilities and scores as the view writes them: .61, and >.99 for what is nearly 1."""
+    if np.isnan(value):
+        return ""
+    if 0.995 <= value < 1:
+        return ">.99"
+    return "<.01" if 0 < value < 0.005 else f"{value:.2f}".removeprefix("0")
 
 
 def _shade(part: float) -> str:

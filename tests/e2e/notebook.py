@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,7 +55,14 @@ class Notebook:
     ) -> Notebook:
         """Write `cells` to `path`, open it and wait for its kernel."""
         code = [
-            {"cell_type": "code", "id": f"cell-{i}", "metadata": {}, "source": cell, "outputs": [], "execution_count": None}
+            {
+                "cell_type": "code",
+                "id": f"cell-{i}",
+                "metadata": {},
+                "source": cell,
+                "outputs": [],
+                "execution_count": None,
+            }
             for i, cell in enumerate(cells)
         ]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -111,6 +120,13 @@ class Notebook:
             }""",
             code,
         )
+
+    def prints(self, code: str, expected: Callable[[str], bool], seconds: float = 10) -> str:
+        """What `code` prints, once it is as expected: what a view sends may be handled after a cell that came later."""
+        end = time.monotonic() + seconds
+        while not expected(text := self.python(code)):
+            assert time.monotonic() < end, f"{code} still prints {text!r}"
+        return text
 
     def graphs(self) -> Locator:
         """The graph views on the page."""

@@ -33,15 +33,14 @@ def test_trace_a_prompt(open_notebook: Callable[..., Notebook], pictures: Path) 
     view.slide("nodes", 0.6)
     assert view.count("nodes") != before
 
-    # The view that the notebook keeps in a variable: set from Python, read back after a click.
-    shown = notebook.page.locator(".ctw-graph", has=notebook.page.locator(".ctw-label, .ctw-place b")).first
-    shown.scroll_into_view_if_needed()
-    kept = View(shown).wait()
+    # The second view is the one that the notebook keeps in a variable: read it back after a click, and set it.
+    kept = View(notebook.graphs().nth(1))
+    kept.root.scroll_into_view_if_needed()
+    kept.wait()
     expect(kept.panel).to_contain_text("strongest feature")
     kept.rows.first.click()
-    name = kept.panel.locator(".ctw-title .ctw-mono").inner_text()
-    selected = notebook.python("print(view.graph.label(view.selected) or view.graph.token(view.selected), view.selected)")
-    assert name.strip("“”") in selected
+    name = kept.panel.locator(".ctw-title .ctw-mono").inner_text().strip("“”")
+    notebook.prints("print(view.selected, view.graph.token(view.selected))", lambda text: name in text)
     notebook.python("view.selected = graph.nodes.query(\"kind == 'logit'\").index[0]")
     expect(kept.panel.locator(".ctw-title")).to_contain_text("95")
 

@@ -19,9 +19,11 @@ export function formatNumber(value: number, digits = 3): string {
   return (value < 0 ? MINUS : "") + text.replace("e-", `e${MINUS}`);
 }
 
-/** A probability, score or threshold between 0 and 1 to two decimals: .61, 1, .00. */
+/** A probability, score or threshold between 0 and 1 to two decimals: .61, 1, .00; close to an end but not there: <.01, >.99. */
 export function formatUnit(value: number): string {
   if (!Number.isFinite(value)) return "n/a";
+  if (value > 0 && value < 0.005) return "<.01";
+  if (value >= 0.995 && value < 1) return ">.99";
   const text = Math.abs(value).toFixed(2);
   return (value < 0 ? MINUS : "") + (text.startsWith("0") ? text.slice(1) : text === "1.00" ? "1" : text);
 }

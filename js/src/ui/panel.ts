@@ -75,9 +75,9 @@ function nodeHead(session: Session, row: number, isPinned: boolean): HTMLElement
 
 function facts(session: Session, row: number): HTMLElement {
   const { graph } = session;
-  const list = h("dl", { class: "ctw-facts" });
+  const list = h("div", { class: "ctw-facts" });
   const add = (name: string, value: string, title: string): void =>
-    list.append(h("div", { title }, h("dt", {}, name), h("dd", {}, value)));
+    list.append(h("span", { title }, h("span", { class: "ctw-muted" }, `${name} `), h("b", {}, value)));
   const kind = graph.kind[row]!;
   const [activation, influence] = [graph.activation[row]!, graph.influence[row]!];
   if (kind === LOGIT) add("probability", formatUnit(graph.probability[row]!), String(graph.probability[row]));
