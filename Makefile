@@ -13,6 +13,10 @@ NOTEBOOK := notebooks/01_trace_a_prompt.ipynb
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# Prints the notebook's own URL, and asks nobody on the network for news.
+LAB := --no-browser --log-level=WARN --LabApp.default_url=/lab/tree/$(NOTEBOOK) --LabApp.news_url=None \
+	--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate \
+	$(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: demo test lint bench artifacts setup front-end browser
 .DEFAULT_GOAL := test
@@ -21,7 +25,7 @@ demo: setup front-end $(if $(HEADLESS),browser)
 ifdef HEADLESS
 	@$(PY) notebooks/run.py $(NOTEBOOK) --picture graph.png
 else
-	@$(VENV)/bin/jupyter lab --no-browser --log-level=WARN $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
+	@$(VENV)/bin/jupyter lab $(LAB)
 endif
 
 test: setup front-end browser
