@@ -19,6 +19,11 @@ class Progress:
         """Move the bar by `n` units."""
         self._bar.update(n)
 
+    def extend(self, n: int) -> None:
+        """Expect `n` more units."""
+        self._bar.total += n
+        self._bar.refresh()
+
     def note(self, **values: object) -> None:
         """Show `name=value` pairs at the end of the bar."""
         self._bar.set_postfix(values, refresh=False)

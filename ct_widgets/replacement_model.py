@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, overload
+
+from torch import Tensor
 
 from ct_widgets.errors import TranscoderError
 from ct_widgets.language_model import LanguageModel, load_bridge
+from ct_widgets.progress import progress as progress_bar
 from ct_widgets.transcoders import Transcoder
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
+    from ct_widgets.attribution import OnInterrupt, Target
     from ct_widgets.graph import AttributionGraph
 
 
@@ -47,30 +50,79 @@ class ReplacementModel:
         """
         return cls(load_bridge(model, device=device, dtype=dtype), Transcoder.load(_local_directory(transcoder)))
 
+    @overload
     def attribute(
         self,
         prompt: str | Sequence[int] | Tensor,
         *,
-        targets: Sequence[str | int] | None = None,
+        targets: Sequence[Target] | None = ...,
+        max_feature_nodes: int | None = ...,
+        ignore_bos: bool = ...,
+        max_memory: float = ...,
+        on_interrupt: OnInterrupt = ...,
+        progress: bool | None = ...,
+    ) -> AttributionGraph: ...
+
+    @overload
+    def attribute(
+        self,
+        prompt: list[str],
+        *,
+        targets: Sequence[Target] | None = ...,
+        max_feature_nodes: int | None = ...,
+        ignore_bos: bool = ...,
+        max_memory: float = ...,
+        on_interrupt: OnInterrupt = ...,
+        progress: bool | None = ...,
+    ) -> list[AttributionGraph]: ...
+
+    def attribute(
+        self,
+        prompt: str | Sequence[int] | Tensor | list[str],
+        *,
+        targets: Sequence[Target] | None = None,
         max_feature_nodes: int | None = None,
         ignore_bos: bool = True,
+        max_memory: float = 4 * 2**30,
+        on_interrupt: OnInterrupt = "raise",
         progress: bool | None = None,
-    ) -> AttributionGraph:
-        """Attribution graph of one prompt; see `ct_widgets.attribution.attribute` for the arguments and errors.
+    ) -> AttributionGraph | list[AttributionGraph]:
+        """Attribution graph of a prompt: what the likeliest next tokens are owed to, and how [CT25].
 
+        prompt: text, or token ids; a list of texts gives a list of graphs.
+        targets: what to explain: tokens, token ids, pairs of tokens (the difference of their logits), or directions [d]
+            that read the final norm's output; by default the likeliest tokens up to 95 % probability, at most 10.
+        max_feature_nodes: compute rows for this many features only, the most influential first; the others are left
+            out and count as unexplained.
+        ignore_bos: position 0 has no feature or error nodes; what its MLPs write counts as bias, so rows still close.
+        max_memory: bytes that intermediate results may take; less memory can mean more time, never another result.
+        on_interrupt: "partial" returns the graph of the rows done so far on Ctrl-C, marked in its provenance.
         progress: True or False shows or hides the bar; by default it appears after one second.
+
+        Raises PromptError for a prompt that does not fit the model, TargetError for a target that does not exist,
+        ModelError for a model that is not understood exactly.
+
+        >>> graph = model.attribute("calc: 36+59=", targets=[("95", "94")])
         """
         from ct_widgets.attribution import attribute
 
-        return attribute(
-            self.language_model,
-            self.transcoder,
-            prompt,
-            targets=targets,
-            max_feature_nodes=max_feature_nodes,
-            ignore_bos=ignore_bos,
-            show_progress=progress,
-        )
+        several = isinstance(prompt, list) and len(prompt) > 0 and isinstance(prompt[0], str)
+        with progress_bar(0, "attribution", unit="row", show=progress) as bar:
+            graphs = [
+                attribute(
+                    self.language_model,
+                    self.transcoder,
+                    one,
+                    bar,
+                    targets=targets,
+                    max_feature_nodes=max_feature_nodes,
+                    ignore_bos=ignore_bos,
+                    max_memory=max_memory,
+                    on_interrupt=on_interrupt,
+                )
+                for one in cast("list[str]", prompt if several else [prompt])
+            ]
+        return graphs if several else graphs[0]
 
     def __repr__(self) -> str:
         t = self.transcoder

@@ -89,7 +89,7 @@ def random_transcoder(
         return scale * torch.randn(shape, generator=generator)
 
     written = [n_layers - layer if kind == "clt" else 1 for layer in range(n_layers)]
-    if settings.get("activation", "jumprelu") == "jumprelu":
+    if settings.get("activation", "jumprelu") == "jumprelu" and "threshold" not in settings:
         settings["threshold"] = [random(n_features).abs() * 0.3 for _ in written]
     if settings.pop("skip", False):
         settings["W_skip"] = [random(d_model, d_model, scale=0.5 / d_model**0.5) for _ in written]

@@ -38,7 +38,7 @@ def lay_out(local: LocalReplacementModel, targets: LogitTargets) -> Nodes:
     """Put all nodes of one prompt in order."""
     run, features = local.run, local.features
     P, L, first = run.n_positions, run.n_layers, local.first_position
-    ids = targets.token_id.cpu().numpy()
+    ids = targets.index.cpu().numpy()
     # In this order: embeddings, features, errors, logits.
     layers = [np.full(P, -1), _numpy(features.layer), np.repeat(np.arange(L), P - first), np.full(len(ids), L)]
     positions = [np.arange(P), _numpy(features.position), np.tile(np.arange(first, P), L), np.full(len(ids), P - 1)]

@@ -17,9 +17,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def choose_cut(local: LocalReplacementModel, max_bytes: float) -> int:
-    """The layer of the plane for which all rows cost the fewest multiplications, its streams within `max_bytes`.
+    """The layer of the plane for which all rows cost the fewest multiplications.
 
-    At 0 nothing but the embeddings flows up, which needs no memory to speak of.
+    The streams of sources below it take half of `max_bytes` at most. At 0 nothing but the embeddings flows up, which
+    needs no memory to speak of.
     """
     counts = _counts(local)
     n_layers, n_positions = counts.shape
@@ -29,7 +30,7 @@ def choose_cut(local: LocalReplacementModel, max_bytes: float) -> int:
     held = 4 * d * np.cumsum(counts @ reach)
     for cut in range(1, n_layers):
         errors = 4 * d * cut * n_positions**2
-        if held[cut - 1] + errors > max_bytes:
+        if held[cut - 1] + errors > max_bytes / 2:
             costs[cut] = np.inf
     return int(np.argmin(costs))
 

@@ -33,14 +33,15 @@ class RowComputer:
     def __init__(self, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes, cut: int) -> None:
         self.local, self.asked, self.nodes = local, asked, nodes
         self.store = RowStore(len(nodes.columns["kind"]))
+        self.has_logits = False
         self.transports = [Transport.of_layer(local, layer) for layer in range(local.run.n_layers)]
         self.streams = Streams(local, cut, self.transports)
         # Rows of the embeddings for all features, then all logits, [t, p]: the streams pass every target once.
         n_targets = len(local.features) + len(asked.text)
         self.embedding = local.run.embedding.new_zeros(n_targets, local.run.n_positions)
 
-    def climb(self, *, keep_rows: bool) -> Iterator[int]:
-        """Let the streams flow; with `keep_rows`, all targets up to the plane get theirs, and it yields how many."""
+    def climb(self, *, keep_rows: bool) -> Iterator[Ints]:
+        """Let the streams flow; with `keep_rows`, all targets up to the plane get theirs, and it yields which."""
         features, run = self.local.features, self.local.run
         for layer in range(run.n_layers):
             self.streams.to_read(layer)
@@ -52,21 +53,21 @@ class RowComputer:
                     if keep_rows and layer <= self.streams.cut:
                         rows = read_streams(self.local, self.streams, targets)
                         self._keep(rows, self.nodes.feature[group.numpy()], group)
-                        yield len(group)
+                        yield group.numpy()
             self.streams.to_output(layer)
         self.embedding[len(features) :] = self.asked.vector @ self.streams.embeddings.at(run.n_positions - 1).T
 
-    def sweep_logits(self) -> Iterator[int]:
-        """Compute the rows of the logits; yields how many were done."""
+    def sweep_logits(self) -> None:
+        """Compute the rows of the logits."""
         run, n = self.local.run, len(self.asked.text)
         layer, position = torch.full((n,), run.n_layers), torch.full((n,), run.n_positions - 1)
         targets = Targets(layer, position.to(run.embedding.device), self.asked.vector)
         numbers = torch.arange(len(self.local.features), len(self.local.features) + n)
         self._keep(sweep(self.local, self.streams, self.transports, targets), self.nodes.logit, numbers)
-        yield n
+        self.has_logits = True
 
-    def sweep_features(self, chosen: Ints) -> Iterator[int]:
-        """Compute the rows of the features numbered `chosen`; yields how many were done, block by block."""
+    def sweep_features(self, chosen: Ints) -> Iterator[Ints]:
+        """Compute the rows of the features numbered `chosen`; yields those of each block when it is done."""
         features, run = self.local.features, self.local.run
         chosen = np.sort(chosen)  # features are numbered by position
         layer, position = features.layer.cpu().numpy(), features.position.cpu().numpy()
@@ -76,7 +77,7 @@ class RowComputer:
             numbers = torch.from_numpy(block)
             rows = sweep(self.local, self.streams, self.transports, feature_targets(self.local, numbers))
             self._keep(rows, self.nodes.feature[block], numbers)
-            yield len(block)
+            yield block
 
     def _keep(self, rows: Rows, node: Ints, numbers: Tensor) -> None:
         self.store.add(node, *sparse_rows(rows, self.embedding[numbers], self.nodes))

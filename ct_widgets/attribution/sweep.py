@@ -72,6 +72,8 @@ def read_streams(local: LocalReplacementModel, streams: Streams, targets: Target
 
 def sweep(local: LocalReplacementModel, streams: Streams, transports: Sequence[Transport], targets: Targets) -> Rows:
     """Rows of a block of targets above the plane, sorted by falling layer; `streams` have arrived at the plane."""
+    if int(targets.position.max()) < local.first_position:
+        return Rows.empty(local, targets)  # a prompt of one token: embeddings are all there is to read
     walk = _Walk(local, targets)
     walk.join(local.run.n_layers)
     for layer in reversed(range(streams.cut, local.run.n_layers)):

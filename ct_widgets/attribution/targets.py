@@ -1,4 +1,4 @@
-"""What an attribution graph explains: logits of the last position, as directions in the unembedding.
+"""What an attribution graph explains: directions at the output, by default the likeliest tokens' logits.
 
 Axes: t target, d model, v vocabulary.
 """
@@ -6,7 +6,8 @@ Axes: t target, d model, v vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,14 +19,21 @@ from ct_widgets.language_model import LanguageModel
 SHARE = 0.95
 MOST = 10
 
+Token: TypeAlias = str | int
+Target: TypeAlias = Token | tuple[Token, Token] | Tensor
+"""A token (its logit minus the mean logit); two tokens (the first's logit minus the second's); or a direction [d] that
+reads the output of the final norm."""
 
-class LogitTargets(NamedTuple):
-    """Logits minus their mean over the vocabulary, by falling probability.
 
-    token_id, probability, value: [t]; vector: [t, d] at the final residual; bias: [t].
+@dataclass(frozen=True, eq=False)
+class LogitTargets:
+    """Targets at the last position, by falling weight.
+
+    index: [t], the token id, or d_vocab and up for targets that are no single token; probability: [t], of the token, of
+    both tokens of a difference together, 1 for a direction; vector: [t, d] at the final residual; value, bias: [t].
     """
 
-    token_id: Tensor
+    index: Tensor
     text: list[str]
     probability: Tensor
     vector: Tensor
@@ -33,48 +41,99 @@ class LogitTargets(NamedTuple):
     bias: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class _Direction:
+    """One target. vector: [d], at the output of the final norm; offset: what the unembedding's bias adds."""
+
+    index: int
+    text: str
+    probability: float
+    vector: Tensor
+    offset: float
+
+
 def logit_targets(
-    model: LanguageModel, local: LocalReplacementModel, asked: Sequence[str | int] | None = None
+    model: LanguageModel, local: LocalReplacementModel, asked: Sequence[Target] | None = None
 ) -> LogitTargets:
-    """The targets `asked` for, as tokens or ids; by default the likeliest tokens up to 95 %, at most 10.
+    """The targets `asked` for; by default the likeliest tokens up to 95 % probability, at most 10.
 
     Values are before any soft-cap, probabilities after it [CT25, "Attribution graphs"].
     """
     run, frozen_map = local.run, local.frozen_map
-    probability = run.logits[-1].softmax(-1)
-    ids = _likeliest(probability) if asked is None else _asked_ids(model, asked)
-    ids = ids.to(probability.device)
-    ids = ids[probability[ids].argsort(descending=True, stable=True)]
-    direction = (frozen_map.W_U[:, ids] - frozen_map.W_U.mean(1, keepdim=True)).T
-    b_U = frozen_map.b_U[ids] - frozen_map.b_U.mean()
+    reader = _Reader(model, local)
+    directions = [reader.token(int(i)) for i in reader.likeliest()] if asked is None else reader.read(asked)
+    directions.sort(key=lambda direction: -direction.probability)
+    vector = torch.stack([direction.vector for direction in directions])
+    offset = vector.new_tensor([direction.offset for direction in directions])
     scale = run.scales["final"]
 
     def value(final: Tensor) -> Tensor:
-        return direction @ frozen_map.ln_final(final, scale)[-1] + b_U
+        return vector @ frozen_map.ln_final(final, scale)[-1] + offset
 
     return LogitTargets(
-        token_id=ids,
-        text=model.str_tokens(ids),
-        probability=probability[ids],
-        vector=frozen_map.ln_final.pull_back(direction, scale[-1].expand(len(ids))),
+        index=torch.tensor([direction.index for direction in directions]),
+        text=[direction.text for direction in directions],
+        probability=vector.new_tensor([direction.probability for direction in directions]),
+        vector=frozen_map.ln_final.pull_back(vector, scale[-1].expand(len(vector))),
         value=value(run.resid_final),
         bias=value(local.constants().final),
     )
 
 
-def _likeliest(probability: Tensor) -> Tensor:
-    top = probability.topk(min(MOST, len(probability)))
-    # The token that crosses the share is included.
-    return top.indices[: int((top.values.cumsum(0) < SHARE).sum()) + 1]
+class _Reader:
+    """Turns what a user names into directions."""
 
+    def __init__(self, model: LanguageModel, local: LocalReplacementModel) -> None:
+        self.model = model
+        self.W_U, self.b_U = local.frozen_map.W_U, local.frozen_map.b_U
+        self.mean = self.W_U.mean(1)
+        self.probability = local.run.logits[-1].softmax(-1)
 
-def _asked_ids(model: LanguageModel, asked: Sequence[str | int]) -> Tensor:
-    if isinstance(asked, str) or not len(asked):
-        raise TargetError(f"targets is {asked!r}; give a list of tokens, such as ['95'], or of token ids")
-    ids = [model.single_token(item) if isinstance(item, str) else int(item) for item in asked]
-    for i in ids:
-        if not 0 <= i < model.d_vocab:
-            raise TargetError(f"target {i} is no token id; {model.name} has ids 0 to {model.d_vocab - 1}")
-    if len(set(ids)) < len(ids):
-        raise TargetError(f"targets {list(asked)!r} name a token twice; give each once")
-    return torch.tensor(ids)
+    def likeliest(self) -> Tensor:
+        """Ids of the fewest tokens that hold the default share, at most `MOST`."""
+        top = self.probability.topk(min(MOST, len(self.probability)))
+        # The token that crosses the share is included.
+        return top.indices[: int((top.values.cumsum(0) < SHARE).sum()) + 1]
+
+    def read(self, asked: Sequence[Target]) -> list[_Direction]:
+        """One direction for every target asked for."""
+        if isinstance(asked, str) or not len(asked):
+            raise TargetError(f"targets is {asked!r}; give a list of tokens, such as ['95'], token ids or differences")
+        directions = [self._direction(target, number) for number, target in enumerate(asked)]
+        if len({direction.index for direction in directions}) < len(directions):
+            raise TargetError("targets name a token twice; give each once")
+        return directions
+
+    def _direction(self, target: Target, number: int) -> _Direction:
+        custom = len(self.probability) + number  # ids above the vocabulary, as circuit-tracer's files have them
+        if isinstance(target, Tensor):
+            if target.shape != self.mean.shape:
+                raise TargetError(
+                    f"direction {number} has shape {tuple(target.shape)}; expected [{len(self.mean)}], d_model of "
+                    f"{self.model.name}"
+                )
+            return _Direction(custom, f"direction {number}", 1.0, target.to(self.mean), 0.0)
+        if not isinstance(target, tuple):
+            return self.token(self._id(target))
+        if len(target) != 2:
+            raise TargetError(f"target {target!r} has {len(target)} parts; a difference is a pair of tokens")
+        plus, minus = (self.token(self._id(token)) for token in target)
+        return _Direction(
+            custom,
+            f"{plus.text} − {minus.text}",
+            plus.probability + minus.probability,
+            plus.vector - minus.vector,
+            plus.offset - minus.offset,
+        )
+
+    def token(self, i: int) -> _Direction:
+        """A token's logit minus the mean over the vocabulary."""
+        (text,) = self.model.str_tokens([i])
+        offset = float(self.b_U[i] - self.b_U.mean())
+        return _Direction(i, text, float(self.probability[i]), self.W_U[:, i] - self.mean, offset)
+
+    def _id(self, token: Token) -> int:
+        i = self.model.single_token(token) if isinstance(token, str) else int(token)
+        if not 0 <= i < len(self.probability):
+            raise TargetError(f"target {i} is no token id; {self.model.name} has ids 0 to {len(self.probability) - 1}")
+        return i

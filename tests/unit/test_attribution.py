@@ -102,8 +102,10 @@ def test_rows_equal_autograd_wherever_sources_and_targets_meet(case: Case, ignor
     layer = local.features.layer.numpy()
     for cut in range(case.model.n_layers):
         rows = RowComputer(local, asked, nodes, cut)
-        done = [*rows.climb(keep_rows=True), *rows.sweep_logits(), *rows.sweep_features(np.flatnonzero(layer > cut))]
-        assert sum(done) == len(local.features) + len(asked.text)
+        below = list(rows.climb(keep_rows=True))
+        rows.sweep_logits()
+        done = np.concatenate([*below, *rows.sweep_features(np.flatnonzero(layer > cut))])
+        assert sorted(done.tolist()) == list(range(len(local.features)))
         ours = dense(rows.store)
         assert np.abs(ours - expected).max() < 1e-5 * np.abs(expected).max(), cut
         largest = np.abs(expected).max(axis=1)
@@ -116,7 +118,7 @@ def test_logit_vectors_are_gradients_of_the_centred_logits(of_family: Case) -> N
     final = local.run.resid_final[-1].clone().requires_grad_()
     norm = local.frozen_map.ln_final(final[None], local.run.scales["final"][-1:])[0]
     logits = norm @ local.frozen_map.W_U + local.frozen_map.b_U
-    for k, token in enumerate(targets.token_id):
+    for k, token in enumerate(targets.index):
         (gradient,) = torch.autograd.grad(logits[token] - logits.mean(), final, retain_graph=True)
         assert relative(targets.vector[k], gradient) < 1e-5
 

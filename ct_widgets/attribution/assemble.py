@@ -1,0 +1,95 @@
+"""Nodes, rows and biases put together as an AttributionGraph.
+
+Axes: n node, s active feature, p position, l layer.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+import ct_widgets
+from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
+from ct_widgets.attribution.rows import RowComputer
+from ct_widgets.graph import AttributionGraph
+from ct_widgets.graph.adjacency import select_nodes
+from ct_widgets.language_model import LanguageModel
+
+
+def assemble(
+    model: LanguageModel, rows: RowComputer, visited: npt.NDArray[np.bool_], prompt: str, *, partial: bool
+) -> AttributionGraph:
+    """The graph of all nodes but the features that were not `visited` [s]."""
+    local, nodes = rows.local, rows.nodes
+    n = rows.store.n
+    keep = np.ones(n, dtype=bool)
+    keep[nodes.feature[~visited]] = False
+    adjacency = rows.store.adjacency()
+    if not keep.all():
+        adjacency = select_nodes(adjacency, keep)
+    tokens = model.str_tokens(local.run.tokens)
+    node_token = np.full(n, "", dtype=object)
+    node_token[nodes.embedding] = tokens
+    node_token[nodes.logit] = rows.asked.text
+    columns: dict[str, Any] = {name: column[keep] for name, column in (nodes.columns | _values(rows)).items()}
+    return AttributionGraph.from_columns(
+        prompt=prompt,
+        tokens=tokens,
+        token_ids=local.run.tokens.cpu().numpy(),
+        n_layers=local.run.n_layers,
+        **columns,
+        node_token=node_token[keep].tolist(),
+        indptr=adjacency.indptr,
+        source=adjacency.source,
+        weight=adjacency.weight,
+        # Features left out count as unexplained, so shares and scores stay those of the whole graph.
+        row_total=rows.store.row_total[keep],
+        provenance=_provenance(model, local) | ({"partial": True} if partial else {}),
+    )
+
+
+def _values(rows: RowComputer) -> dict[str, npt.NDArray[np.float32]]:
+    """Activation, probability, bias and pre-activation of every node, [n]; nan where there is none."""
+    features, asked = rows.local.features, rows.asked
+    feature = {
+        "activation": features.activation,
+        "preactivation": features.preactivation,
+        "bias": feature_bias(rows.local),
+    }
+    logit = {"probability": asked.probability, "preactivation": asked.value, "bias": asked.bias}
+    names = feature.keys() | logit.keys()
+    values = {name: np.full(rows.store.n, np.nan, np.float32) for name in names}
+    for row, group in ((rows.nodes.feature, feature), (rows.nodes.logit, logit)):
+        for name, value in group.items():
+            values[name][row] = value.float().cpu().numpy()
+    return values
+
+
+def feature_bias(local: LocalReplacementModel) -> Tensor:
+    """Bias of every active feature: its pre-activation when all nodes are silent. -> [s]."""
+    features, constant = local.features, local.constants().inputs
+    bias = torch.empty_like(features.preactivation)
+    for layer in range(features.n_layers):
+        mine = features.layer == layer
+        index = features.index[mine]
+        read = local.transcoder.encoder_vectors(layer, index)
+        b_enc = local.transcoder.b_enc[layer][index].to(read.dtype)
+        bias[mine] = (read * constant[layer, features.position[mine]]).sum(-1) + b_enc
+    return bias
+
+
+def _provenance(model: LanguageModel, local: LocalReplacementModel) -> dict[str, Any]:
+    versions = {name: version(name) for name in ("torch", "transformer-lens")}
+    return {
+        "model": model.name,
+        "transcoder": local.transcoder.name,
+        "transcoder_kind": local.transcoder.kind,
+        "ignore_bos": bool(local.first_position),
+        "logit_error": float((local.logits() - local.run.logits).abs().max()),
+        "versions": {"ct-widgets": ct_widgets.__version__, **versions},
+    }

@@ -1,0 +1,199 @@
+"""`attribute` as a user meets it: targets, budgets, several prompts, interrupts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import GOLDEN, NATIVE, random_transcoder
+from scipy.sparse import csr_array
+
+from ct_widgets.attribution import LocalReplacementModel
+from ct_widgets.attribution import rows as rows_module
+from ct_widgets.attribution import sweep as sweep_module
+from ct_widgets.attribution.plan import blocks, choose_cut
+from ct_widgets.errors import GraphError, PromptError, TargetError
+from ct_widgets.graph import AttributionGraph
+from ct_widgets.language_model import native_bridge
+from ct_widgets.replacement_model import ReplacementModel
+
+TOKENS = [3, 17, 5, 41, 5, 29, 58]
+
+
+def matrix(graph: AttributionGraph) -> np.ndarray:
+    n = graph.n_nodes
+    return csr_array((graph.weight, graph.source, graph.indptr), shape=(n, n)).toarray()
+
+
+def features(graph: AttributionGraph) -> set[Any]:
+    return {node for node in graph.node_ids if node.kind == "feature"}
+
+
+@pytest.fixture(scope="module")
+def full(tiny_model: ReplacementModel) -> AttributionGraph:
+    return tiny_model.attribute(TOKENS)
+
+
+def test_same_graph_again(tiny_model: ReplacementModel, full: AttributionGraph) -> None:
+    again = tiny_model.attribute(torch.tensor(TOKENS))
+    np.testing.assert_array_equal(again.weight, full.weight)
+    np.testing.assert_array_equal(again.source, full.source)
+
+
+def test_memory_and_threads_change_nothing(tiny_model: ReplacementModel, full: AttributionGraph) -> None:
+    threads = torch.get_num_threads()
+    try:
+        for n, memory in ((1, 0), (2, 2**40)):
+            torch.set_num_threads(n)
+            other = matrix(tiny_model.attribute(TOKENS, max_memory=memory))
+            assert np.abs(other - matrix(full)).max() < 1e-5 * np.abs(full.weight).max()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_logit_targets_by_default_reach_the_share(full: AttributionGraph, tiny_model: ReplacementModel) -> None:
+    probability = tiny_model.language_model.logits(torch.tensor([TOKENS]))[0, -1].softmax(-1).sort(descending=True)
+    n = int((full.kind == 3).sum())
+    assert full.index[full.kind == 3].tolist() == probability.indices[:n].tolist()
+    assert n == 10 or float(probability.values[: n - 1].sum()) < 0.95 <= float(probability.values[:n].sum())
+
+
+def test_named_targets_differences_and_directions(tiny_model: ReplacementModel, full: AttributionGraph) -> None:
+    model = tiny_model.language_model
+    a, b = full.index[full.kind == 3][:2].tolist()
+    direction = model.frozen_map.W_U[:, a] - model.frozen_map.W_U[:, b]
+    graph = tiny_model.attribute(TOKENS, targets=[b, (a, b), direction])
+    logits = np.flatnonzero(graph.kind == 3)
+    assert [graph.node_token[row] for row in logits] == ["direction 2", f"<{a}> − <{b}>", f"<{b}>"]
+    assert graph.index[logits].tolist() == [model.d_vocab + 2, model.d_vocab + 1, b]
+    rows, full_rows = matrix(graph)[logits], matrix(full)
+    row_of = dict(zip(full.node_ids, full_rows, strict=True))
+    row_a, row_b = (row_of["logit", 3, len(TOKENS) - 1, i] for i in (a, b))
+    n = graph.n_nodes - 3
+    np.testing.assert_allclose(rows[2, :n], row_b[:n], atol=1e-5)
+    np.testing.assert_allclose(rows[1, :n], (row_a - row_b)[:n], atol=1e-5)
+    np.testing.assert_allclose(rows[0, :n], rows[1, :n], atol=1e-5)
+    values = model.logits(torch.tensor([TOKENS]))[0, -1]
+    assert graph.preactivation[logits[1]] == pytest.approx(float(values[a] - values[b]), rel=1e-4)
+    residual = graph.preactivation[logits] - graph.bias[logits] - rows.sum(1)
+    assert np.abs(residual).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ([], "give a list of tokens"),
+        ("95", "give a list of tokens"),
+        ([60], "target 60 is no token id; .* has ids 0 to 59"),
+        ([3, 3], "name a token twice"),
+        ([(1, 2, 3)], "a difference is a pair"),
+        ([torch.zeros(7)], r"has shape \(7,\); expected \[24\]"),
+        (["word"], "has no tokenizer"),
+    ],
+)
+def test_targets_that_do_not_exist(tiny_model: ReplacementModel, targets: Any, message: str) -> None:
+    with pytest.raises(TargetError, match=message):
+        tiny_model.attribute(TOKENS, targets=targets)
+
+
+def test_bad_budget(tiny_model: ReplacementModel) -> None:
+    with pytest.raises(GraphError, match="max_feature_nodes is 0; give at least 1"):
+        tiny_model.attribute(TOKENS, max_feature_nodes=0)
+
+
+def test_a_prompt_of_one_token(tiny_model: ReplacementModel) -> None:
+    graph = tiny_model.attribute([7])
+    assert features(graph) == set()  # only position 0, which has no features
+    logits = graph.kind == 3
+    residual = graph.preactivation - graph.bias - matrix(graph).sum(1)
+    assert np.abs(residual[logits]).max() < 1e-4
+    assert features(tiny_model.attribute([7], ignore_bos=False))
+    with pytest.raises(PromptError, match="the prompt is empty"):
+        tiny_model.attribute([])
+
+
+def test_a_transcoder_without_active_features(tiny_model: ReplacementModel) -> None:
+    silent = random_transcoder(3, 24, threshold=[torch.full((14,), 1e6)] * 3)
+    graph = ReplacementModel(tiny_model.language_model.bridge, silent).attribute(TOKENS)
+    assert features(graph) == set()
+    logits = graph.kind == 3
+    assert np.abs((graph.preactivation - graph.bias - matrix(graph).sum(1))[logits]).max() < 1e-4
+
+
+@pytest.mark.parametrize("budget", [5, 30, 60])
+def test_adaptive_rows_are_rows_of_the_full_graph(
+    tiny_model: ReplacementModel, full: AttributionGraph, budget: int
+) -> None:
+    graph = tiny_model.attribute(TOKENS, max_feature_nodes=budget)
+    kept = features(graph)
+    assert len(kept) == budget < len(features(full))
+    place = np.array([full.row(node) for node in graph.node_ids])
+    expected = matrix(full)[np.ix_(place, place)]
+    np.testing.assert_allclose(matrix(graph), expected, atol=1e-5 * np.abs(expected).max())
+    # Rows know what the whole row was, so shares are not inflated by what was left out.
+    np.testing.assert_allclose(graph.row_total, full.row_total[place], rtol=1e-4, atol=1e-6)
+
+
+def test_adaptive_mode_finds_what_pruning_the_full_graph_keeps() -> None:
+    for seed in range(4):
+        bridge = native_bridge(NATIVE | {"seed": seed, "normalization_type": "LN"})
+        model = ReplacementModel(bridge, random_transcoder(3, 24, 24, seed=seed))
+        full = model.attribute(TOKENS)
+        pruned = full.prune(0.6)
+        budget = len(features(full)) * 2 // 3
+        assert len(features(pruned)) < budget
+        adaptive = model.attribute(TOKENS, max_feature_nodes=budget)
+        by_influence = sorted(zip(full.influence, full.node_ids, strict=True), reverse=True)
+        best = [node for _, node in by_influence if node.kind == "feature"][:budget]
+        assert features(pruned) <= features(adaptive)
+        assert len(set(best) & features(adaptive)) >= 0.9 * budget
+
+
+def test_several_prompts() -> None:
+    model = ReplacementModel.from_pretrained(GOLDEN / "gpt2-clt" / "model", GOLDEN / "gpt2-clt" / "transcoder")
+    prompts = ["t1 t2 t3", "t4 t5"]
+    graphs = model.attribute(prompts)
+    assert [graph.prompt for graph in graphs] == prompts
+    np.testing.assert_array_equal(graphs[1].weight, model.attribute(prompts[1]).weight)
+
+
+def test_interrupt_gives_control_back_or_the_graph_so_far(
+    tiny_model: ReplacementModel, full: AttributionGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def interrupted(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > 3:
+            raise KeyboardInterrupt
+        return sweep_module.sweep(*args)
+
+    monkeypatch.setattr(rows_module, "sweep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tiny_model.attribute(TOKENS, max_feature_nodes=60)
+    calls = 0
+    graph = tiny_model.attribute(TOKENS, max_feature_nodes=60, on_interrupt="partial")
+    assert graph.provenance["partial"] is True
+    assert 0 < len(features(graph)) < 60
+    place = np.array([full.row(node) for node in graph.node_ids])
+    np.testing.assert_allclose(matrix(graph), matrix(full)[np.ix_(place, place)], atol=1e-5)
+    calls = 3  # before the logits' rows there is nothing to give back
+    with pytest.raises(KeyboardInterrupt):
+        tiny_model.attribute(TOKENS, on_interrupt="partial")
+
+
+def test_plane_and_blocks_follow_cost_and_memory(tiny_model: ReplacementModel) -> None:
+    local = LocalReplacementModel.build(tiny_model.language_model, tiny_model.transcoder, torch.tensor(TOKENS))
+    assert choose_cut(local, 0) == 0
+    assert choose_cut(local, 2**40) > 0
+    position = np.repeat(np.arange(40), 30)
+    parts = blocks(position, d=768, device=torch.device("cpu"))
+    assert [i for part in parts for i in range(part.start, part.stop)] == list(range(len(position)))
+    for part in parts:
+        width = int(position[part].max()) + 1
+        assert (part.stop - part.start) * width * 768 <= 2**22
+        assert (width - 1 - position[part]).sum() <= 2**9
+    assert blocks(position[:0], d=768, device=torch.device("cpu")) == []
