@@ -92,7 +92,8 @@ export function layoutGraph(graph: Graph, visible: Uint8Array, options: LayoutOp
   const order = Int32Array.from(graph.kind.keys())
     .filter((row) => visible[row] === 1)
     .sort((a, b) => y[a]! - y[b]! || x[a]! - x[b]!);
-  const radius = Math.min(LARGEST_RADIUS, Math.max(SMALLEST_RADIUS, FILL * fit.spacing));
+  const spacing = Math.min(fit.spacing, logitPitch(logits.length, fit, width));
+  const radius = Math.min(LARGEST_RADIUS, Math.max(SMALLEST_RADIUS, FILL * spacing));
   return { width, height, x, y, radius, rows, columns: fit.columns, order, labelled, labelSide: labels.side };
 }
 
@@ -164,7 +165,7 @@ function fitCells(graph: Graph, cells: Cells, nLogits: number, labelSpace: numbe
     const needed = unitsOf(graph, cells, lines);
     const pitch = Math.min(LARGEST_PITCH, widestPitch(needed, least, options.width));
     // A column that is wide for its text or its logits has room for longer lines.
-    const units = needed.map((size, column) => Math.max(size, Math.floor(least[column]! / pitch) - 1));
+    const units = needed.map((size, column) => Math.max(size, Math.floor(least[column]! / pitch - 2)));
     const bands = bandsOf(graph, cells, units);
     const unit = (options.height - labelSpace) / bands.reduce((sum, band) => sum + band.weight, 0);
     const rise = Math.min(
@@ -273,9 +274,14 @@ function placeCell(
   });
 }
 
+/** Distance between logits whose text does not stand beside them. */
+function logitPitch(count: number, fit: Fit, width: number): number {
+  return Math.min(Math.max(LOGIT_PITCH, fit.pitch), width / Math.max(1, count));
+}
+
 /** Logits in one line, likeliest first, above the last token; returns those whose text has room. */
 function placeLogits(logits: readonly number[], labels: Labels, fit: Fit, width: number, x: Float32Array): Set<number> {
-  const pitch = Math.min(Math.max(LOGIT_PITCH, fit.pitch), width / Math.max(1, logits.length));
+  const pitch = logitPitch(logits.length, fit, width);
   const widths = labels.side === "beside" ? labels.widths : logits.map(() => pitch);
   const total = widths.reduce((sum, size) => sum + size, 0);
   const last = fit.columns.at(-1)!;

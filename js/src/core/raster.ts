@@ -48,7 +48,7 @@ export class DensityRaster {
       const half = 0.5 * thickness * Math.sqrt(1 + slope * slope);
       const left = Math.max(0, x - half);
       const right = Math.min(width, x + half);
-      if (right <= left) continue;
+      if (!(right > left)) continue; // outside, or not a number
       const from = left | 0;
       const to = Math.min(width - 1, right | 0);
       const start = row * width;

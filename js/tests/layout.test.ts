@@ -1,0 +1,159 @@
+import { describe, expect, it } from "vitest";
+import type { Graph } from "../src/core/graph";
+import { type Layout, layoutGraph } from "../src/core/layout";
+import { pick, walk } from "../src/core/picking";
+import { panBy, resize, WHOLE, zoomAt } from "../src/core/viewport";
+import { type SampleNode, SMALL, sampleGraph } from "./sample";
+
+const graph = sampleGraph(SMALL);
+const options = { width: 600, height: 400, tokenWidth: () => 30, labelWidth: () => 40 };
+const everything = (of: Graph): Uint8Array => new Uint8Array(of.n).fill(1);
+const layout = layoutGraph(graph, everything(graph), options);
+
+/** A graph of `counts[layer][position]` features. */
+function crowd(counts: number[][], nLogits = 1): Graph {
+  const tokens = counts[0]!.map((_, position) => `t${position}`);
+  const nodes: SampleNode[] = tokens.map((_, position) => ({ kind: 0, layer: -1, position }));
+  counts.forEach((row, layer) => {
+    row.forEach((count, position) => {
+      for (let i = 0; i < count; i++) nodes.push({ kind: 1, layer, position, influence: 1 / (i + 1) });
+    });
+  });
+  for (let i = 0; i < nLogits; i++) {
+    nodes.push({ kind: 3, layer: counts.length, position: tokens.length - 1, probability: 0.5 ** (i + 1) });
+  }
+  return sampleGraph({ nodes, edges: [], tokens, nLayers: counts.length });
+}
+
+function smallestDistance(of: Layout): number {
+  let least = Number.POSITIVE_INFINITY;
+  const shown = [...of.order];
+  for (const [i, a] of shown.entries()) {
+    for (const b of shown.slice(i + 1)) least = Math.min(least, Math.hypot(of.x[a]! - of.x[b]!, of.y[a]! - of.y[b]!));
+  }
+  return least;
+}
+
+describe("layoutGraph", () => {
+  it("puts embeddings at the bottom, logits on top, tokens from left to right, strong nodes first", () => {
+    expect(layout.y[0]).toBeGreaterThan(layout.y[2]!);
+    expect(layout.y[2]).toBeGreaterThan(layout.y[6]!);
+    expect(layout.y[6]).toBeGreaterThan(layout.y[7]!);
+    expect(layout.y[3]).toBe(layout.y[5]);
+    expect(layout.x[2]).toBeLessThan(layout.x[3]!);
+    // Cell of layer 0, token 1 by influence: 4 (.25), 3 (.2), 5 (.05).
+    expect(layout.x[4]).toBeLessThan(layout.x[3]!);
+    expect(layout.x[3]).toBeLessThan(layout.x[5]!);
+    expect(layout.x[7]).toBeLessThan(layout.x[8]!);
+    expect([...layout.order].slice(0, 2)).toEqual([7, 8]);
+  });
+
+  it.each([
+    ["few nodes", crowd([[1, 2]]), 600, 400],
+    [
+      "full cells",
+      crowd([
+        [30, 45, 20],
+        [0, 60, 3],
+        [5, 5, 90],
+      ]),
+      500,
+      400,
+    ],
+    ["many tokens", crowd([new Array(60).fill(4), new Array(60).fill(1)]), 500, 300],
+    ["many layers", crowd(Array.from({ length: 40 }, () => [3, 8])), 500, 540],
+    ["many logits", crowd([[1, 1]], 60), 400, 300],
+  ])("keeps %s inside the plot and apart from each other", (_, of, width, height) => {
+    const made = layoutGraph(of, everything(of), { ...options, width, height });
+    for (const row of made.order) {
+      expect(made.x[row]).toBeGreaterThanOrEqual(0);
+      expect(made.x[row]).toBeLessThanOrEqual(width);
+      expect(made.y[row]).toBeGreaterThan(0);
+      expect(made.y[row]).toBeLessThan(height);
+    }
+    expect(made.order).toHaveLength(of.n);
+    expect(smallestDistance(made)).toBeGreaterThan(1.9 * made.radius * 0.8);
+    const right = made.columns.at(-1)!;
+    expect(right.left + right.width).toBeCloseTo(width, 3);
+  });
+
+  it("keeps nodes of a cell in their column and row", () => {
+    const of = crowd([
+      [30, 45, 20],
+      [0, 60, 3],
+      [5, 5, 90],
+    ]);
+    const made = layoutGraph(of, everything(of), options);
+    for (const row of made.order) {
+      if (of.kind[row] === 3) continue;
+      const { left, width } = made.columns[of.position[row]!]!;
+      expect(made.x[row]! - left).toBeGreaterThanOrEqual(0);
+      expect(left + width - made.x[row]!).toBeGreaterThanOrEqual(0);
+      const band = made.rows.find(({ from }) => from === of.layer[row])!;
+      expect(Math.abs(made.y[row]! - band.y)).toBeLessThan(band.height / 2);
+    }
+  });
+
+  it("gives a run of empty layers one thin row", () => {
+    const of = crowd([[1], [0], [0], [0], [1]]);
+    const made = layoutGraph(of, everything(of), options);
+    const [logits, , empty] = made.rows;
+    expect(empty).toMatchObject({ from: 1, to: 3, isEmpty: true });
+    expect(empty!.height).toBeCloseTo(logits!.height / 2);
+    expect(made.rows).toHaveLength(5);
+  });
+
+  it("leaves out what is not visible", () => {
+    const visible = everything(graph);
+    visible[6] = 0;
+    const made = layoutGraph(graph, visible, options);
+    expect(made.x[6]).toBeNaN();
+    expect([...made.order]).not.toContain(6);
+  });
+
+  it("writes beside few logits and above many, never over each other", () => {
+    expect(layout.labelSide).toBe("beside");
+    expect(layout.x[8]! - layout.x[7]!).toBeGreaterThanOrEqual(40);
+    const of = crowd([[1, 1]], 30);
+    const many = layoutGraph(of, everything(of), { ...options, width: 300 });
+    expect(many.labelSide).toBe("above");
+    const places = [...many.labelled].map((row) => many.x[row]!).sort((a, b) => a - b);
+    for (const [i, x] of places.slice(1).entries()) expect(x - places[i]!).toBeGreaterThanOrEqual(15);
+    expect(many.y[many.order[0]!]).toBeGreaterThan(30);
+  });
+
+  it("survives a prompt without nodes", () => {
+    const none = sampleGraph({ nodes: [], edges: [] });
+    expect(layoutGraph(none, new Uint8Array(0), options).order).toHaveLength(0);
+  });
+});
+
+describe("pick and walk", () => {
+  it("finds the nearest node in reach", () => {
+    expect(pick(layout, layout.x[6]! + 3, layout.y[6]! - 3, 12)).toBe(6);
+    expect(pick(layout, layout.x[6]! + 30, layout.y[6]! - 30, 12)).toBeNull();
+  });
+
+  it("walks along a row and between rows", () => {
+    expect(walk(layout, null, "up")).toBe(7);
+    expect(walk(layout, 7, "right")).toBe(8);
+    expect(walk(layout, 8, "right")).toBe(8);
+    expect(walk(layout, 7, "up")).toBe(7);
+    expect(walk(layout, 7, "down")).toBe(6);
+    expect(walk(layout, 4, "left")).toBe(2);
+    expect(walk(layout, 2, "down")).toBe(0);
+    expect(walk(layout, 0, "down")).toBe(0);
+  });
+});
+
+describe("viewport", () => {
+  it("zooms around the pointer and shows no more than the whole", () => {
+    const near = zoomAt(WHOLE, 2, 150, 100, 600, 400);
+    expect(150 * near.scale + near.x).toBeCloseTo(300 - 150);
+    expect(zoomAt(near, 0.1, 0, 0, 600, 400)).toEqual(WHOLE);
+    expect(panBy(near, 999, 999, 600, 400)).toEqual({ scale: 2, x: 0, y: 0 });
+    expect(panBy(near, -9999, -9999, 600, 400)).toEqual({ scale: 2, x: -600, y: -400 });
+    expect(resize(near, 600, 400, 300, 400)).toEqual({ scale: 2, x: near.x / 2, y: near.y });
+    expect(zoomAt(WHOLE, 1e9, 0, 0, 600, 400).scale).toBeLessThan(100);
+  });
+});

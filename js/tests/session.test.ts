@@ -1,0 +1,102 @@
+import { signal } from "@preact/signals-core";
+import { describe, expect, it, vi } from "vitest";
+import type { NodeId } from "../src/core/graph";
+import { readTrait, Session, type Synced } from "../src/core/session";
+import { bindGraph } from "../src/host/graph_traits";
+import { pageStore } from "../src/host/page";
+import { bindTrait, type TraitStore } from "../src/host/traits";
+import { SMALL, sampleGraph } from "./sample";
+
+const FEATURE: NodeId = ["feature", 1, 1, 13];
+const ERROR: NodeId = ["error", 0, 1, -1];
+
+function synced(state: Partial<{ [K in keyof Synced]: Synced[K]["value"] }> = {}): Synced {
+  return {
+    selected: signal(state.selected ?? null),
+    hovered: signal(state.hovered ?? null),
+    pinned: signal(state.pinned ?? []),
+    labels: signal(state.labels ?? {}),
+    nodeThreshold: signal(state.nodeThreshold ?? 1),
+    edgeThreshold: signal(state.edgeThreshold ?? 1),
+    theme: signal(state.theme ?? "auto"),
+  };
+}
+
+describe("Session", () => {
+  it("shows what was asked for, whatever the thresholds", () => {
+    const session = new Session(sampleGraph(SMALL), synced({ nodeThreshold: 0.1 }));
+    expect(session.visible.value[5]).toBe(0);
+    session.select(5);
+    expect(session.synced.selected.value).toEqual(ERROR);
+    expect(session.visible.value[5]).toBe(1);
+    session.select(null);
+    session.togglePin(5);
+    expect(session.visible.value[5]).toBe(1);
+    session.togglePin(5);
+    expect(session.visible.value[5]).toBe(0);
+  });
+
+  it("describes the hovered node, but not while a list is read", () => {
+    const session = new Session(sampleGraph(SMALL), synced({ selected: FEATURE }));
+    expect(session.described.value).toBe(6);
+    session.hover(2);
+    expect(session.described.value).toBe(2);
+    session.hoversList.value = true;
+    expect(session.described.value).toBe(6);
+  });
+
+  it("knows no row for a node that is not in the data", () => {
+    const session = new Session(sampleGraph(SMALL), synced({ selected: ["feature", 0, 0, 777], pinned: [FEATURE] }));
+    expect(session.selectedRow.value).toBeNull();
+    expect(session.pinnedRows.value).toEqual([6]);
+  });
+});
+
+describe("readTrait", () => {
+  it("makes valid values of anything", () => {
+    expect(readTrait.nodes([FEATURE, "x", [1]])).toEqual([FEATURE]);
+    expect(readTrait.nodes("feature")).toEqual([]);
+    expect(readTrait.labels({ a: "b", c: 1 })).toEqual({ a: "b" });
+    expect(readTrait.labels(null)).toEqual({});
+    expect([readTrait.share(7), readTrait.share(-1), readTrait.share("x")]).toEqual([1, 0, 1]);
+    expect([readTrait.theme("dark"), readTrait.theme("<b>")]).toEqual(["dark", "auto"]);
+  });
+});
+
+describe("bindTrait", () => {
+  it("carries values both ways, once", () => {
+    const store = pageStore(new Map<string, unknown>([["selected", FEATURE]]));
+    const set = vi.spyOn(store, "set");
+    const { signal: abort } = new AbortController();
+    const bound = bindTrait(store, "selected", readTrait.node, abort);
+    expect(bound.value).toEqual(FEATURE);
+    expect(set).not.toHaveBeenCalled();
+    bound.value = ERROR;
+    expect(store.get("selected")).toEqual(ERROR);
+    bound.value = [...ERROR];
+    expect(set).toHaveBeenCalledTimes(1);
+    store.set("selected", null);
+    expect(bound.value).toBeNull();
+    expect(set).toHaveBeenCalledTimes(2);
+  });
+
+  it("lets go of everything on abort", () => {
+    let watchers = 0;
+    const traits = new Map<string, unknown>();
+    const store: TraitStore = {
+      get: (name) => traits.get(name),
+      set: vi.fn(),
+      watch: (_, __, abort) => {
+        watchers++;
+        abort.addEventListener("abort", () => watchers--);
+      },
+    };
+    const controller = new AbortController();
+    const bound = bindGraph(store, controller.signal);
+    expect(watchers).toBe(7);
+    controller.abort();
+    expect(watchers).toBe(0);
+    bound.nodeThreshold.value = 0.3;
+    expect(store.set).not.toHaveBeenCalled();
+  });
+});
