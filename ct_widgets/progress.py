@@ -22,7 +22,6 @@ class Progress:
     def extend(self, n: int) -> None:
         """Expect `n` more units."""
         self._bar.total += n
-        self._bar.refresh()
 
     def note(self, **values: object) -> None:
         """Show `name=value` pairs at the end of the bar."""

@@ -75,7 +75,13 @@ class FrozenRun:
         return frozen_map.parallel or READ_POINTS[self.input_hook] == "pre"
 
     def read(
-        self, frozen_map: FrozenMap, layer: int, x: Tensor, positions: Tensor | slice = slice(None), *, affine: bool = False
+        self,
+        frozen_map: FrozenMap,
+        layer: int,
+        x: Tensor,
+        positions: Tensor | slice = slice(None),
+        *,
+        affine: bool = False,
     ) -> Tensor:
         """What the transcoder sees of a residual x: [..., p, d] at its read point, where row i is at `positions[i]`.
 
