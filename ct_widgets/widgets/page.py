@@ -48,7 +48,8 @@ def graph_html(graph: AttributionGraph, state: Mapping[str, Any] | None = None) 
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return _PAGE.format(
         policy=f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'",
-        title=html.escape(f"{graph.prompt[:200]} · attribution graph"),
+        # A prompt may hold half a character, which no encoding writes.
+        title=html.escape(graph.prompt[:200].encode("utf-8", "replace").decode() + " · attribution graph"),
         style=static_text("graph.css") + _PAGE_STYLE,
         # In JSON "<" only stands inside strings, where its escape means the same and ends no element.
         state=json.dumps(data, ensure_ascii=True, allow_nan=False).replace("<", "\\u003c"),

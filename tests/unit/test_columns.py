@@ -24,7 +24,7 @@ def test_round_trip_of_every_dtype_and_of_json() -> None:
     arrays["matrix"] = rng.random((3, 4)).T  # not contiguous
     facts = {
         "prompt": "calc: 36+59=",
-        "tokens": ["<b>", "\u202e", 'quote " and \\'],
+        "tokens": ["<b>", "\u202e", "half a character \ud83d", 'quote " and \\'],
         "n": 3,
         "none": None,
         "deep": {"a": [1.5]},
@@ -43,6 +43,20 @@ def test_bytes_are_plain_safetensors(tmp_path: Path) -> None:
     with safe_open(path, framework="np") as file:
         assert json.loads(file.metadata()["prompt"]) == "a"
         np.testing.assert_array_equal(file.get_tensor("weight"), np.array([0.5, -0.25], np.float16))
+
+
+def test_the_same_content_gives_the_same_bytes() -> None:
+    arrays = {"a": np.arange(3, dtype=np.uint8), "b": np.arange(2.0), "c": np.arange(4, dtype=">i4")}
+    facts = {f"fact {i}": i for i in range(20)}
+    data = encode(arrays, facts)
+    assert all(encode(arrays, facts) == data for _ in range(5))
+    back, _ = decode(data)
+    np.testing.assert_array_equal(back["c"], np.arange(4))
+    # Columns can be mapped in place: each starts at a multiple of its item size.
+    (length,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8 : 8 + length])
+    assert length % 8 == 0
+    assert all(header[name]["data_offsets"][0] % array.itemsize == 0 for name, array in arrays.items())
 
 
 def test_every_truncation_is_an_error() -> None:
