@@ -24,7 +24,7 @@ Every training sequence is one true statement behind BOS. `data/` holds the fact
 - Opposites in English, French and Spanish, and random words said twice.
 
 Facts come in two forms ("Fact: the capital of ..." and "The capital of ..."). For a fifth of them the transcoder was
-trained on one form alone; "unseen" below means that other form and everything held out.
+trained on one form alone; "unseen" above means that other form and everything held out.
 """
 
 _LIMITS = """\

@@ -59,7 +59,7 @@ def make_language_model(
     """Train the language model, or finish it, and write its files to `out`; returns how it was trained."""
     config = architecture(len(world.tokenizer), recipe.seed)
     bridge = native_bridge(config, world.tokenizer)
-    module = bridge.original_model.to(device)
+    module = bridge.to(device).original_model
     _, seconds = language_model_training.train(module, world.corpus, recipe, scratch)
     save_bridge(out, bridge, config, world.tokenizer)
     return {
@@ -73,9 +73,7 @@ def make_language_model(
 
 def make_transcoder(world: World, out: Path, scratch: Path, device: str, recipe: Recipe = TRANSCODER) -> dict[str, Any]:
     """Train the transcoder of the model in `out`, or finish it, and write it beside; returns how it was trained."""
-    bridge = load_bridge(out)
-    bridge.original_model.to(device)
-    model = LanguageModel(bridge)
+    model = LanguageModel(load_bridge(out).to(device))
 
     def read(index: int) -> Any:
         sequences = training_round(world.corpus, recipe.seed, index)
