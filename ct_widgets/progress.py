@@ -21,7 +21,7 @@ class Progress:
 
     def extend(self, n: int) -> None:
         """Expect `n` more units."""
-        self._bar.total += n
+        self._bar.total = (self._bar.total or 0) + n
 
     def note(self, **values: object) -> None:
         """Show `name=value` pairs at the end of the bar."""
