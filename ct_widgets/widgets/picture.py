@@ -13,15 +13,17 @@ from typing import NamedTuple
 import numpy as np
 
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.graph.node_id import ERROR, LOGIT
+from ct_widgets.graph.node_id import EMBEDDING, ERROR, LOGIT
 from ct_widgets.widgets.state import initial_state
 
 WIDTH = 880
 _MOST_EDGES = 600
 _MOST_NODES = 900
-_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 44, 12, 64
+_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 84, 12, 72
 _LARGEST_PITCH = 15.0
 _CHARACTER = 6.7  # width of one at 11 px
+_LOGIT_PITCH = 17.0
+_BESIDE = 0.5  # of the width, for logits with their texts beside them
 
 # The light palette of js/src/ui/theme.css.
 _SURFACE, _INK, _MUTED, _HAIRLINE = "#ffffff", "#1d1f23", "#6b7078", "#e3e3df"
@@ -38,6 +40,8 @@ class _Places(NamedTuple):
     column_x: list[float]
     column_width: list[float]
     height: float
+    is_beside: bool
+    """Whether the texts of logits stand beside their marks; else slanted above."""
 
 
 def static_picture(graph: AttributionGraph) -> str:
@@ -94,22 +98,22 @@ def _place(graph: AttributionGraph, rows: list[int]) -> _Places:
         for place, row in enumerate(nodes):
             x[row] = column_x[position] + (place - (len(nodes) - 1) / 2) * pitch
             y[row] = row_y[layer]
-    _spread_logits(graph, cells, x)
-    radius = min(5.0, max(1.5, pitch * 0.38))
-    return _Places(x, y, radius, row_y, column_x, width, height)
-
-
-def _spread_logits(graph: AttributionGraph, cells: dict[tuple[int, int], list[int]], x: list[float]) -> None:
-    """Logits from left to right with room for their text, ending at the right edge."""
     logits = [row for (layer, _), nodes in cells.items() if layer == graph.n_layers for row in nodes]
-    at = WIDTH - _RIGHT - sum(_logit_width(graph, row) for row in logits)
-    for row in logits:
-        x[row] = max(at, _LEFT) + 7
-        at += _logit_width(graph, row)
+    is_beside = not logits or _spread_logits(logits, [_logit_text(graph, row) for row in logits], column_x, x)
+    radius = min(5.0, max(1.5, pitch * 0.38))
+    return _Places(x, y, radius, row_y, column_x, width, height, is_beside)
 
 
-def _logit_width(graph: AttributionGraph, row: int) -> float:
-    return 26 + _CHARACTER * len(_logit_text(graph, row))
+def _spread_logits(logits: list[int], texts: list[str], column_x: list[float], x: list[float]) -> bool:
+    """Logits from left to right above the last token; returns whether their texts stand beside them."""
+    widths = [26 + _CHARACTER * len(text) for text in texts]
+    is_beside = sum(widths) <= _BESIDE * WIDTH
+    steps = widths if is_beside else [_LOGIT_PITCH] * len(logits)
+    at = max(_LEFT, min(WIDTH - _RIGHT - sum(steps), column_x[-1] - (steps[0] if len(steps) == 1 else sum(steps)) / 2))
+    for row, step in zip(logits, steps, strict=True):
+        x[row] = at + 7
+        at += step
+    return is_beside
 
 
 def _logit_text(graph: AttributionGraph, row: int) -> str:
@@ -177,16 +181,28 @@ def _edges(graph: AttributionGraph, rows: list[int], places: _Places) -> Iterato
 
 
 def _nodes(graph: AttributionGraph, rows: list[int], places: _Places) -> Iterator[str]:
-    strongest = max((_strength(graph, row) for row in rows if graph.kind[row] != LOGIT), default=0.0) or 1.0
+    # Against the strongest feature or error; embeddings, where all paths end, are stronger than any of them.
+    inner = [_strength(graph, row) for row in rows if graph.kind[row] not in (EMBEDDING, LOGIT)]
+    strongest = max(inner, default=0.0) or 1.0
     for row in rows:
         x, y, kind = places.x[row], places.y[row], int(graph.kind[row])
-        part = _strength(graph, row) if kind == LOGIT else (_strength(graph, row) / strongest) ** 0.5
-        fill = _SURFACE if kind == ERROR else _shade(0.1 + 0.8 * part)
-        yield _mark(kind, x, y, places.radius, f'fill="{fill}" stroke="{_shade(0.62)}"')
+        strength = _strength(graph, row)
+        part = strength if kind == LOGIT else min(1.0, strength / strongest) ** 0.5
+        fill = _SURFACE if kind == ERROR else _shade(0.1 + 0.82 * part)
+        radius = places.radius * (0.78 + 0.42 * part)
+        yield _mark(kind, x, y, radius, f'fill="{fill}" stroke="{_shade(0.62)}"')
         if kind == LOGIT:
-            weight = ' font-weight="600"' if part > 0.5 else ""
-            text = _text(_logit_text(graph, row), 12)
-            yield f'<text x="{x + places.radius + 5:.1f}" y="{y + 4:.1f}" fill="{_INK}"{weight}>{text}</text>'
+            yield _logit_label(graph, row, places)
+
+
+def _logit_label(graph: AttributionGraph, row: int, places: _Places) -> str:
+    x, y = places.x[row], places.y[row]
+    weight = ' font-weight="600"' if _strength(graph, row) > 0.5 else ""
+    text = _text(_logit_text(graph, row), 12)
+    if places.is_beside:
+        return f'<text x="{x + 11:.1f}" y="{y + 4:.1f}" fill="{_INK}"{weight}>{text}</text>'
+    turn = f'transform="rotate(45 {x:.1f} {y - 9:.1f})" text-anchor="end"'
+    return f'<text x="{x:.1f}" y="{y - 9:.1f}" fill="{_INK}"{weight} {turn}>{text}</text>'
 
 
 def _mark(kind: int, x: float, y: float, r: float, style: str) -> str:

@@ -63,6 +63,7 @@ describe("layoutGraph", () => {
     ["many tokens", crowd([new Array(60).fill(4), new Array(60).fill(1)]), 500, 300],
     ["many layers", crowd(Array.from({ length: 40 }, () => [3, 8])), 500, 540],
     ["many logits", crowd([[1, 1]], 60), 400, 300],
+    ["many tokens and logits", crowd([new Array(24).fill(9), new Array(24).fill(5)], 10), 515, 600],
   ])("keeps %s inside the plot and apart from each other", (_, of, width, height) => {
     const made = layoutGraph(of, everything(of), { ...options, width, height });
     for (const row of made.order) {
@@ -120,6 +121,16 @@ describe("layoutGraph", () => {
     const places = [...many.labelled].map((row) => many.x[row]!).sort((a, b) => a - b);
     for (const [i, x] of places.slice(1).entries()) expect(x - places[i]!).toBeGreaterThanOrEqual(15);
     expect(many.y[many.order[0]!]).toBeGreaterThan(30);
+  });
+
+  it("has a place for every node even where there is no room", () => {
+    const of = crowd([new Array(90).fill(9), new Array(90).fill(5)], 40);
+    const made = layoutGraph(of, everything(of), { ...options, width: 200, height: 120 });
+    for (const row of made.order) {
+      expect(made.x[row]).toBeGreaterThanOrEqual(0);
+      expect(made.x[row]).toBeLessThanOrEqual(200.01);
+      expect(made.y[row]).toBeLessThan(120);
+    }
   });
 
   it("survives a prompt without nodes", () => {

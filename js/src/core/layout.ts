@@ -66,9 +66,10 @@ const LOGIT_PITCH = 17;
 export const SLANTED_WIDTH = 15;
 /** Kept free on each side of a column. */
 const COLUMN_GAP = 7;
-/** Of the plot's width, the part that logits may take, with text beside or above. */
+/** Of the plot's width, the parts that logits with text beside them, the column under logits, and all texts may take. */
 const BESIDE_PART = 0.5;
-const ABOVE_PART = 0.4;
+const LOGIT_PART = 0.4;
+const TEXT_PART = 0.7;
 /** Angle of text that has no room to lie flat, in degrees. */
 export const SLANT = 45;
 
@@ -77,7 +78,7 @@ export function layoutGraph(graph: Graph, visible: Uint8Array, options: LayoutOp
   const cells = fillCells(graph, visible);
   const logits = [...(cells.get(graph.nLayers)?.values() ?? [])].flat();
   const labels = labelLogits(logits, options);
-  const fit = fitCells(graph, cells, logits.length, labels.space, options);
+  const fit = fitCells(graph, cells, labels, options);
   const rows = layRows(fit, labels.space, height);
   const x = new Float32Array(graph.n).fill(Number.NaN);
   const y = new Float32Array(graph.n).fill(Number.NaN);
@@ -130,13 +131,19 @@ interface Labels {
   readonly widths: number[];
   /** Height that text above the marks takes. */
   readonly space: number;
+  /** Width that the last column would like to have, to stand under them. */
+  readonly room: number;
 }
 
 function labelLogits(logits: readonly number[], { width, labelWidth }: LayoutOptions): Labels {
   const widths = logits.map((row) => LARGEST_PITCH + labelWidth(row, "beside"));
-  if (widths.reduce((sum, size) => sum + size, 0) <= width * BESIDE_PART) return { side: "beside", widths, space: 0 };
+  if (widths.reduce((sum, size) => sum + size, 0) <= width * BESIDE_PART) {
+    // A single logit stands above the middle of its column, and its text in the right half.
+    return { side: "beside", widths, space: 0, room: widths.length === 1 ? 2 * widths[0]! : 0 };
+  }
   const longest = Math.max(...logits.map((row) => labelWidth(row, "above")));
-  return { side: "above", widths, space: longest * Math.sin((SLANT * Math.PI) / 180) + 10 };
+  const space = longest * Math.sin((SLANT * Math.PI) / 180) + 10;
+  return { side: "above", widths, space, room: logits.length * LOGIT_PITCH };
 }
 
 interface Band {
@@ -158,16 +165,16 @@ interface Fit {
 }
 
 /** Rows and columns for the number of lines per cell that keeps nodes furthest apart. */
-function fitCells(graph: Graph, cells: Cells, nLogits: number, labelSpace: number, options: LayoutOptions): Fit {
+function fitCells(graph: Graph, cells: Cells, labels: Labels, options: LayoutOptions): Fit {
   let best: Fit | undefined;
   for (let lines = 1; lines <= MOST_LINES; lines++) {
-    const least = leastWidths(graph, nLogits, options);
+    const least = leastWidths(graph, labels, options);
     const needed = unitsOf(graph, cells, lines);
     const pitch = Math.min(LARGEST_PITCH, widestPitch(needed, least, options.width));
     // A column that is wide for its text or its logits has room for longer lines.
-    const units = needed.map((size, column) => Math.max(size, Math.floor(least[column]! / pitch - 2)));
+    const units = needed.map((size, column) => Math.max(size, Math.floor(least[column]! / pitch - 1)));
     const bands = bandsOf(graph, cells, units);
-    const unit = (options.height - labelSpace) / bands.reduce((sum, band) => sum + band.weight, 0);
+    const unit = (options.height - labels.space) / bands.reduce((sum, band) => sum + band.weight, 0);
     const rise = Math.min(
       ...bands.map((band) => (band.isEmpty ? pitch : (unit * band.weight * ROW_FILL) / band.lines)),
     );
@@ -190,14 +197,14 @@ function unitsOf(graph: Graph, cells: Cells, lines: number): number[] {
   return units;
 }
 
-/** What each column needs for its token's text, if texts have room, and for the logits. */
-function leastWidths(graph: Graph, nLogits: number, { width, tokenWidth }: LayoutOptions): number[] {
-  const least = graph.tokens.map((_, position) => tokenWidth(position) + 8);
-  const wish = least.reduce((sum, size) => sum + size, 0);
-  const scaled = wish <= width * 0.7 ? least : least.map(() => Math.min(SLANTED_WIDTH, (width * 0.7) / least.length));
-  const last = scaled.length - 1;
-  scaled[last] = Math.max(scaled[last]!, Math.min(nLogits * LOGIT_PITCH, width * ABOVE_PART));
-  return scaled;
+/** What each column needs for its token's text, if texts have room, and for the logits above the last. */
+function leastWidths(graph: Graph, labels: Labels, { width, tokenWidth }: LayoutOptions): number[] {
+  const texts = graph.tokens.map((_, position) => tokenWidth(position) + 8);
+  const last = texts.length - 1;
+  texts[last] = Math.max(texts[last]!, Math.min(labels.room, width * LOGIT_PART));
+  if (texts.reduce((sum, size) => sum + size, 0) <= width * TEXT_PART) return texts;
+  const each = Math.min(SLANTED_WIDTH, (width * TEXT_PART - texts[last]!) / Math.max(1, last));
+  return texts.map((size, position) => (position === last ? size : each));
 }
 
 /** The pitch at which columns of `units` nodes, each at least so wide, fill the width. */
@@ -213,7 +220,7 @@ function widestPitch(units: readonly number[], least: readonly number[], width: 
 }
 
 function widthOf(units: number, least: number, pitch: number): number {
-  return Math.max(least, units * pitch + 2 * Math.min(COLUMN_GAP, pitch));
+  return Math.max(least, units * pitch + 2 * Math.min(COLUMN_GAP, pitch / 2));
 }
 
 function columnsOf(units: readonly number[], least: readonly number[], pitch: number, width: number): ColumnSpan[] {
@@ -286,7 +293,7 @@ function placeLogits(logits: readonly number[], labels: Labels, fit: Fit, width:
   const total = widths.reduce((sum, size) => sum + size, 0);
   const last = fit.columns.at(-1)!;
   const middle = last.left + last.width / 2;
-  const start = labels.side === "beside" ? middle - LARGEST_PITCH / 2 : middle - total / 2;
+  const start = middle - (logits.length === 1 ? LARGEST_PITCH : total) / 2;
   let at = Math.max(0, Math.min(width - total, start));
   const labelled = new Set<number>();
   let lastText = Number.NEGATIVE_INFINITY;

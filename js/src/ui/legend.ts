@@ -16,7 +16,7 @@ export function createLegend(): HTMLElement {
       "ul",
       {},
       entry(shapeIcon(EMBEDDING), "token of the prompt"),
-      entry(shapeIcon(FEATURE), "feature, darker with more influence"),
+      entry(shapeIcon(FEATURE), "feature, larger with more influence"),
       entry(shapeIcon(ERROR), "error: what features miss"),
       entry(shapeIcon(LOGIT), "possible next token"),
     ),
