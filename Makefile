@@ -10,6 +10,7 @@
 
 TORCH ?= torch==2.13.0
 NOTEBOOK := notebooks/01_trace_a_prompt.ipynb
+BENCHMARKS := $(filter-out %_worker.py,$(wildcard tests/benchmarks/*.py))
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -34,8 +35,8 @@ test: setup front-end browser
 lint: setup
 	@$(PY) tests/checks.py --lint
 
-bench: setup
-	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+bench: setup front-end browser
+	@for script in $(BENCHMARKS); do echo "== $$script"; $(PY) $$script || exit 1; done
 
 artifacts: setup
 	@$(PY) -m ct_widgets.demo.make_artifacts
