@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ColumnsError, decodeColumns } from "../src/core/columns";
-import { connectionOf, edgesOf, focusEdges, strongest } from "../src/core/connections";
+import { connectionOf, edgesAmong, edgesOf, focusEdges, strongest } from "../src/core/connections";
 import { idText, labelOf, nodeName, speak } from "../src/core/describe";
 import { asNodeId, idOf, readGraph, rowOf, weightOf } from "../src/core/graph";
 import { encodeColumns, SMALL, sampleColumns, sampleGraph } from "./sample";
@@ -77,6 +77,14 @@ describe("connections", () => {
     expect(focusEdges(graph, [6], hidden, 99).map(({ row }) => row)).toEqual([3, 5, 4, 2, 7]);
     // An edge between two nodes in focus is one stroke.
     expect(focusEdges(graph, [6, 7], all, 99)).toHaveLength(7);
+  });
+
+  it("finds the edges between pinned nodes", () => {
+    expect(edgesAmong(graph, [6, 7, 2]).map(({ edge }) => [graph.source[edge], graph.target[edge]])).toEqual([
+      [2, 6],
+      [6, 7],
+    ]);
+    expect(edgesAmong(graph, [6])).toEqual([]);
   });
 
   it("finds the strongest shown neighbour", () => {

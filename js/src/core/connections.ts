@@ -14,13 +14,27 @@ export interface Connection {
 
 export type Direction = "inputs" | "outputs";
 
-/** Edges into or out of `row`, strongest share of the node they feed first. */
+const sorted = new WeakMap<Graph, Map<number, Int32Array>>();
+
+/** Edges into or out of `row`, strongest share of the node they feed first; kept, since hovering asks again and again. */
 export function edgesOf(graph: Graph, row: number, direction: Direction): Int32Array {
-  const edges =
-    direction === "inputs"
-      ? Int32Array.from({ length: graph.indptr[row + 1]! - graph.indptr[row]! }, (_, i) => graph.indptr[row]! + i)
-      : graph.outEdge.subarray(graph.outptr[row]!, graph.outptr[row + 1]!);
-  return strongestFirst(edges, graph.share);
+  const known = sorted.get(graph) ?? new Map<number, Int32Array>();
+  sorted.set(graph, known);
+  const key = direction === "inputs" ? row : -1 - row;
+  let edges = known.get(key);
+  if (!edges) {
+    edges = strongestFirst(unsortedEdges(graph, row, direction), graph.share);
+    known.set(key, edges);
+  }
+  return edges;
+}
+
+function unsortedEdges(graph: Graph, row: number, direction: Direction): Int32Array {
+  if (direction === "outputs") return graph.outEdge.subarray(graph.outptr[row]!, graph.outptr[row + 1]!);
+  const first = graph.indptr[row]!;
+  const edges = new Int32Array(graph.indptr[row + 1]! - first);
+  for (let i = 0; i < edges.length; i++) edges[i] = first + i;
+  return edges;
 }
 
 /** The edge seen from `row`, one of its ends. */
@@ -46,6 +60,17 @@ export function focusEdges(graph: Graph, rows: readonly number[], visible: Uint8
   }
   const strongest = strongestFirst(Int32Array.from(ends.keys()), graph.share).subarray(0, limit);
   return Array.from(strongest.reverse(), (edge) => connectionOf(graph, edge, ends.get(edge)!));
+}
+
+/** The edges between `rows`, weak ones first. */
+export function edgesAmong(graph: Graph, rows: readonly number[]): Connection[] {
+  const inside = new Set(rows);
+  return rows.flatMap((row) =>
+    Array.from(edgesOf(graph, row, "inputs"))
+      .filter((edge) => inside.has(graph.source[edge]!))
+      .map((edge) => connectionOf(graph, edge, row))
+      .reverse(),
+  );
 }
 
 /** The strongest input or output of `row` among `visible`, or null. */

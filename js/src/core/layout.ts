@@ -69,7 +69,7 @@ const COLUMN_GAP = 7;
 /** Of the plot's width, the parts that logits with text beside them, the column under logits, and all texts may take. */
 const BESIDE_PART = 0.5;
 const LOGIT_PART = 0.4;
-const TEXT_PART = 0.7;
+const TEXT_PART = 0.8;
 /** Angle of text that has no room to lie flat, in degrees. */
 export const SLANT = 45;
 
@@ -197,14 +197,17 @@ function unitsOf(graph: Graph, cells: Cells, lines: number): number[] {
   return units;
 }
 
-/** What each column needs for its token's text, if texts have room, and for the logits above the last. */
+/** What each column needs: for its token's text, and the last for the logits; the logits yield before the texts do. */
 function leastWidths(graph: Graph, labels: Labels, { width, tokenWidth }: LayoutOptions): number[] {
   const texts = graph.tokens.map((_, position) => tokenWidth(position) + 8);
   const last = texts.length - 1;
-  texts[last] = Math.max(texts[last]!, Math.min(labels.room, width * LOGIT_PART));
-  if (texts.reduce((sum, size) => sum + size, 0) <= width * TEXT_PART) return texts;
-  const each = Math.min(SLANTED_WIDTH, (width * TEXT_PART - texts[last]!) / Math.max(1, last));
-  return texts.map((size, position) => (position === last ? size : each));
+  const room = Math.min(labels.room, width * LOGIT_PART);
+  const fits = (sizes: readonly number[]): boolean => sizes.reduce((sum, size) => sum + size, 0) <= width * TEXT_PART;
+  const withRoom = texts.map((size, position) => (position === last ? Math.max(size, room) : size));
+  if (fits(withRoom)) return withRoom;
+  if (labels.side === "beside" && fits(texts)) return texts;
+  const each = Math.min(SLANTED_WIDTH, (width * TEXT_PART - room) / Math.max(1, last));
+  return texts.map((_, position) => (position === last ? Math.max(each, room) : each));
 }
 
 /** The pitch at which columns of `units` nodes, each at least so wide, fill the width. */

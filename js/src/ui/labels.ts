@@ -10,6 +10,8 @@ import { h } from "./dom";
 const TOKEN_LIMIT = 12;
 const LABEL_LIMIT = 12;
 const LINE_HEIGHT = 13;
+/** Least room for flat text, even if it is cut. */
+const NARROWEST = 10;
 
 /** Text of a logit: with its probability where it stands beside the mark, without where many stand above theirs. */
 export function logitText(graph: Graph, row: number, side: Layout["labelSide"]): string {
@@ -82,17 +84,20 @@ export class PlotLabels {
     last = Number.NEGATIVE_INFINITY;
     this.#tokens.forEach((element, position) => {
       const column = layout.columns[position]!;
-      const width = column.width * scale;
-      const x = (column.left + column.width / 2) * scale + viewport.x;
-      const isInside = x > -width / 2 && x < layout.width + width / 2;
-      const isShown =
-        isInside && (this.#isSlanted ? x >= 0 && x <= layout.width && x - last >= SLANTED_WIDTH - 1 : width >= 6);
+      const left = column.left * scale + viewport.x;
+      const right = left + column.width * scale;
+      // Flat text stands in the middle of what is in sight of its column.
+      const room = Math.min(right, layout.width) - Math.max(left, 0);
+      const x = this.#isSlanted ? (left + right) / 2 : (Math.min(right, layout.width) + Math.max(left, 0)) / 2;
+      const isInside = x >= 0 && x <= layout.width;
+      const isShown = isInside && (this.#isSlanted ? x - last >= SLANTED_WIDTH - 1 : room >= NARROWEST);
       element.hidden = !isShown;
-      if (isShown) last = x;
+      if (!isShown) return;
+      last = x;
       element.style.transform = this.#isSlanted
         ? `translate(calc(${x + 5}px - 100%), 0) rotate(-${SLANT}deg)`
         : `translate(calc(${x}px - 50%))`;
-      element.style.maxWidth = this.#isSlanted ? "" : `${width - 2}px`;
+      element.style.maxWidth = this.#isSlanted ? "" : `${room - 2}px`;
     });
     const isAbove = layout.labelSide === "above";
     for (const [row, element] of this.#logits) {

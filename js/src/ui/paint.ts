@@ -15,7 +15,9 @@ export interface Scene {
 }
 
 export interface Focus {
+  /** Edges of the node in focus, and those between pinned nodes; weak ones first. */
   readonly edges: readonly Connection[];
+  readonly among: readonly Connection[];
   /** The node at the other end of the edge that a list points at. */
   readonly pointed: number | null;
   readonly hovered: number | null;
@@ -50,7 +52,7 @@ export class NodePainter {
 
   paint(context: CanvasRenderingContext2D, scene: Scene, ratio: number): void {
     const { graph, layout, viewport } = scene;
-    const radius = layout.radius * markScale(viewport);
+    const radius = radiusAt(scene);
     const key = JSON.stringify([scene.palette, radius, ratio]);
     if (key !== this.#key) this.#sprites.clear();
     this.#key = key;
@@ -97,7 +99,7 @@ export class NodePainter {
 /** Strokes of the focus, the nodes at their ends tinted by sign and share, and the rings. */
 export function paintFocus(context: CanvasRenderingContext2D, scene: Scene, focus: Focus): void {
   const { graph, layout, palette } = scene;
-  const largest = focus.edges.reduce((most, { share }) => Math.max(most, Math.abs(share)), 1e-9);
+  const largest = [...focus.edges, ...focus.among].reduce((most, { share }) => Math.max(most, Math.abs(share)), 1e-9);
   const pointed = focus.edges.find(({ row }) => row === focus.pointed);
   const stroke = ({ edge, share }: Connection, strength: number): void => {
     const size = Math.sqrt(Math.abs(share) / largest);
@@ -105,10 +107,11 @@ export function paintFocus(context: CanvasRenderingContext2D, scene: Scene, focu
     context.lineWidth = 0.6 + 2.6 * size + (strength > 1 ? 1 : 0);
     strokeEdge(context, scene, graph.source[edge]!, graph.target[edge]!);
   };
-  for (const item of focus.edges) stroke(item, pointed ? 0.3 : 1);
+  for (const item of focus.among) stroke(item, 1);
+  for (const item of focus.edges) stroke(item, pointed ? 0.55 : 1);
   if (pointed) stroke(pointed, 4);
   const strongest = strongestInfluence(graph, layout);
-  const radius = layout.radius * markScale(scene.viewport);
+  const radius = radiusAt(scene);
   const radiusOf = (row: number): number => sized(radius, strength(graph, row, strongest));
   for (const { row, share } of focus.edges) {
     const sign = share < 0 ? palette.negative : palette.positive;
@@ -129,6 +132,11 @@ export function paintFocus(context: CanvasRenderingContext2D, scene: Scene, focu
   for (const row of focus.pinned) mark(row, palette.ink, 1.5, 2.5);
   if (focus.selected !== null) mark(focus.selected, palette.accent, 2, 4.5);
   if (focus.hovered !== null) mark(focus.hovered, palette.accent, 1, 2.5);
+}
+
+/** Radius of an average node. In half pixels, so that zooming reuses sprites. */
+export function radiusAt({ layout, viewport }: Scene): number {
+  return viewport.scale === 1 ? layout.radius : Math.round(2 * layout.radius * markScale(viewport)) / 2;
 }
 
 /** Radius of a node by its strength, 0 to 1. */

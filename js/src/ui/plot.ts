@@ -1,19 +1,19 @@
 /** The plot: three canvases (edges, nodes, focus) under DOM labels, redrawn at most once per frame. */
 
 import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
-import { focusEdges } from "../core/connections";
+import { edgesAmong, focusEdges } from "../core/connections";
 import { type Layout, layoutGraph } from "../core/layout";
 import { strongestFirst } from "../core/order";
 import type { Palette } from "../core/palette";
 import { pick } from "../core/picking";
 import type { Session } from "../core/session";
-import { markScale, panBy, resize, type Viewport, WHOLE, zoomAt } from "../core/viewport";
+import { panBy, resize, type Viewport, WHOLE, zoomAt } from "../core/viewport";
 import { live } from "../host/traits";
 import { Density } from "./density";
 import { button, h } from "./dom";
 import { listenGestures } from "./gestures";
 import { logitText, PlotLabels, tokenText } from "./labels";
-import { NodePainter, paintFocus, paintGrid, placeOf, type Scene } from "./paint";
+import { NodePainter, paintFocus, paintGrid, placeOf, radiusAt, type Scene } from "./paint";
 import { Tooltip } from "./tooltip";
 
 /** Strokes at most; the rest of a hub's edges stays in the density bitmap. */
@@ -66,9 +66,10 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     const [hovered, selected] = [session.hoveredRow.value, session.selectedRow.value];
     // From a list of connections, hovering points at one of them instead of showing another node's.
     const row = session.hoversList.value ? (selected ?? hovered) : (hovered ?? selected);
-    return row === null ? session.pinnedRows.value : [row];
+    return row === null ? [] : [row];
   });
   const strokes = computed(() => focusEdges(graph, focusRows.value, session.visible.value, MOST_STROKES));
+  const pinnedStrokes = computed(() => edgesAmong(graph, session.pinnedRows.value).slice(-MOST_STROKES));
 
   const observer = new ResizeObserver(() => {
     const [width, height] = [stage.clientWidth, stage.clientHeight];
@@ -126,11 +127,10 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
       settle = window.setTimeout(startDensity, SETTLE_MS);
   });
   live(abort, () => {
-    strokes.value;
-    session.pinnedRows.value;
+    pinnedStrokes.value;
     session.hoversList.value;
     const inFocus = session.hoveredRow.value ?? session.selectedRow.value;
-    element.classList.toggle("ctw-has-focus", strokes.value.length > 0);
+    element.classList.toggle("ctw-has-focus", focusRows.value.length > 0 && strokes.value.length > 0);
     labels.emphasise(inFocus === null ? null : graph.position[inFocus]!);
     schedule("focus");
   });
@@ -145,7 +145,7 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     if (dirty.has("nodes")) {
       prepare(nodesContext, current, ratio);
       painter.paint(nodesContext, scene, ratio);
-      labels.place(current, scene.viewport, current.radius * markScale(scene.viewport));
+      labels.place(current, scene.viewport, radiusAt(scene));
     }
     if (dirty.has("focus")) drawFocus(scene, ratio);
     dirty.clear();
@@ -169,7 +169,8 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     const [hovered, selected] = [session.hoveredRow.peek(), session.selectedRow.peek()];
     const pointed = session.hoversList.peek() ? hovered : null;
     const pinned = session.pinnedRows.peek();
-    paintFocus(focusContext, scene, { edges: strokes.peek(), pointed, hovered, selected, pinned });
+    const [edges, among] = [strokes.peek(), pinnedStrokes.peek()];
+    paintFocus(focusContext, scene, { edges, among, pointed, hovered, selected, pinned });
     const [x, y] = hovered === null ? [Number.NaN, Number.NaN] : placeOf(scene, hovered);
     tooltip.show(Number.isNaN(x) ? null : hovered, x, y, scene.layout);
   }
