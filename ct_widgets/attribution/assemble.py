@@ -72,7 +72,7 @@ def _values(rows: RowComputer) -> dict[str, npt.NDArray[np.float32]]:
 
 def feature_bias(local: LocalReplacementModel) -> Tensor:
     """Bias of every active feature: its pre-activation when all nodes are silent. -> [s]."""
-    features, constant = local.features, local.constants().inputs
+    features, constant = local.features, local.constants.inputs
     bias = torch.empty_like(features.preactivation)
     for layer in range(features.n_layers):
         mine = features.layer == layer
@@ -90,6 +90,6 @@ def _provenance(model: LanguageModel, local: LocalReplacementModel) -> dict[str,
         "transcoder": local.transcoder.name,
         "transcoder_kind": local.transcoder.kind,
         "ignore_bos": bool(local.first_position),
-        "logit_error": float((local.logits() - local.run.logits).abs().max()),
+        "logit_error": float((local.logits(slice(-1, None)) - local.run.logits[-1:]).abs().max()),
         "versions": {"ct-widgets": ct_widgets.__version__, **versions},
     }

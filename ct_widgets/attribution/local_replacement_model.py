@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -81,11 +82,12 @@ class LocalReplacementModel:
             x = x + out + mlp_write[layer] + self.transcoder.skip(layer, inputs[-1])
         return Stream(torch.stack(inputs), x)
 
+    @cached_property
     def constants(self) -> Stream:
         """The stream that is left when every node is silent: the part of each input that is bias."""
         return self.propagate(torch.zeros_like(self.run.embedding), self.constant)
 
-    def logits(self) -> Tensor:
+    def logits(self, positions: slice = slice(None)) -> Tensor:
         """Logits of the local replacement model, rebuilt from its nodes; they equal the model's. -> [p, v]."""
         stream = self.propagate(self.run.embedding, self.constant + self.writes.total() + self.error)
-        return self.run.logits_of(self.frozen_map, stream.final)
+        return self.run.logits_of(self.frozen_map, stream.final[positions], positions)

@@ -76,7 +76,7 @@ def logit_targets(
         probability=vector.new_tensor([direction.probability for direction in directions]),
         vector=frozen_map.ln_final.pull_back(vector, scale[-1].expand(len(vector))),
         value=value(run.resid_final),
-        bias=value(local.constants().final),
+        bias=value(local.constants.final),
     )
 
 
@@ -85,8 +85,7 @@ class _Reader:
 
     def __init__(self, model: LanguageModel, local: LocalReplacementModel) -> None:
         self.model = model
-        self.W_U, self.b_U = local.frozen_map.W_U, local.frozen_map.b_U
-        self.mean = self.W_U.mean(1)
+        self.W_U, self.b_U, self.mean = local.frozen_map.W_U, local.frozen_map.b_U, local.frozen_map.mean_logit
         self.probability = local.run.logits[-1].softmax(-1)
 
     def likeliest(self) -> Tensor:

@@ -11,7 +11,8 @@ Axes: l layer, p (q, k) position, h head, g key-value group, e head dimension, d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -73,19 +74,10 @@ class FrozenMap:
         """Number of layers."""
         return len(self.attention)
 
-    def to(self, dtype: torch.dtype) -> FrozenMap:
-        """The same map in another dtype (the oracle tests run it in float64)."""
-        return _cast(self, dtype)
-
-
-def _cast(value: Any, dtype: torch.dtype) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(dtype)
-    if isinstance(value, tuple):
-        return tuple(_cast(item, dtype) for item in cast("tuple[Any, ...]", value))
-    if isinstance(value, FrozenAttention | FrozenMap | FrozenNorm):
-        return type(value)(**{name: _cast(item, dtype) for name, item in vars(value).items()})
-    return value
+    @cached_property
+    def mean_logit(self) -> Tensor:
+        """The direction [d] whose product is the mean over the vocabulary of the logits, without b_U."""
+        return self.W_U.mean(1)
 
 
 def read_frozen_map(bridge: Any) -> FrozenMap:

@@ -121,11 +121,13 @@ class FrozenRun:
             worst = max(worst, _relative(out, self.attn_out[layer]))
             x = x if self.reads_before_attention(frozen_map) else x + self.attn_out[layer]
             worst = max(worst, _relative(self.read(frozen_map, layer, x, affine=True), self.mlp_input[layer]))
-        return max(worst, _relative(self.logits_of(frozen_map, self.resid_final), self.logits))
+        # One position tells as much as all of them, and the unembedding is large.
+        last = slice(-1, None)
+        return max(worst, _relative(self.logits_of(frozen_map, self.resid_final[last], last), self.logits[last]))
 
-    def logits_of(self, frozen_map: FrozenMap, resid_final: Tensor) -> Tensor:
-        """Logits of a final residual [p, d] through the frozen final norm and the soft-cap. -> [p, v]."""
-        logits = frozen_map.ln_final(resid_final, self.scales["final"]) @ frozen_map.W_U + frozen_map.b_U
+    def logits_of(self, frozen_map: FrozenMap, resid_final: Tensor, positions: slice = slice(None)) -> Tensor:
+        """Logits of a final residual [p, d] at `positions`, through the frozen norm and the soft-cap. -> [p, v]."""
+        logits = frozen_map.ln_final(resid_final, self.scales["final"][positions]) @ frozen_map.W_U + frozen_map.b_U
         return frozen_map.soft_cap * torch.tanh(logits / frozen_map.soft_cap) if frozen_map.soft_cap else logits
 
 

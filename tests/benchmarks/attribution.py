@@ -1,0 +1,188 @@
+"""Attribution graphs of a random GPT-2 with a random CLT: ours and circuit-tracer's, on the same weights, in one run.
+
+    python tests/benchmarks/attribution.py [--shape small|gpt2] [--out attribution.json]
+
+Every measurement has a process of its own (attribution_worker.py), which says wall time, CPU seconds and peak memory.
+circuit-tracer needs older versions of half the stack, so it gets an environment of its own beside this script; where
+that cannot be made, its half is left out. Times vary with the machine, so read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from ct_widgets.language_model import LanguageModel, load_bridge
+from ct_widgets.transcoders import Transcoder
+
+HERE = Path(__file__).parent
+WORKER = HERE / "attribution_worker.py"
+PEER = HERE / ".peer"
+PEER_PACKAGES = (
+    "circuit-tracer==0.5.0",
+    "transformer-lens==2.16.1",
+    "transformers==4.57.3",
+    "pyarrow<22",
+    "numpy==1.26.4",
+)
+TOKENIZER = HERE.parent / "data" / "golden" / "gpt2-clt" / "model"
+
+
+class Shape(NamedTuple):
+    layers: int
+    width: int
+    positions: int
+    features: int
+    active: int
+    """Active features per layer and position, on average."""
+    budgets: tuple[int | None, ...]
+    peer_batches: tuple[int, ...]
+
+
+SHAPES = {
+    "small": Shape(4, 256, 12, 1024, 20, (None,), (16, 64, 256)),
+    "gpt2": Shape(12, 768, 16, 2048, 40, (None, 1000), (4, 64)),
+}
+
+
+def make_weights(shape: Shape, folder: Path, seed: int = 0) -> None:
+    """A random model and a CLT whose thresholds make `shape.active` features active, and the prompt's tokens."""
+    torch.manual_seed(seed)
+    config = GPT2Config(n_layer=shape.layers, n_embd=shape.width, n_head=shape.width // 64, n_positions=64)
+    GPT2LMHeadModel(config).save_pretrained(folder / "model")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / "model" / name).write_bytes((TOKENIZER / name).read_bytes())
+    model = LanguageModel(load_bridge(folder / "model"))
+    tokens = torch.cat([torch.zeros(1, dtype=torch.long), torch.randint(1, 60, (shape.positions - 1,))])  # after BOS
+    run = model.frozen_run(tokens)
+    W_enc = [torch.randn(shape.features, shape.width) / shape.width**0.5 for _ in range(shape.layers)]
+    n_active = shape.active * (shape.positions - 1)
+    lowest = [(x[1:] @ w.T).flatten().topk(n_active).values[-1] for x, w in zip(run.mlp_input, W_enc, strict=True)]
+    Transcoder(
+        kind="clt",
+        activation="jumprelu",
+        W_enc=W_enc,
+        W_dec=[0.02 * torch.randn(shape.features, shape.layers - i, shape.width) for i in range(shape.layers)],
+        b_enc=[torch.zeros(shape.features)] * shape.layers,
+        b_dec=[torch.zeros(shape.width)] * shape.layers,
+        threshold=[value.clamp_min(1e-6).repeat(shape.features) for value in lowest],
+        model_name="gpt2",
+    ).save(folder / "transcoder")
+    (folder / "tokens.json").write_text(json.dumps(tokens.tolist()))
+
+
+def product_rate() -> float:
+    """Floating point operations per second of a large float32 matrix product with all threads."""
+    a, b = torch.randn(4096, 768), torch.randn(768, 768)
+    rates: list[float] = []
+    for _ in range(10):
+        start = time.perf_counter()
+        a @ b
+        rates.append(2 * a.numel() * b.shape[1] / (time.perf_counter() - start))
+    return float(np.median(rates[2:]))
+
+
+def bound(shape: Shape, graph: dict[str, Any]) -> float:
+    """Floating point operations that rows need if every target walks down by itself, to layer 0 and up to its position.
+
+    graph: layer and position of the features that have rows. Products of attention only; reading sources is on top.
+    """
+    layer, position = np.array(graph["layer"]), np.array(graph["position"])
+    return float(((layer + 1) * (position + 1)).sum()) * 4 * shape.width**2
+
+
+def peer_python() -> Path | None:
+    """Python of circuit-tracer's environment, made if need be; None, with a line that says why, where it cannot be."""
+    python = PEER / "bin" / "python"
+    if (PEER / "ready").exists():
+        return python
+    print("making an environment for circuit-tracer (once, a few minutes)", flush=True)
+    venv.create(PEER, with_pip=True)
+    torch_version = torch.__version__.split("+")[0]
+    for packages in ((f"torch=={torch_version}",), PEER_PACKAGES):
+        done = subprocess.run([python, "-m", "pip", "install", "-q", *packages], capture_output=True, text=True)
+        if done.returncode:
+            print(f"circuit-tracer cannot be installed, so only ours is measured: {done.stderr.strip()[-300:]}")
+            return None
+    (PEER / "ready").touch()
+    return python
+
+
+def measure(python: Path | str, who: str, folder: Path, **settings: Any) -> dict[str, Any]:
+    """One attribution in a process of its own."""
+    command = [str(python), str(WORKER), who, str(folder), json.dumps(settings)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{who} {settings} failed:\n{done.stderr[-2000:]}")
+    return settings | json.loads(done.stdout.splitlines()[-1])
+
+
+def compare(shape: Shape, folder: Path) -> list[dict[str, Any]]:
+    """Ours against the peer's best batch size, for every budget of rows."""
+    peer = peer_python()
+    table: list[dict[str, Any]] = []
+    for budget in shape.budgets:
+        rate = product_rate()
+        ours = measure(sys.executable, "ours", folder, budget=budget)
+        needed = bound(shape, ours.pop("rows"))
+        theirs = [measure(peer, "peer", folder, budget=budget, batch=b) for b in shape.peer_batches] if peer else []
+        row: dict[str, Any] = {"budget": budget, "ours": ours, "circuit-tracer": theirs}
+        row["product_rate_gflops"], row["bound_gflop"] = rate / 1e9, needed / 1e9
+        row["fraction_of_bound"] = needed / rate / ours["wall_s"]
+        if theirs:
+            best = min(theirs, key=lambda one: one["wall_s"])
+            row["times_faster"] = best["wall_s"] / ours["wall_s"]
+            row["memory_share"] = ours["peak_mb"] / best["peak_mb"]
+        table.append(row)
+        print(describe(row), flush=True)
+    return table
+
+
+def describe(row: dict[str, Any]) -> str:
+    """One budget as lines of text."""
+    ours = row["ours"]
+    what = "all rows" if row["budget"] is None else f"{row['budget']:,} feature rows"
+    lines = [
+        f"{what}, {ours['features']:,} of features; matrix products at {row['product_rate_gflops']:.0f} GFLOP/s",
+        f"  ours                  {ours['wall_s']:8.2f} s  {ours['cpu_s']:8.1f} CPU s  {ours['peak_mb']:6.0f} MB   "
+        f"{row['fraction_of_bound']:.0%} of the bound ({row['bound_gflop']:.0f} GFLOP)",
+    ]
+    for one in row["circuit-tracer"]:
+        lines.append(
+            f"  circuit-tracer, {one['batch']:>4}  {one['wall_s']:8.2f} s  {one['cpu_s']:8.1f} CPU s  "
+            f"{one['peak_mb']:6.0f} MB"
+        )
+    if "times_faster" in row:
+        lines.append(
+            f"  {row['times_faster']:.1f} times faster than its best batch, {row['memory_share']:.0%} of its memory"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--out", type=Path, default=Path("attribution.json"))
+    arguments = parser.parse_args()
+    shape = SHAPES[arguments.shape]
+    with tempfile.TemporaryDirectory() as folder:
+        make_weights(shape, Path(folder))
+        table = compare(shape, Path(folder))
+    machine = {"machine": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
+    arguments.out.write_text(json.dumps({"shape": shape._asdict(), **machine, "results": table}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

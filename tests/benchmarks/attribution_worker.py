@@ -1,0 +1,98 @@
+"""Runs one attribution and prints what it took as JSON; `attribution.py` calls it, once per measurement.
+
+    python attribution_worker.py ours|peer FOLDER '{"budget": null, "batch": 64}'
+
+"ours" runs in this project's environment, "peer" in circuit-tracer's, so imports are local. The clock starts when model
+and transcoder are loaded and warm: one short attribution comes first.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+WARM_UP = [0, 1, 2]
+
+
+def ours(folder: Path, budget: int | None) -> tuple[Callable[[list[int]], Any], Callable[[Any], dict[str, Any]]]:
+    """ct_widgets: the attribution, and what its graph has."""
+    from ct_widgets.replacement_model import ReplacementModel
+
+    model = ReplacementModel.from_pretrained(folder / "model", folder / "transcoder")
+
+    def attribute(tokens: list[int]) -> Any:
+        return model.attribute(tokens, max_feature_nodes=budget, progress=False)
+
+    def describe(graph: Any) -> dict[str, Any]:
+        rows = graph.kind == 1
+        place = {"layer": graph.layer[rows].tolist(), "position": graph.position[rows].tolist()}
+        return {"features": int(rows.sum()), "rows": place}
+
+    return attribute, describe
+
+
+def peer(
+    folder: Path, budget: int | None, batch: int
+) -> tuple[Callable[[list[int]], Any], Callable[[Any], dict[str, Any]]]:
+    """circuit-tracer on the same weights."""
+    import torch
+    from circuit_tracer.attribution.attribute import attribute as peer_attribute
+    from circuit_tracer.replacement_model.replacement_model_transformerlens import TransformerLensReplacementModel
+    from circuit_tracer.transcoder.cross_layer_transcoder import load_clt
+    from transformer_lens import HookedTransformerConfig
+    from transformer_lens.pretrained.weight_conversions import convert_gpt2_weights
+    from transformers import AutoTokenizer, GPT2LMHeadModel
+
+    hf = GPT2LMHeadModel.from_pretrained(folder / "model")
+    config = HookedTransformerConfig(
+        n_layers=hf.config.n_layer,
+        d_model=hf.config.n_embd,
+        n_heads=hf.config.n_head,
+        d_head=hf.config.n_embd // hf.config.n_head,
+        d_mlp=4 * hf.config.n_embd,
+        n_ctx=hf.config.n_positions,
+        d_vocab=hf.config.vocab_size,
+        act_fn="gelu_new",
+        normalization_type="LN",
+        device="cpu",
+    )
+    transcoder = load_clt(str(folder / "transcoder"), device=torch.device("cpu"), dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    model = TransformerLensReplacementModel.from_config(config, transcoder, tokenizer=tokenizer)
+    with torch.no_grad():
+        own = dict(model.named_parameters())
+        for name, value in convert_gpt2_weights(hf, config).items():
+            target = own.get(
+                name, own.get(name.replace("unembed.", "unembed.old_unembed.").replace(".mlp.", ".mlp.old_mlp."))
+            )
+            if target is not None:
+                target.copy_(value)
+
+    def attribute(tokens: list[int]) -> Any:
+        return peer_attribute(torch.tensor(tokens), model, batch_size=batch, max_feature_nodes=budget)
+
+    def describe(graph: Any) -> dict[str, Any]:
+        return {"features": len(graph.selected_features)}
+
+    return attribute, describe
+
+
+def main() -> None:
+    who, folder, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
+    attribute, describe = {"ours": ours, "peer": peer}[who](folder, **settings)
+    tokens = json.loads((folder / "tokens.json").read_text())
+    attribute(WARM_UP)
+    wall, cpu = time.perf_counter(), time.process_time()
+    graph = attribute(tokens)
+    taken = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({**taken, "peak_mb": peak, **describe(graph)}))
+
+
+if __name__ == "__main__":
+    main()
