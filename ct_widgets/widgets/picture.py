@@ -19,7 +19,7 @@ from ct_widgets.widgets.state import initial_state
 WIDTH = 880
 _MOST_EDGES = 600
 _MOST_NODES = 900
-_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 84, 12, 72
+_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 90, 12, 72
 _LARGEST_PITCH = 15.0
 _CHARACTER = 6.7  # width of one at 11 px
 _LOGIT_PITCH = 17.0
@@ -128,11 +128,12 @@ def _header(shown: AttributionGraph, graph: AttributionGraph) -> Iterator[str]:
     logits = np.flatnonzero(shown.kind == LOGIT)
     logits = logits[np.argsort(-np.nan_to_num(shown.probability[logits]), kind="stable")][:3].tolist()
     answer = "   ".join(f"{_logit_text(shown, row)} {_unit(float(shown.probability[row]))}" for row in logits)
-    yield f'<text x="12" y="20" font-size="13" font-weight="600" fill="{_INK}">{_text(graph.prompt, 70)}</text>'
     scores = graph.scores()
+    spaced = f'fill="{_INK}" xml:space="preserve"'
+    yield f'<text x="12" y="20" font-size="13" font-weight="600" fill="{_INK}">{_text(graph.prompt, 76)}</text>'
+    yield f'<text x="12" y="38" {spaced}><tspan fill="{_MUTED}">next  </tspan>{_text(answer, 60)}</text>'
     yield (
-        f'<text x="{WIDTH - 12}" y="20" text-anchor="end" fill="{_INK}" xml:space="preserve">'
-        f'<tspan fill="{_MUTED}">next  </tspan>{_text(answer, 60)}<tspan fill="{_MUTED}">   replacement </tspan>'
+        f'<text x="{WIDTH - 12}" y="20" text-anchor="end" {spaced}><tspan fill="{_MUTED}">replacement </tspan>'
         f'{_unit(scores.replacement)}<tspan fill="{_MUTED}">  completeness </tspan>{_unit(scores.completeness)}</text>'
     )
 
@@ -175,8 +176,8 @@ def _edges(graph: AttributionGraph, rows: list[int], places: _Places) -> Iterato
         size = abs(part) ** 0.5
         yield (
             f'<path d="M{x0:.1f} {y0:.1f}C{x0:.1f} {y0 + third:.1f} {x1:.1f} {y1 - third:.1f} {x1:.1f} {y1:.1f}" '
-            f'fill="none" stroke="{_NEGATIVE if part < 0 else _POSITIVE}" stroke-width="{0.5 + 2 * size:.1f}" '
-            f'stroke-opacity="{0.06 + 0.7 * size:.2f}"/>'
+            f'fill="none" stroke="{_NEGATIVE if part < 0 else _POSITIVE}" stroke-width="{0.4 + 1.8 * size:.1f}" '
+            f'stroke-opacity="{0.05 + 0.6 * size:.2f}"/>'
         )
 
 

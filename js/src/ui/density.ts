@@ -12,8 +12,8 @@ import type { Viewport } from "../core/viewport";
 export interface DensityJob {
   readonly graph: Graph;
   readonly layout: Layout;
-  /** Edges to draw, strongest first. */
-  readonly edges: Int32Array;
+  /** Edges to draw, strongest first; asked for when drawing begins, since putting them in order takes its time. */
+  readonly edges: () => Int32Array;
   readonly viewport: Viewport;
   readonly palette: Palette;
   /** Device pixels per CSS pixel. */
@@ -62,12 +62,13 @@ export class Density {
   #continue(budget: number): void {
     const job = this.#job!;
     const isFirst = this.#next === 0;
+    const edges = job.edges();
     const end = performance.now() + budget;
-    while (this.#next < job.edges.length && performance.now() < end) {
-      const stop = Math.min(job.edges.length, this.#next + EDGES_PER_CHECK);
-      while (this.#next < stop) this.#add(job, job.edges[this.#next++]!);
+    while (this.#next < edges.length && performance.now() < end) {
+      const stop = Math.min(edges.length, this.#next + EDGES_PER_CHECK);
+      while (this.#next < stop) this.#add(job, edges[this.#next++]!);
     }
-    const isDone = this.#next >= job.edges.length;
+    const isDone = this.#next >= edges.length;
     if (isFirst || isDone) this.#present(job);
     if (!isDone) this.#frame = requestAnimationFrame(() => this.#continue(SLICE_MS));
   }

@@ -1,7 +1,7 @@
 /** What the three canvases of the plot show: the grid under the edges, the nodes, and the focus on top. */
 
 import type { Connection } from "../core/connections";
-import { EMBEDDING, ERROR, type Graph, LOGIT } from "../core/graph";
+import { EMBEDDING, ERROR, type Graph, KINDS, LOGIT } from "../core/graph";
 import type { Layout } from "../core/layout";
 import { css, mix, type Palette, type RGB } from "../core/palette";
 import { markScale, type Viewport } from "../core/viewport";
@@ -45,54 +45,47 @@ export function paintGrid(context: CanvasRenderingContext2D, { layout, viewport,
   context.stroke();
 }
 
-/** All shown nodes, by prepared sprites: thousands of small paths would take longer than a frame. */
+/** All shown nodes, by sprites from one sheet: thousands of small paths would take longer than a frame. */
 export class NodePainter {
-  #sprites = new Map<number, HTMLCanvasElement>();
+  #sheet = document.createElement("canvas");
+  #drawn = new Set<number>();
   #key = "";
 
   paint(context: CanvasRenderingContext2D, scene: Scene, ratio: number): void {
     const { graph, layout, viewport } = scene;
     const radius = radiusAt(scene);
-    const key = JSON.stringify([scene.palette, radius, ratio]);
-    if (key !== this.#key) this.#sprites.clear();
-    this.#key = key;
+    const side = Math.ceil((radius + 3) * 2.6 * ratio);
+    const half = side / ratio / 2;
+    this.#start(JSON.stringify([scene.palette, radius, ratio]), side);
     const strongest = strongestInfluence(graph, layout);
-    const half = (radius + 3) * 1.3;
     for (const row of layout.order) {
       const x = layout.x[row]! * viewport.scale + viewport.x;
       const y = layout.y[row]! * viewport.scale + viewport.y;
       if (x < -half || y < -half || x > layout.width + half || y > layout.height + half) continue;
+      const kind = graph.kind[row]!;
       const shade = Math.round(strength(graph, row, strongest) * SHADES);
-      context.drawImage(
-        this.#sprite(graph.kind[row]!, shade, scene, radius, half, ratio),
-        x - half,
-        y - half,
-        2 * half,
-        2 * half,
-      );
+      this.#draw(kind, shade, scene.palette, radius, ratio, side);
+      context.drawImage(this.#sheet, shade * side, kind * side, side, side, x - half, y - half, 2 * half, 2 * half);
     }
   }
 
-  #sprite(
-    kind: number,
-    shade: number,
-    { palette }: Scene,
-    radius: number,
-    half: number,
-    ratio: number,
-  ): HTMLCanvasElement {
-    const key = kind * (SHADES + 1) + shade;
-    let sprite = this.#sprites.get(key);
-    if (!sprite) {
-      sprite = document.createElement("canvas");
-      sprite.width = sprite.height = Math.ceil(2 * half * ratio);
-      const context = sprite.getContext("2d")!;
-      context.scale(sprite.width / (2 * half), sprite.height / (2 * half));
-      const fill = mix(palette.surface, palette.ink, FAINTEST + ((DARKEST - FAINTEST) * shade) / SHADES);
-      paintNode(context, kind, half, half, sized(radius, shade / SHADES), fill, palette);
-      this.#sprites.set(key, sprite);
-    }
-    return sprite;
+  /** Empty the sheet if it holds sprites of another look. */
+  #start(key: string, side: number): void {
+    if (key === this.#key) return;
+    this.#key = key;
+    this.#drawn.clear();
+    this.#sheet.width = side * (SHADES + 1);
+    this.#sheet.height = side * KINDS.length;
+  }
+
+  #draw(kind: number, shade: number, palette: Palette, radius: number, ratio: number, side: number): void {
+    const place = kind * (SHADES + 1) + shade;
+    if (this.#drawn.has(place)) return;
+    this.#drawn.add(place);
+    const context = this.#sheet.getContext("2d")!;
+    context.setTransform(ratio, 0, 0, ratio, (shade + 0.5) * side, (kind + 0.5) * side);
+    const fill = mix(palette.surface, palette.ink, FAINTEST + ((DARKEST - FAINTEST) * shade) / SHADES);
+    paintNode(context, kind, 0, 0, sized(radius, shade / SHADES), fill, palette);
   }
 }
 

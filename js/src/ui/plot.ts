@@ -102,14 +102,14 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     density.start({
       graph,
       layout: current,
-      edges: edges.peek(),
+      edges: () => edges.peek(),
       viewport: viewport.peek(),
       palette: palette.peek(),
       ratio: devicePixelRatio,
     });
   };
   live(abort, () => {
-    edges.value;
+    session.pruned.value;
     palette.value;
     const current = layout.value;
     if (!current) return;
