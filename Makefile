@@ -5,6 +5,7 @@
 #   make lint        the checks that run nothing
 #   make bench       measurements, as ratios against a reference in the same run
 #   make artifacts   train the embedded model and its transcoder again
+#   make notebooks   run the notebooks again, keep their outputs, and take the pictures of the README
 #
 # The checks run with the version of PyTorch named here; `make TORCH=torch` takes the newest.
 
@@ -19,7 +20,7 @@ LAB := --no-browser --log-level=WARN --LabApp.default_url=/lab/tree/$(NOTEBOOK) 
 	--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate \
 	$(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: demo test lint bench artifacts setup front-end browser
+.PHONY: demo test lint bench artifacts notebooks setup front-end browser
 .DEFAULT_GOAL := test
 
 demo: setup front-end $(if $(HEADLESS),browser)
@@ -40,6 +41,10 @@ bench: setup front-end browser
 
 artifacts: setup
 	@$(PY) -m ct_widgets.demo.make_artifacts
+
+notebooks: setup front-end browser
+	@$(PY) notebooks/run.py $(NOTEBOOK) --save --picture notebooks/images/graph-light.png
+	@$(PY) notebooks/run.py $(NOTEBOOK) --picture notebooks/images/graph-dark.png --scheme dark
 
 setup: $(READY)
 
