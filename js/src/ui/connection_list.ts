@@ -86,15 +86,13 @@ function nodeRow(
   const label = session.label(row);
   const where =
     kind === LOGIT ? "output" : kind === EMBEDDING ? `token ${graph.position[row]! + 1}` : placeName(graph, row);
+  const isToken = kind === LOGIT || kind === EMBEDDING;
   const name = h(
     "span",
     { class: "ctw-name" },
     h("span", { class: "ctw-mono" }, nodeName(graph, row)),
-    h(
-      "span",
-      { class: kind === LOGIT || kind === EMBEDDING ? "ctw-muted" : "ctw-muted ctw-mono" },
-      label ? `${where} · ${label}` : where,
-    ),
+    ...(label ? [h("span", {}, label)] : []),
+    h("span", { class: isToken ? "ctw-muted" : "ctw-muted ctw-mono" }, where),
   );
   const press = h("button", { type: "button", ...attributes, "data-row": row }, shapeIcon(kind), name, ...values);
   return h("li", {}, press);

@@ -105,7 +105,7 @@ export class PlotLabels {
       const y = layout.y[row]! * scale + viewport.y;
       element.style.transform = isAbove
         ? `translate(calc(${x - 5}px - 100%), calc(${y - radius - 1}px - 100%)) rotate(${SLANT}deg)`
-        : `translate(${x + radius * 1.2 + 4}px, calc(${y}px - 50%))`;
+        : `translate(${x + Math.max(13, radius * 1.2 + 8)}px, calc(${y}px - 50%))`;
     }
   }
 
