@@ -31,6 +31,13 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma3": ("Gemma3Text", _SIZES | _GEMMA),
     "pythia": ("GPTNeoX", _SIZES | {"num_attention_heads": 4, "max_position_embeddings": 32, "rotary_pct": 0.5}),
 }
+# What the sweep does not know: scaled residuals and logits, norms after the parts only, one norm for both parts.
+UNKNOWN: dict[str, tuple[str, dict[str, Any]]] = {
+    "granite": ("Granite", _SIZES | _GROUPED | {"residual_multiplier": 0.7, "logits_scaling": 2.0}),
+    "olmo2": ("Olmo2", _SIZES | _GROUPED),
+    "cohere": ("Cohere", _SIZES | _GROUPED | {"logit_scale": 0.25}),
+    "phi": ("Phi", _SIZES | {"num_attention_heads": 4, "max_position_embeddings": 32}),
+}
 NATIVE = {
     "n_layers": 3,
     "d_model": 24,
@@ -64,7 +71,7 @@ def tiny_bridge(family: str, folder: Path, seed: int = 0) -> Any:
         return bridge
     import transformers
 
-    prefix, settings = FAMILIES[family]
+    prefix, settings = (FAMILIES | UNKNOWN)[family]
     config = getattr(transformers, f"{prefix}Config")(**settings, bos_token_id=0, eos_token_id=0, pad_token_id=0)
     config._attn_implementation = "eager"
     model_class = "Gemma3ForCausalLM" if family == "gemma3" else f"{prefix}ForCausalLM"

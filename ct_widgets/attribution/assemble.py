@@ -15,17 +15,17 @@ from torch import Tensor
 
 import ct_widgets
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
+from ct_widgets.attribution.reference import AutogradRows
 from ct_widgets.attribution.rows import RowComputer
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.graph.adjacency import select_nodes
-from ct_widgets.language_model import LanguageModel
 
 
 def assemble(
-    model: LanguageModel, rows: RowComputer, visited: npt.NDArray[np.bool_], prompt: str, *, partial: bool
+    rows: RowComputer | AutogradRows, visited: npt.NDArray[np.bool_], prompt: str, *, partial: bool
 ) -> AttributionGraph:
     """The graph of all nodes but the features that were not `visited` [s]."""
-    local, nodes = rows.local, rows.nodes
+    local, nodes, model = rows.local, rows.nodes, rows.local.model
     n = rows.store.n
     keep = np.ones(n, dtype=bool)
     keep[nodes.feature[~visited]] = False
@@ -49,11 +49,11 @@ def assemble(
         weight=adjacency.weight,
         # Features left out count as unexplained, so shares and scores stay those of the whole graph.
         row_total=rows.store.row_total[keep],
-        provenance=_provenance(model, local) | ({"partial": True} if partial else {}),
+        provenance=_provenance(local) | ({"partial": True} if partial else {}),
     )
 
 
-def _values(rows: RowComputer) -> dict[str, npt.NDArray[np.float32]]:
+def _values(rows: RowComputer | AutogradRows) -> dict[str, npt.NDArray[np.float32]]:
     """Activation, probability, bias and pre-activation of every node, [n]; nan where there is none."""
     features, asked = rows.local.features, rows.asked
     feature = {
@@ -83,12 +83,13 @@ def feature_bias(local: LocalReplacementModel) -> Tensor:
     return bias
 
 
-def _provenance(model: LanguageModel, local: LocalReplacementModel) -> dict[str, Any]:
+def _provenance(local: LocalReplacementModel) -> dict[str, Any]:
     versions = {name: version(name) for name in ("torch", "transformer-lens")}
     return {
-        "model": model.name,
+        "model": local.model.name,
         "transcoder": local.transcoder.name,
         "transcoder_kind": local.transcoder.kind,
+        "by_autograd": local.explicit_map is None,
         "ignore_bos": bool(local.first_position),
         "logit_error": float((local.logits(slice(-1, None)) - local.run.logits[-1:]).abs().max()),
         "versions": {"ct-widgets": ct_widgets.__version__, **versions},

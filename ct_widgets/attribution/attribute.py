@@ -5,6 +5,7 @@ Axes: n node, t target, s source, p position, l layer, d model, e edge.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -17,8 +18,9 @@ from ct_widgets.attribution.assemble import assemble
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.nodes import lay_out
 from ct_widgets.attribution.plan import choose_cut
+from ct_widgets.attribution.reference import AutogradRows
 from ct_widgets.attribution.rows import RowComputer
-from ct_widgets.attribution.targets import Target, logit_targets
+from ct_widgets.attribution.targets import LogitTargets, Target, logit_targets
 from ct_widgets.errors import GraphError
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.language_model import LanguageModel
@@ -53,12 +55,12 @@ def attribute(
     n_features = len(local.features)
     budget = n_features if max_feature_nodes is None else min(max_feature_nodes, n_features)
     every = budget == n_features
-    rows = RowComputer(local, asked, lay_out(local, asked), choose_cut(local, max_memory) if every else 0)
+    rows = _rows(local, asked, choose_cut(local, max_memory) if every else 0)
     visited = np.zeros(n_features, dtype=bool)
     bar.extend(budget)
     partial = False
     try:
-        for done in _every_row(rows) if every else _most_influential(rows, budget, visited):
+        for done in rows.every_row() if every else _most_influential(rows, budget, visited):
             visited[done] = True
             bar.advance(len(done))
     except KeyboardInterrupt:
@@ -67,20 +69,23 @@ def attribute(
             raise
         partial = True
     text = prompt if isinstance(prompt, str) else "".join(model.str_tokens(local.run.tokens))
-    return assemble(model, rows, visited, text, partial=partial)
+    return assemble(rows, visited, text, partial=partial)
 
 
-def _every_row(rows: RowComputer) -> Iterator[npt.NDArray[np.int64]]:
-    """Compute all rows; yields the features that have theirs."""
-    yield from rows.climb(keep_rows=True)
-    rows.sweep_logits()
-    yield from rows.sweep_features(np.flatnonzero(rows.local.features.layer.cpu().numpy() > rows.streams.cut))
+def _rows(local: LocalReplacementModel, asked: LogitTargets, cut: int) -> RowComputer | AutogradRows:
+    nodes = lay_out(local, asked)
+    if local.explicit_map is not None:
+        return RowComputer(local, asked, nodes, cut)
+    warnings.warn(
+        f"{local.model.name}: the sweep does not know this family; its rows come from autograd, one at a time",
+        stacklevel=2,
+    )
+    return AutogradRows(local, asked, nodes)
 
 
-def _most_influential(rows: RowComputer, budget: int, visited: Bool) -> Iterator[npt.NDArray[np.int64]]:
+def _most_influential(rows: RowComputer | AutogradRows, budget: int, visited: Bool) -> Iterator[npt.NDArray[np.int64]]:
     """Compute the rows of `budget` features, the most influential so far first; yields those that have theirs."""
-    yield from rows.climb(keep_rows=False)
-    rows.sweep_logits()
+    rows.before_ranking()
     share = np.zeros(rows.store.n)
     share[rows.nodes.logit] = rows.asked.probability.double().cpu().numpy()
     for part in np.array_split(np.arange(budget), min(ROUNDS, budget)):

@@ -13,30 +13,34 @@ import torch
 from torch import Tensor
 
 from ct_widgets.attribution.active_features import ActiveFeatures, FeatureWrites, find_active, read_writes
+from ct_widgets.attribution.frozen_forward import frozen_forward
+from ct_widgets.errors import ModelError
 from ct_widgets.language_model import FrozenMap, FrozenRun, LanguageModel
 from ct_widgets.transcoders import Transcoder
 
 
 class Stream(NamedTuple):
-    """A residual stream on its way up.
+    """A residual stream at the places where it is read.
 
-    inputs: [l, p, d], what each layer's transcoder reads; final: [p, d], what the unembedding's norm reads.
+    inputs: [l, p, d], what each layer's transcoder reads; normed: [p, d], what the unembedding reads.
     """
 
     inputs: Tensor
-    final: Tensor
+    normed: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class LocalReplacementModel:
     """Frozen attention and norms, the active features' writes, and error vectors that close the gap.
 
+    explicit_map: the frozen linear map, or None for a family that only autograd can trace;
     error: [l, p, d], what the transcoder misses of each MLP output; constant: [l, p, d], what an MLP output owes to
     no node: the decoder's bias, and the whole output before `first_position` (see `build`).
     """
 
+    model: LanguageModel
     run: FrozenRun
-    frozen_map: FrozenMap
+    explicit_map: FrozenMap | None
     transcoder: Transcoder
     writes: FeatureWrites
     error: Tensor
@@ -53,7 +57,6 @@ class LocalReplacementModel:
         nothing about the prompt): what its MLPs write becomes a constant, so the logits stay the model's.
         """
         run = model.frozen_run(tokens, transcoder.feature_input_hook)
-        frozen_map = model.frozen_map
         first = int(ignore_bos)
         writes = read_writes(transcoder, find_active(transcoder, run, first))
         skip = torch.stack([transcoder.skip(layer, x) for layer, x in enumerate(run.mlp_input)])
@@ -62,16 +65,31 @@ class LocalReplacementModel:
         constant[:, :first] = run.mlp_out[:, :first] - skip[:, :first]
         error = run.mlp_out - skip - constant - writes.total()
         error[:, :first] = 0
-        return cls(run, frozen_map, transcoder, writes, error, constant, first)
+        return cls(model, run, model.explicit_map(run), transcoder, writes, error, constant, first)
+
+    @property
+    def frozen_map(self) -> FrozenMap:
+        """The frozen linear map; raises ModelError for a family that only autograd can trace."""
+        if self.explicit_map is None:
+            raise ModelError(f"the frozen linear map of {self.model.name} is not known")
+        return self.explicit_map
 
     @property
     def features(self) -> ActiveFeatures:
         """The active features of the prompt."""
         return self.writes.features
 
+    @property
+    def mlp_write(self) -> Tensor:
+        """What all MLPs add, rebuilt from nodes and constants, without the skip connection. -> [l, p, d]."""
+        return self.constant + self.writes.total() + self.error
+
     def propagate(self, embedding: Tensor, mlp_write: Tensor) -> Stream:
-        """Send an embedding [p, d] and MLP writes [l, p, d] through the frozen map, with all its constants."""
-        run, frozen_map = self.run, self.frozen_map
+        """Send an embedding [p, d] and MLP writes [l, p, d] through the frozen model, with all its constants."""
+        if self.explicit_map is None:
+            forward = frozen_forward(self.model, self.transcoder, self.run, embedding, mlp_write)
+            return Stream(forward.inputs.detach(), forward.normed.detach())
+        run, frozen_map = self.run, self.explicit_map
         before = run.reads_before_attention(frozen_map)
         x = embedding + run.position_embedding
         inputs: list[Tensor] = []
@@ -80,7 +98,7 @@ class LocalReplacementModel:
             out = out + attention.constant(run.pattern[layer], run.post_scale(layer))
             inputs.append(run.read(frozen_map, layer, x if before else x + out, affine=True))
             x = x + out + mlp_write[layer] + self.transcoder.skip(layer, inputs[-1])
-        return Stream(torch.stack(inputs), x)
+        return Stream(torch.stack(inputs), run.normed(frozen_map, x))
 
     @cached_property
     def constants(self) -> Stream:
@@ -89,5 +107,4 @@ class LocalReplacementModel:
 
     def logits(self, positions: slice = slice(None)) -> Tensor:
         """Logits of the local replacement model, rebuilt from its nodes; they equal the model's. -> [p, v]."""
-        stream = self.propagate(self.run.embedding, self.constant + self.writes.total() + self.error)
-        return self.run.logits_of(self.frozen_map, stream.final[positions], positions)
+        return self.model.unembedding(self.propagate(self.run.embedding, self.mlp_write).normed[positions])

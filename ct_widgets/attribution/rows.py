@@ -36,9 +36,25 @@ class RowComputer:
         self.has_logits = False
         self.transports = [Transport.of_layer(local, layer) for layer in range(local.run.n_layers)]
         self.streams = Streams(local, cut, self.transports)
+        last_scale = local.run.scales["final"][-1:].expand(len(asked.text))
+        self.read_final = local.frozen_map.ln_final.pull_back(
+            asked.direction, last_scale
+        )  # [t, d] at the last residual
         # Rows of the embeddings for all features, then all logits, [t, p]: the streams pass every target once.
         n_targets = len(local.features) + len(asked.text)
         self.embedding = local.run.embedding.new_zeros(n_targets, local.run.n_positions)
+
+    def every_row(self) -> Iterator[Ints]:
+        """Compute all rows; yields the features that have theirs."""
+        yield from self.climb(keep_rows=True)
+        self.sweep_logits()
+        yield from self.sweep_features(np.flatnonzero(self.local.features.layer.cpu().numpy() > self.streams.cut))
+
+    def before_ranking(self) -> None:
+        """Compute the rows that the first ranking of features needs: those of the logits."""
+        for _ in self.climb(keep_rows=False):
+            pass
+        self.sweep_logits()
 
     def climb(self, *, keep_rows: bool) -> Iterator[Ints]:
         """Let the streams flow; with `keep_rows`, all targets up to the plane get theirs, and it yields which."""
@@ -55,13 +71,13 @@ class RowComputer:
                         self._keep(rows, self.nodes.feature[group.numpy()], group)
                         yield group.numpy()
             self.streams.to_output(layer)
-        self.embedding[len(features) :] = self.asked.vector @ self.streams.embeddings.at(run.n_positions - 1).T
+        self.embedding[len(features) :] = self.read_final @ self.streams.embeddings.at(run.n_positions - 1).T
 
     def sweep_logits(self) -> None:
         """Compute the rows of the logits."""
         run, n = self.local.run, len(self.asked.text)
         layer, position = torch.full((n,), run.n_layers), torch.full((n,), run.n_positions - 1)
-        targets = Targets(layer, position.to(run.embedding.device), self.asked.vector)
+        targets = Targets(layer, position.to(run.embedding.device), self.read_final)
         numbers = torch.arange(len(self.local.features), len(self.local.features) + n)
         self._keep(sweep(self.local, self.streams, self.transports, targets), self.nodes.logit, numbers)
         self.has_logits = True

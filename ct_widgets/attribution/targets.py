@@ -30,13 +30,14 @@ class LogitTargets:
     """Targets at the last position, by falling weight.
 
     index: [t], the token id, or d_vocab and up for targets that are no single token; probability: [t], of the token, of
-    both tokens of a difference together, 1 for a direction; vector: [t, d] at the final residual; value, bias: [t].
+    both tokens of a difference together, 1 for a direction; direction: [t, d] at the output of the final norm;
+    value, bias: [t], in logits.
     """
 
     index: Tensor
     text: list[str]
     probability: Tensor
-    vector: Tensor
+    direction: Tensor
     value: Tensor
     bias: Tensor
 
@@ -59,24 +60,18 @@ def logit_targets(
 
     Values are before any soft-cap, probabilities after it [CT25, "Attribution graphs"].
     """
-    run, frozen_map = local.run, local.frozen_map
     reader = _Reader(model, local)
     directions = [reader.token(int(i)) for i in reader.likeliest()] if asked is None else reader.read(asked)
     directions.sort(key=lambda direction: -direction.probability)
     vector = torch.stack([direction.vector for direction in directions])
     offset = vector.new_tensor([direction.offset for direction in directions])
-    scale = run.scales["final"]
-
-    def value(final: Tensor) -> Tensor:
-        return vector @ frozen_map.ln_final(final, scale)[-1] + offset
-
     return LogitTargets(
         index=torch.tensor([direction.index for direction in directions]),
         text=[direction.text for direction in directions],
         probability=vector.new_tensor([direction.probability for direction in directions]),
-        vector=frozen_map.ln_final.pull_back(vector, scale[-1].expand(len(vector))),
-        value=value(run.resid_final),
-        bias=value(local.constants.final),
+        direction=vector,
+        value=vector @ local.run.normed_final[-1] + offset,
+        bias=vector @ local.constants.normed[-1] + offset,
     )
 
 
@@ -85,7 +80,7 @@ class _Reader:
 
     def __init__(self, model: LanguageModel, local: LocalReplacementModel) -> None:
         self.model = model
-        self.W_U, self.b_U, self.mean = local.frozen_map.W_U, local.frozen_map.b_U, local.frozen_map.mean_logit
+        self.unembedding = model.unembedding
         self.probability = local.run.logits[-1].softmax(-1)
 
     def likeliest(self) -> Tensor:
@@ -106,12 +101,12 @@ class _Reader:
     def _direction(self, target: Target, number: int) -> _Direction:
         custom = len(self.probability) + number  # ids above the vocabulary, as circuit-tracer's files have them
         if isinstance(target, Tensor):
-            if target.shape != self.mean.shape:
+            if target.shape != self.unembedding.mean.shape:
                 raise TargetError(
-                    f"direction {number} has shape {tuple(target.shape)}; expected [{len(self.mean)}], d_model of "
-                    f"{self.model.name}"
+                    f"direction {number} has shape {tuple(target.shape)}; "
+                    f"expected [{self.model.d_model}], d_model of {self.model.name}"
                 )
-            return _Direction(custom, f"direction {number}", 1.0, target.to(self.mean), 0.0)
+            return _Direction(custom, f"direction {number}", 1.0, target.to(self.unembedding.mean), 0.0)
         if not isinstance(target, tuple):
             return self.token(self._id(target))
         if len(target) != 2:
@@ -128,8 +123,9 @@ class _Reader:
     def token(self, i: int) -> _Direction:
         """A token's logit minus the mean over the vocabulary."""
         (text,) = self.model.str_tokens([i])
-        offset = float(self.b_U[i] - self.b_U.mean())
-        return _Direction(i, text, float(self.probability[i]), self.W_U[:, i] - self.mean, offset)
+        W_U, b_U, scale = self.unembedding.W_U, self.unembedding.b_U, self.unembedding.scale
+        vector = scale * (W_U[:, i] - self.unembedding.mean)
+        return _Direction(i, text, float(self.probability[i]), vector, scale * float(b_U[i] - b_U.mean()))
 
     def _id(self, token: Token) -> int:
         i = self.model.single_token(token) if isinstance(token, str) else int(token)

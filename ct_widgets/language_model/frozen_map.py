@@ -58,26 +58,44 @@ class FrozenAttention:
 
 
 @dataclass(frozen=True)
+class Unembedding:
+    """From the output of the final norm to logits: soft_cap(scale * (x W_U + b_U)). W_U: [d, v]; b_U: [v]."""
+
+    W_U: Tensor
+    b_U: Tensor
+    soft_cap: float
+    scale: float = 1.0
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """The direction [d] whose product is the mean over the vocabulary of the logits, without b_U."""
+        return self.W_U.mean(1)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits of the final norm's output. x: [..., d] -> [..., v]."""
+        logits = self.scale * (x @ self.W_U + self.b_U)
+        return self.soft_cap * torch.tanh(logits / self.soft_cap) if self.soft_cap else logits
+
+
+@dataclass(frozen=True)
 class FrozenMap:
     """The frozen linear map of a whole model, without what one run adds (patterns and denominators)."""
 
     attention: tuple[FrozenAttention, ...]
     ln2: tuple[FrozenNorm, ...]
     ln_final: FrozenNorm
-    W_U: Tensor
-    b_U: Tensor
     parallel: bool
-    soft_cap: float
 
-    @property
-    def n_layers(self) -> int:
-        """Number of layers."""
-        return len(self.attention)
 
-    @cached_property
-    def mean_logit(self) -> Tensor:
-        """The direction [d] whose product is the mean over the vocabulary of the logits, without b_U."""
-        return self.W_U.mean(1)
+def read_unembedding(bridge: Any) -> Unembedding:
+    """Read the unembedding from a TransformerBridge."""
+    W_U, b_U = full_precision(bridge.W_U), bridge.b_U
+    return Unembedding(
+        W_U=W_U,
+        b_U=torch.zeros_like(W_U[0]) if b_U is None else full_precision(b_U),
+        # TransformerLens writes "no soft-cap" as -1.
+        soft_cap=max(0.0, float(getattr(bridge.cfg, "output_logits_soft_cap", 0.0) or 0.0)),
+    )
 
 
 def read_frozen_map(bridge: Any) -> FrozenMap:
@@ -91,16 +109,11 @@ def read_frozen_map(bridge: Any) -> FrozenMap:
         missing = [name for name in ("ln1", "attn", "ln2", "mlp") if name not in block.submodules]
         if missing:
             raise ModelError(f"block {layer} of {type(bridge.original_model).__name__} has no {', '.join(missing)}")
-    W_U = full_precision(bridge.W_U)
-    b_U = bridge.b_U
     return FrozenMap(
         attention=tuple(_read_attention(block, int(bridge.cfg.d_model)) for block in blocks),
         ln2=tuple(read_norm(block.ln2) for block in blocks),
         ln_final=read_norm(bridge.ln_final),
-        W_U=W_U,
-        b_U=torch.zeros_like(W_U[0]) if b_U is None else full_precision(b_U),
         parallel=parallel,
-        soft_cap=max(0.0, float(getattr(bridge.cfg, "output_logits_soft_cap", 0.0) or 0.0)),
     )
 
 

@@ -32,8 +32,8 @@ class FrozenRun:
     """Immutable record of one prompt.
 
     tokens: [p]; pattern: [l, h, q, k]; scales: norm name -> [l, p] ("final": [p]); embedding, position_embedding:
-    [p, d]; resid_pre, attn_out, mlp_out: [l, p, d]; mlp_input: [l, p, d], read at `input_hook`; resid_final: [p, d];
-    logits: [p, v].
+    [p, d]; resid_pre, attn_out, mlp_out: [l, p, d]; mlp_input: [l, p, d], read at `input_hook`; resid_final,
+    normed_final: [p, d], before and after the final norm; logits: [p, v].
     """
 
     tokens: Tensor
@@ -46,6 +46,7 @@ class FrozenRun:
     mlp_out: Tensor
     mlp_input: Tensor
     resid_final: Tensor
+    normed_final: Tensor
     logits: Tensor
     input_hook: str
 
@@ -57,7 +58,7 @@ class FrozenRun:
     @property
     def n_layers(self) -> int:
         """Number of layers."""
-        return self.pattern.shape[0]
+        return self.mlp_out.shape[0]
 
     def post_scale(self, layer: int) -> Tensor | None:
         """Denominator of the norm after attention. -> [p], or None for families without one."""
@@ -106,29 +107,26 @@ class FrozenRun:
             return g - g.mean(-1, keepdim=True) if norm.centred else g
         return norm.pull_back(g, scale)
 
+    def normed(self, frozen_map: FrozenMap, resid_final: Tensor) -> Tensor:
+        """Output of the frozen final norm. resid_final: [p, d] -> [p, d]."""
+        return frozen_map.ln_final(resid_final, self.scales["final"])
+
     def disagreement(self, frozen_map: FrozenMap) -> float:
         """Largest relative error when the frozen linear map recomputes this run: the proof that it knows the family.
 
-        Checks the residual stream's bookkeeping, attention, the transcoder's input and the logits.
+        Checks the residual stream's bookkeeping, attention, the transcoder's input and the final norm.
         """
-        worst = _relative(self.embedding + self.position_embedding, self.resid_pre[0])
+        worst = relative_error(self.embedding + self.position_embedding, self.resid_pre[0])
         following = torch.cat([self.resid_pre[1:], self.resid_final[None]])
-        worst = max(worst, _relative(self.resid_pre + self.attn_out + self.mlp_out, following))
+        worst = max(worst, relative_error(self.resid_pre + self.attn_out + self.mlp_out, following))
         for layer, attention in enumerate(frozen_map.attention):
             x = self.resid_pre[layer]
             out = attention(x, self.weighted_pattern(layer))
             out = out + attention.constant(self.pattern[layer], self.post_scale(layer))
-            worst = max(worst, _relative(out, self.attn_out[layer]))
+            worst = max(worst, relative_error(out, self.attn_out[layer]))
             x = x if self.reads_before_attention(frozen_map) else x + self.attn_out[layer]
-            worst = max(worst, _relative(self.read(frozen_map, layer, x, affine=True), self.mlp_input[layer]))
-        # One position tells as much as all of them, and the unembedding is large.
-        last = slice(-1, None)
-        return max(worst, _relative(self.logits_of(frozen_map, self.resid_final[last], last), self.logits[last]))
-
-    def logits_of(self, frozen_map: FrozenMap, resid_final: Tensor, positions: slice = slice(None)) -> Tensor:
-        """Logits of a final residual [p, d] at `positions`, through the frozen norm and the soft-cap. -> [p, v]."""
-        logits = frozen_map.ln_final(resid_final, self.scales["final"][positions]) @ frozen_map.W_U + frozen_map.b_U
-        return frozen_map.soft_cap * torch.tanh(logits / frozen_map.soft_cap) if frozen_map.soft_cap else logits
+            worst = max(worst, relative_error(self.read(frozen_map, layer, x, affine=True), self.mlp_input[layer]))
+        return max(worst, relative_error(self.normed(frozen_map, self.resid_final), self.normed_final))
 
 
 def record(bridge: Any, tokens: Tensor, input_hook: str) -> FrozenRun:
@@ -136,15 +134,15 @@ def record(bridge: Any, tokens: Tensor, input_hook: str) -> FrozenRun:
     if input_hook not in READ_POINTS:
         raise ModelError(f"transcoder reads {input_hook!r}; supported read points: {', '.join(READ_POINTS)}")
     n_layers = int(bridge.cfg.n_layers)
-    post = [name for name in ("ln1_post", "ln2_post") if name in bridge.blocks[0].submodules]
+    norms = [name for name in bridge.blocks[0].submodules if f"blocks.0.{name}.hook_scale" in bridge.hook_dict]
     per_layer = {
         "pattern": "attn.hook_pattern",
         "resid_pre": "hook_resid_pre",
         "attn_out": "hook_attn_out",
         "mlp_out": "hook_mlp_out",
         "mlp_input": input_hook,
-    } | {name: f"{name}.hook_scale" for name in ("ln1", "ln2", *post)}
-    single = {"final": "ln_final.hook_scale", "resid_final": "ln_final.hook_in"}
+    } | {name: f"{name}.hook_scale" for name in norms}
+    single = {f"final.{name}": f"ln_final.hook_{name}" for name in ("scale", "in", "out")}
     has_positions = getattr(bridge, "pos_embed", None) is not None and "pos_embed.hook_out" in bridge.hook_dict
     if has_positions:
         single["position_embedding"] = "pos_embed.hook_out"
@@ -159,7 +157,7 @@ def record(bridge: Any, tokens: Tensor, input_hook: str) -> FrozenRun:
     position = torch.zeros_like(resid_pre[0])
     if has_positions:
         position = position + kept["pos_embed.hook_out"].reshape(-1, *resid_pre.shape[1:])[0]
-    scales = {name: stack(name)[..., 0] for name in ("ln1", "ln2", *post)}
+    scales = {name: stack(name)[..., 0] for name in norms}
     scales["final"] = full_precision(kept["ln_final.hook_scale"][0, :, 0])
     return FrozenRun(
         tokens=tokens,
@@ -172,6 +170,7 @@ def record(bridge: Any, tokens: Tensor, input_hook: str) -> FrozenRun:
         mlp_out=stack("mlp_out"),
         mlp_input=stack("mlp_input"),
         resid_final=full_precision(kept["ln_final.hook_in"][0]),
+        normed_final=full_precision(kept["ln_final.hook_out"][0]),
         logits=full_precision(logits[0]),
         input_hook=input_hook,
     )
@@ -199,5 +198,6 @@ def run_and_keep(bridge: Any, tokens: Tensor, names: Iterable[str]) -> tuple[Ten
     return logits, kept
 
 
-def _relative(value: Tensor, expected: Tensor) -> float:
+def relative_error(value: Tensor, expected: Tensor) -> float:
+    """Largest difference, as a share of the largest value expected."""
     return float((value - expected).abs().max() / expected.abs().max().clamp_min(1e-12))

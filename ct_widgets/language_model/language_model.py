@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor
 
 from ct_widgets.errors import ModelError, PromptError, TargetError
-from ct_widgets.language_model.frozen_map import FrozenMap, read_frozen_map
-from ct_widgets.language_model.frozen_run import FrozenRun, record, run_and_keep
+from ct_widgets.language_model.frozen_map import FrozenMap, Unembedding, read_frozen_map, read_unembedding
+from ct_widgets.language_model.frozen_run import FrozenRun, record, relative_error, run_and_keep
+
+_NORMED = "ln_final.hook_out"
 
 
 class LanguageModel:
@@ -49,6 +52,37 @@ class LanguageModel:
     def frozen_map(self) -> FrozenMap:
         """Weights of the frozen linear map, read once. Raises ModelError for an architecture it does not know."""
         return read_frozen_map(self.bridge)
+
+    @cached_property
+    def unembedding(self) -> Unembedding:
+        """The map from the final norm's output to logits, read once and checked against the model itself.
+
+        Some families scale their logits by a constant, which is measured. Raises ModelError if that does not explain
+        the logits.
+        """
+        unembedding = read_unembedding(self.bridge)
+        logits, kept = run_and_keep(self.bridge, torch.zeros(1, 1, dtype=torch.long, device=self.device), [_NORMED])
+        linear = unembedding(kept[_NORMED].float())
+        if relative_error(linear, logits) <= self.tolerance:
+            return unembedding
+        scaled = replace(unembedding, scale=float((linear * logits).sum() / linear.square().sum()))
+        if unembedding.soft_cap or relative_error(scaled(kept[_NORMED].float()), logits) > self.tolerance:
+            raise ModelError(f"{self.name}: its logits are not those of its unembedding; this family cannot be traced")
+        return scaled
+
+    @property
+    def tolerance(self) -> float:
+        """Largest relative error that rounding explains: a missing term is far above it."""
+        full = next(self.bridge.original_model.parameters()).dtype in (torch.float32, torch.float64)
+        return 1e-3 if full else 3e-2
+
+    def explicit_map(self, run: FrozenRun) -> FrozenMap | None:
+        """The frozen linear map if it reproduces `run`, which proves that it knows the family; None otherwise."""
+        try:
+            return self.frozen_map if run.disagreement(self.frozen_map) <= self.tolerance else None
+        except (ModelError, AttributeError, KeyError, ValueError):
+            # A bridge of an unknown family may lack the parts that the map is read from.
+            return None
 
     def tokens(self, prompt: str | Sequence[int] | Tensor) -> Tensor:
         """Token ids [p] of a prompt. Text gets one BOS where the model expects one; ids are taken as they are.
@@ -124,17 +158,5 @@ class LanguageModel:
         return run_and_keep(self.bridge, tokens, hook_names)[1]
 
     def frozen_run(self, tokens: Tensor, input_hook: str = "hook_resid_mid") -> FrozenRun:
-        """Run one prompt [p] and keep what attribution freezes; `input_hook` is where the transcoder reads.
-
-        Raises ModelError when the frozen linear map does not reproduce the run: the family is not known well enough.
-        """
-        run = record(self.bridge, tokens, input_hook)
-        error = run.disagreement(self.frozen_map)
-        # Rounding stays below 1e-5 in full and 1e-2 in half precision; a missing term is far above.
-        full = next(self.bridge.original_model.parameters()).dtype in (torch.float32, torch.float64)
-        if error > (1e-3 if full else 3e-2):
-            raise ModelError(
-                f"{type(self.bridge.original_model).__name__} computes something that its frozen linear map lacks "
-                f"(relative error {error:.1e}); this family cannot be traced yet"
-            )
-        return run
+        """Run one prompt [p] and keep what attribution freezes; `input_hook` is where the transcoder reads."""
+        return record(self.bridge, tokens, input_hook)

@@ -63,7 +63,7 @@ def test_logit_targets_by_default_reach_the_share(full: AttributionGraph, tiny_m
 def test_named_targets_differences_and_directions(tiny_model: ReplacementModel, full: AttributionGraph) -> None:
     model = tiny_model.language_model
     a, b = full.index[full.kind == 3][:2].tolist()
-    direction = model.frozen_map.W_U[:, a] - model.frozen_map.W_U[:, b]
+    direction = model.unembedding.W_U[:, a] - model.unembedding.W_U[:, b]
     graph = tiny_model.attribute(TOKENS, targets=[b, (a, b), direction])
     logits = np.flatnonzero(graph.kind == 3)
     assert [graph.node_token[row] for row in logits] == ["direction 2", f"<{a}> − <{b}>", f"<{b}>"]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from conftest import FAMILIES, random_transcoder
+from conftest import FAMILIES, UNKNOWN, random_transcoder
 from scipy.sparse import csr_array
 
 from ct_widgets.attribution import LocalReplacementModel
-from ct_widgets.attribution.nodes import Nodes, lay_out, sparse_rows
-from ct_widgets.attribution.reference import frozen_forward, reference_rows
+from ct_widgets.attribution.frozen_forward import frozen_forward
+from ct_widgets.attribution.nodes import lay_out
+from ct_widgets.attribution.reference import AutogradRows
 from ct_widgets.attribution.row_store import RowStore
-from ct_widgets.attribution.rows import RowComputer, feature_targets
-from ct_widgets.attribution.sweep import Targets
-from ct_widgets.attribution.targets import LogitTargets, logit_targets
+from ct_widgets.attribution.rows import RowComputer
+from ct_widgets.attribution.targets import logit_targets
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.transcoders import Transcoder
@@ -76,29 +77,14 @@ def dense(store: RowStore) -> np.ndarray:
     return csr_array((weight, source, indptr), shape=(store.n, store.n)).toarray()
 
 
-def by_autograd(case: Case, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes) -> np.ndarray:
-    """The whole matrix A[t, s], one gradient at a time."""
-    features, store = local.features, RowStore(len(nodes.columns["kind"]))
-    numbers = torch.arange(len(features))
-    read = torch.stack(
-        [case.transcoder.W_enc[layer][i] for layer, i in zip(features.layer, features.index, strict=True)]
-    )
-    targets = feature_targets(local, numbers)
-    for node, row in zip(nodes.feature, reference_rows(case.model, local, targets, read), strict=True):
-        store.add(node[None], *sparse_rows(*row, nodes))
-    n = len(asked.text)
-    logits = Targets(torch.full((n,), local.run.n_layers), torch.full((n,), len(TOKENS) - 1), asked.vector)
-    for node, row in zip(nodes.logit, reference_rows(case.model, local, logits, asked.vector), strict=True):
-        store.add(node[None], *sparse_rows(*row, nodes))
-    return dense(store)
-
-
 @pytest.mark.parametrize("ignore_bos", [True, False])
 def test_rows_equal_autograd_wherever_sources_and_targets_meet(case: Case, ignore_bos: bool) -> None:
     local = case.local(ignore_bos=ignore_bos)
     asked = logit_targets(case.model, local)
     nodes = lay_out(local, asked)
-    expected = by_autograd(case, local, asked, nodes)
+    oracle = AutogradRows(local, asked, nodes)
+    assert sum(len(done) for done in oracle.every_row()) == len(local.features)
+    expected = dense(oracle.store)
     layer = local.features.layer.numpy()
     for cut in range(case.model.n_layers):
         rows = RowComputer(local, asked, nodes, cut)
@@ -112,15 +98,38 @@ def test_rows_equal_autograd_wherever_sources_and_targets_meet(case: Case, ignor
         assert (np.abs(ours - expected).max(axis=1) <= 1e-5 * largest).all(), cut
 
 
-def test_logit_vectors_are_gradients_of_the_centred_logits(of_family: Case) -> None:
+def test_logit_rows_explain_the_centred_logits(of_family: Case) -> None:
+    """The direction read at the final norm's output is the gradient of logit - mean(logits), before any soft-cap."""
     local = of_family.local()
     targets = logit_targets(of_family.model, local)
-    final = local.run.resid_final[-1].clone().requires_grad_()
-    norm = local.frozen_map.ln_final(final[None], local.run.scales["final"][-1:])[0]
-    logits = norm @ local.frozen_map.W_U + local.frozen_map.b_U
+    unembedding = replace(of_family.model.unembedding, soft_cap=0.0)
+    normed = local.run.normed_final[-1].clone().requires_grad_()
+    logits = unembedding(normed)
     for k, token in enumerate(targets.index):
-        (gradient,) = torch.autograd.grad(logits[token] - logits.mean(), final, retain_graph=True)
-        assert relative(targets.vector[k], gradient) < 1e-5
+        value = logits[token] - logits.mean()
+        assert float(targets.value[k]) == pytest.approx(float(value.detach()), rel=1e-4, abs=1e-5)
+        (gradient,) = torch.autograd.grad(value, normed, retain_graph=True)
+        assert relative(targets.direction[k], gradient) < 1e-5
+
+
+@pytest.mark.parametrize("family", UNKNOWN)
+def test_unknown_families_run_by_autograd_with_a_notice(make_bridge: Callable[[str], Any], family: str) -> None:
+    case = make_case(make_bridge, family, "after the norm, with a skip")
+    local = case.local()
+    assert local.explicit_map is None
+    assert float((local.logits() - local.run.logits).abs().max()) < 1e-4
+    model = ReplacementModel(case.model.bridge, case.transcoder)
+    with pytest.warns(UserWarning, match="its rows come from autograd"):
+        graph = model.attribute(TOKENS)
+    assert graph.provenance["by_autograd"] is True
+    n = graph.n_nodes
+    total = csr_array((graph.weight, graph.source, graph.indptr), shape=(n, n)).sum(axis=1)
+    closes = np.isfinite(graph.preactivation)
+    assert np.abs((graph.preactivation - graph.bias - total)[closes]).max() < 1e-4
+    assert (graph.kind == 1).sum() > 20
+    with pytest.warns(UserWarning, match="its rows come from autograd"):
+        few = model.attribute(TOKENS, max_feature_nodes=10)
+    assert (few.kind == 1).sum() == 10
 
 
 @pytest.mark.parametrize("ignore_bos", [True, False])
@@ -148,8 +157,10 @@ def test_second_derivatives_are_zero(of_family: Case) -> None:
     gradients: list[tuple[torch.Tensor, ...]] = []
     for scale in (1.0, -2.0):
         noise = torch.randn(run.mlp_out.shape, generator=generator)
-        forward = frozen_forward(of_family.model, local, scale * run.embedding + noise[0], scale * run.mlp_out + noise)
-        value = ((forward.inputs[-1] + forward.resid_final) * probe).sum()
+        forward = frozen_forward(
+            of_family.model, of_family.transcoder, run, scale * run.embedding + noise[0], scale * run.mlp_out + noise
+        )
+        value = ((forward.inputs[-1] + forward.normed) * probe).sum()
         gradients.append(torch.autograd.grad(value, (forward.embedding, forward.mlp_write)))
     for first, second in zip(*gradients, strict=True):
         assert first.abs().max() > 0

@@ -88,18 +88,25 @@ def test_frozen_map_reproduces_the_run(make_bridge: Callable[[str], Any], family
     torch.testing.assert_close(run.logits, model.logits(run.tokens[None])[0])
 
 
-def test_a_family_that_computes_more_than_is_known_is_refused(
-    make_bridge: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_family_that_computes_more_than_is_known_is_not_trusted(make_bridge: Callable[[str], Any]) -> None:
     """A block that scales its attention output, say: the frozen map would give a wrong graph."""
     model = LanguageModel(make_bridge("gpt2"))
+    tokens = model.tokens([3, 17, 5])
+    assert model.explicit_map(model.frozen_run(tokens)) is not None
     attention = model.bridge.original_model.transformer.h[1].attn
     handle = attention.register_forward_hook(lambda module, args, out: (1.5 * out[0], *out[1:]))
     try:
-        with pytest.raises(ModelError, match="computes something that its frozen linear map lacks"):
-            model.frozen_run(model.tokens([3, 17, 5]))
+        assert model.explicit_map(model.frozen_run(tokens)) is None
     finally:
         handle.remove()
+
+
+@pytest.mark.parametrize(("family", "scale"), [("granite", 0.5), ("cohere", 0.25), ("gpt2", 1.0), ("gemma2", 1.0)])
+def test_scaled_logits_are_measured(make_bridge: Callable[[str], Any], family: str, scale: float) -> None:
+    model = LanguageModel(make_bridge(family))
+    assert model.unembedding.scale == pytest.approx(scale, rel=1e-5)
+    run = model.frozen_run(model.tokens([3, 17, 5]), "mlp.hook_in")
+    torch.testing.assert_close(model.unembedding(run.normed_final), run.logits, rtol=1e-4, atol=1e-5)
 
 
 def test_native_weights_come_back(make_bridge: Callable[[str], Any]) -> None:
