@@ -10,30 +10,33 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ct_widgets.demo.corpus import HELD_OUT, MIX, N_INDUCTION, OTHER_FORM, TASKS, TRAIN, Corpus
+from ct_widgets.demo.corpus import HELD_OUT, OTHER_FORM, TASKS, TRAIN, Corpus
 from ct_widgets.training import Sequences
 
-BATCHES_PER_ROUND = 8
-"""One round is as many statements as this many batches of the language model."""
+MIX: tuple[dict[str, int], ...] = (
+    {"addition": 176},
+    {"counting": 32, "last digit": 12, "tens digit": 12, "parity": 8, "comparison": 96},
+    {"sport": 36, "state": 44, "capital": 14, "two-hop capital": 34, "english": 14, "french": 14, "spanish": 14},
+)
+"""Rows of each task in one part of a round, as for the language model; fewer additions, for each is read many times."""
 
-SHARE_OF_CONTEXT = 0.3
-"""Of the tokens that predict no answer, this share is learned from; many of them are the same in all sentences."""
+N_REPEATED = 6
+"""Rows of repeated random words: few, for they are long."""
+
+PARTS_PER_ROUND = 8
 
 FACT_TASKS = tuple(MIX[2])
 
 
 def training_round(corpus: Corpus, seed: int, index: int) -> list[Sequences]:
-    """Statements of round `index`, of the `TRAIN` split alone, in the language model's mix."""
+    """Statements of round `index`, of the `TRAIN` split alone, by MIX."""
     rng = np.random.default_rng([seed, index])
     sequences: list[Sequences] = []
-    for _ in range(BATCHES_PER_ROUND):
+    for _ in range(PARTS_PER_ROUND):
         for group in MIX:
             chosen = corpus.draw(rng, group, (TRAIN,))
-            predicts = np.roll(corpus.answer_mask(chosen), -1, axis=1)
-            keep = _context(corpus, chosen)
-            keep &= predicts | (rng.random(keep.shape) < SHARE_OF_CONTEXT)
-            sequences.append(_cut(corpus, chosen, keep))
-        repeated = corpus.repeated(rng, N_INDUCTION).ids
+            sequences.append(_cut(corpus, chosen, _context(corpus, chosen)))
+        repeated = corpus.repeated(rng, N_REPEATED).ids
         keep = np.ones(repeated.shape, dtype=np.bool_)
         keep[:, [0, -1]] = False
         sequences.append(Sequences(repeated, keep))

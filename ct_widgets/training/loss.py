@@ -39,6 +39,8 @@ def loss(dictionary: CrossLayerDictionary, x: Tensor, y: Tensor, saturation: flo
     a = dictionary.activate(h)
     norms = dictionary.decoder_norms()
     sparsity = torch.tanh((saturation * norms)[:, None] * a).sum() / n
-    preactivation = (torch.relu(dictionary.threshold[:, None] - h).sum(1) * norms).sum() / n
+    # The threshold is held: inactive on almost all tokens, every feature would be pulled to a threshold of 0.
+    below = torch.relu(dictionary.threshold.detach()[:, None] - h).sum(1)
+    preactivation = (below * norms).sum() / n
     reconstruction = (dictionary.decode(a) - y).square().sum() / n
     return Loss(reconstruction, sparsity, preactivation, (a.detach() > 0).sum() / n)
