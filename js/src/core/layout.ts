@@ -202,10 +202,8 @@ function leastWidths(graph: Graph, labels: Labels, { width, tokenWidth }: Layout
   const texts = graph.tokens.map((_, position) => tokenWidth(position) + 8);
   const last = texts.length - 1;
   const room = Math.min(labels.room, width * LOGIT_PART);
-  const fits = (sizes: readonly number[]): boolean => sizes.reduce((sum, size) => sum + size, 0) <= width * TEXT_PART;
-  const withRoom = texts.map((size, position) => (position === last ? Math.max(size, room) : size));
-  if (fits(withRoom)) return withRoom;
-  if (labels.side === "beside" && fits(texts)) return texts;
+  const left = width * TEXT_PART - texts.slice(0, last).reduce((sum, size) => sum + size, 0);
+  if (left >= texts[last]!) return [...texts.slice(0, last), Math.max(texts[last]!, Math.min(room, left))];
   const each = Math.min(SLANTED_WIDTH, (width * TEXT_PART - room) / Math.max(1, last));
   return texts.map((_, position) => (position === last ? Math.max(each, room) : each));
 }
