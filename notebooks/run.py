@@ -39,14 +39,24 @@ def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
 
 
 def still(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook without what only the kernel that ran it understands: live views, widget state, times."""
+    """The notebook without what only the kernel that ran it understands: live views, widget state, times.
+
+    Progress bars go altogether: they come and go with how busy the machine was.
+    """
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET, None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not is_progress_bar(output)]
+            for output in cell.outputs:
+                output.get("data", {}).pop(WIDGET, None)
     return notebook
+
+
+def is_progress_bar(output: nbformat.NotebookNode) -> bool:
+    """Whether a cell showed this on its way, as a bar of tqdm, and not as its result."""
+    return output.output_type == "display_data" and WIDGET in output.data
 
 
 def photograph(page: Path, picture: Path, scheme: str = "light") -> None:
