@@ -18,7 +18,6 @@ from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.reference import AutogradRows
 from ct_widgets.attribution.rows import RowComputer
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.graph.adjacency import select_nodes
 
 
 def assemble(
@@ -29,9 +28,7 @@ def assemble(
     n = rows.store.n
     keep = np.ones(n, dtype=bool)
     keep[nodes.feature[~visited]] = False
-    adjacency = rows.store.adjacency()
-    if not keep.all():
-        adjacency = select_nodes(adjacency, keep)
+    adjacency = rows.store.adjacency(keep)
     tokens = model.str_tokens(local.run.tokens)
     node_token = np.full(n, "", dtype=object)
     node_token[nodes.embedding] = tokens

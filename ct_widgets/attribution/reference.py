@@ -64,7 +64,11 @@ class AutogradRows:
             value, (self._forward.mlp_write, self._forward.embedding), retain_graph=True, materialize_grads=True
         )
         embedding = (self.local.run.embedding * to_embedding).sum(-1)[None, : position + 1]
-        self.store.add(np.array([node]), *sparse_rows(self._read(to_mlp, position), embedding, self.nodes))
+        self.store.add(
+            np.array([node]),
+            self.nodes.columns["layer"][[node]],
+            *sparse_rows(self._read(to_mlp, position), embedding, self.nodes),
+        )
 
     def _read(self, to_mlp: Tensor, position: int) -> Rows:
         """Gradients with respect to the MLP outputs, times what each source writes. to_mlp: [l, p, d]."""

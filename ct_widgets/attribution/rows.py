@@ -96,7 +96,7 @@ class RowComputer:
             yield block
 
     def _keep(self, rows: Rows, node: Ints, numbers: Tensor) -> None:
-        self.store.add(node, *sparse_rows(rows, self.embedding[numbers], self.nodes))
+        self.store.add(node, self.nodes.columns["layer"][node], *sparse_rows(rows, self.embedding[numbers], self.nodes))
 
 
 def feature_targets(local: LocalReplacementModel, chosen: Tensor) -> Targets:

@@ -53,6 +53,21 @@ def test_memory_and_threads_change_nothing(tiny_model: ReplacementModel, full: A
         torch.set_num_threads(threads)
 
 
+def test_blocks_change_nothing(
+    tiny_model: ReplacementModel, full: AttributionGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small_blocks(position: np.ndarray, *_: Any) -> list[slice]:
+        return [slice(i, i + 3) for i in range(0, len(position), 3)]
+
+    monkeypatch.setattr(rows_module, "blocks", small_blocks)
+    for settings in ({}, {"max_memory": 0}):
+        other = matrix(tiny_model.attribute(TOKENS, **settings))
+        assert np.abs(other - matrix(full)).max() < 1e-5 * np.abs(full.weight).max()
+    kept = features(tiny_model.attribute(TOKENS, max_feature_nodes=40))
+    monkeypatch.undo()
+    assert kept == features(tiny_model.attribute(TOKENS, max_feature_nodes=40))
+
+
 def test_logit_targets_by_default_reach_the_share(full: AttributionGraph, tiny_model: ReplacementModel) -> None:
     probability = tiny_model.language_model.logits(torch.tensor([TOKENS]))[0, -1].softmax(-1).sort(descending=True)
     n = int((full.kind == 3).sum())
