@@ -149,6 +149,10 @@ class LanguageModel:
             return [f"<{i}>" for i in values]
         return [str(tokenizer.decode([i])) or f"<{i}>" for i in values]
 
+    def run(self, tokens: Tensor, hook_names: Iterable[str]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Both of the following from one pass: logits [b, p, v] and activations."""
+        return run_and_keep(self.bridge, tokens, hook_names)
+
     def logits(self, tokens: Tensor) -> Tensor:
         """Next-token logits of a batch, nothing frozen. tokens: [b, p] -> [b, p, v]."""
         return run_and_keep(self.bridge, tokens, ())[0]

@@ -1,6 +1,7 @@
 """Training transcoders: recipe, trainer, and the metrics that say whether the result is good."""
 
 from ct_widgets.training.activations import ActivationBuffer, Activations, Place, Sequences, read_activations
+from ct_widgets.training.alignment import Alignment, align
 from ct_widgets.training.metrics import DictionaryMetrics, dictionary_metrics
 from ct_widgets.training.recipe import Recipe
 from ct_widgets.training.replacement import ReplacementMetrics, replacement_logits, replacement_metrics
@@ -9,6 +10,7 @@ from ct_widgets.training.trainer import Step, Training, train
 __all__ = [
     "ActivationBuffer",
     "Activations",
+    "Alignment",
     "DictionaryMetrics",
     "Place",
     "Recipe",
@@ -16,6 +18,7 @@ __all__ = [
     "Sequences",
     "Step",
     "Training",
+    "align",
     "dictionary_metrics",
     "read_activations",
     "replacement_logits",

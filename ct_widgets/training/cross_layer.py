@@ -63,6 +63,11 @@ class CrossLayerDictionary(nn.Module):
         """h: [l, n, f] -> a: [l, n, f]."""
         return jump_relu(h, self.threshold[:, None], self.bandwidth)
 
+    def activate_layer(self, layer: int, x: Tensor) -> Tensor:
+        """Activations of one layer. x: [..., d] -> [..., f]."""
+        h = x @ self.W_enc[layer].T + self.b_enc[layer]
+        return jump_relu(h, self.threshold[layer], self.bandwidth)
+
     def decode(self, a: Tensor) -> Tensor:
         """a: [l, n, f] -> yhat: [l, n, d]."""
         written = [a[layer] @ W.flatten(1) for layer, W in enumerate(self.W_dec)]  # L x [n, m d]
