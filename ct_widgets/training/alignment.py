@@ -125,16 +125,17 @@ class _Stage:
         """
         batch = list(batch)
         tokens = sum(int(rows.keep.sum()) for rows in batch)
-        for p in self.parameters:
-            p.grad = torch.zeros_like(p)
+        gradients = [torch.zeros_like(p) for p in self.parameters]
         divergence = 0.0
         for rows in batch:
             total, kl = self._losses(rows, weight, tokens)
             if not bool(torch.isfinite(total)):
                 raise TrainingError(f"the loss of alignment is {total.item()}; use a smaller learning_rate")
-            for p, gradient in zip(self.parameters, torch.autograd.grad(total, self.parameters), strict=True):
-                p.grad += gradient
+            for gradient, part in zip(gradients, torch.autograd.grad(total, self.parameters), strict=True):
+                gradient += part
             divergence += kl.item()
+        for p, gradient in zip(self.parameters, gradients, strict=True):
+            p.grad = gradient
         return divergence
 
     def _losses(self, rows: Sequences, weight: float, tokens: int) -> tuple[Tensor, Tensor]:
