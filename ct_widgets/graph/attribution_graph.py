@@ -18,6 +18,7 @@ from ct_widgets.graph.data import GraphData
 from ct_widgets.graph.files import read, write, write_bytes
 from ct_widgets.graph.influence import PathLengths, Scores, path_lengths, scores
 from ct_widgets.graph.node_id import NodeId, Supernode, as_label_key, as_node_id, as_supernodes
+from ct_widgets.graph.subgraph import subgraph_scores, supernode_edges
 from ct_widgets.graph.tables import edges_table, nodes_table
 
 if TYPE_CHECKING:
@@ -95,6 +96,17 @@ class AttributionGraph(GraphData):
         return scores(
             self.influence, self.output_weight, self.is_kind("embedding"), self.is_kind("error"), self.row_total > 0
         )
+
+    def subgraph_scores(self, nodes: Iterable[int | Sequence[Any]] | None = None) -> Scores:
+        """Scores if only `nodes`, the embeddings and the logits explained anything, and all others counted as error.
+
+        By default the nodes that are pinned or in supernodes.
+        """
+        return subgraph_scores(self, nodes)
+
+    def supernode_edges(self) -> pd.DataFrame:
+        """Edges between supernodes and the pinned nodes in none: source, target, weight (share of input), signed."""
+        return supernode_edges(self)
 
     def path_lengths(self) -> PathLengths:
         """How many edges the influence of the embeddings takes to arrive at the logits."""

@@ -16,7 +16,7 @@ from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.picture import static_picture
 from ct_widgets.widgets.state import DEFAULT_EDGE_THRESHOLD, DEFAULT_NODE_THRESHOLD, VIEW_STATE, initial_state
 from ct_widgets.widgets.static_files import static_file
-from ct_widgets.widgets.traits import Choice, Labels, Node, Nodes, Share, Supernodes
+from ct_widgets.widgets.traits import Choice, Labels, Node, Nodes, Places, Share, Supernodes
 
 __all__ = ["GraphWidget"]
 
@@ -47,6 +47,9 @@ class GraphWidget(anywidget.AnyWidget):
 
     supernodes = Supernodes()
     """Named groups of nodes, as (name, nodes)."""
+
+    places = Places()
+    """Boxes of the subgraph that were dragged: (part of the width, pixels from the top) by the box's first node."""
 
     labels = Labels()
     """Text for nodes (keys: NodeId) and for features at every position (keys such as "L2/517")."""

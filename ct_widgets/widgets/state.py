@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ct_widgets.graph import AttributionGraph, NodeId
@@ -14,6 +14,7 @@ VIEW_STATE = (
     "hovered",
     "pinned",
     "supernodes",
+    "places",
     "labels",
     "node_threshold",
     "edge_threshold",
@@ -45,13 +46,29 @@ def initial_json(graph: AttributionGraph) -> dict[str, Any]:
 
 
 def labels_to_json(labels: Mapping[LabelKey, str]) -> dict[str, str]:
-    """Labels with text as keys: features as they are, nodes as JSON.stringify writes their ids in the browser."""
-    return {
-        json.dumps(list(key), separators=(",", ":")) if isinstance(key, NodeId) else key: text
-        for key, text in labels.items()
-    }
+    """Labels with text as keys."""
+    return {_key_to_json(key): text for key, text in labels.items()}
 
 
 def labels_from_json(labels: Mapping[str, str]) -> dict[Any, str]:
     """The reverse of `labels_to_json`."""
-    return {tuple(json.loads(key)) if key.startswith("[") else key: text for key, text in labels.items()}
+    return {_key_from_json(key): text for key, text in labels.items()}
+
+
+def places_to_json(places: Mapping[NodeId, tuple[float, float]]) -> dict[str, list[float]]:
+    """Places with text as keys."""
+    return {_key_to_json(key): list(place) for key, place in places.items()}
+
+
+def places_from_json(places: Mapping[str, Sequence[float]]) -> dict[Any, Any]:
+    """The reverse of `places_to_json`."""
+    return {_key_from_json(key): place for key, place in places.items()}
+
+
+def _key_to_json(key: LabelKey) -> str:
+    """Features as they are, nodes as JSON.stringify writes their ids in the browser."""
+    return json.dumps(list(key), separators=(",", ":")) if isinstance(key, NodeId) else key
+
+
+def _key_from_json(key: str) -> Any:
+    return tuple(json.loads(key)) if key.startswith("[") else key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, cast
 
@@ -9,8 +10,8 @@ import traitlets as t
 
 from ct_widgets.errors import GraphError, WidgetError
 from ct_widgets.graph import AttributionGraph, NodeId, Supernode
-from ct_widgets.graph.node_id import LabelKey, as_label_key, as_supernodes
-from ct_widgets.widgets.state import labels_from_json, labels_to_json
+from ct_widgets.graph.node_id import LabelKey, as_label_key
+from ct_widgets.widgets.state import labels_from_json, labels_to_json, places_from_json, places_to_json
 
 NodeLike = NodeId | tuple[str, int, int, int] | int
 """A node as a NodeId, as a tuple (kind, layer, position, index), or as a row number of `graph.nodes`."""
@@ -73,14 +74,14 @@ class Supernodes(t.TraitType[tuple[Supernode, ...], Iterable[Any]]):
 
     def validate(self, obj: Any, value: Iterable[Any]) -> tuple[Supernode, ...]:
         """`value` as Supernodes whose members are in the graph."""
-        try:
-            groups = as_supernodes(value)
-        except (GraphError, TypeError) as error:
-            raise WidgetError(f"{self.name}: {error}") from error
-        for group in groups:
-            for member in group.members:
-                _node(obj, str(self.name), member)
-        return groups
+        groups: list[Supernode] = []
+        for group in value:
+            try:
+                name, members = group
+            except (TypeError, ValueError) as error:
+                raise WidgetError(f"{self.name}: {group!r} is no supernode: expected (name, [node, ...])") from error
+            groups.append(Supernode(str(name), tuple(_node(obj, str(self.name), member) for member in members)))
+        return tuple(groups)
 
 
 def _labels_to_json(labels: Mapping[LabelKey, str], view: Any) -> dict[str, str]:
@@ -111,6 +112,41 @@ class Labels(t.TraitType[Mapping[LabelKey, str], Mapping[Any, str]]):
             return {as_label_key(key): str(text) for key, text in value.items()}
         except GraphError as error:
             raise WidgetError(f"{self.name}: {error}") from error
+
+
+def _places_to_json(places: Mapping[NodeId, tuple[float, float]], view: Any) -> dict[str, list[float]]:
+    del view
+    return places_to_json(places)
+
+
+def _places_from_json(places: Mapping[str, Any], view: Any) -> dict[Any, Any]:
+    del view
+    return places_from_json(places)
+
+
+class Places(t.TraitType[Mapping[NodeId, tuple[float, float]], Mapping[Any, Any]]):
+    """Where boxes of the subgraph were put, by the first node of each: (part of the width, pixels from the top)."""
+
+    info_text = "a mapping from nodes to (x, y)"
+
+    def __init__(self) -> None:
+        super().__init__(default_value={})
+        self.tag(sync=True, to_json=_places_to_json, from_json=_places_from_json)
+
+    def validate(self, obj: Any, value: Mapping[Any, Any]) -> Mapping[NodeId, tuple[float, float]]:
+        """`value` as pairs of finite numbers by NodeIds of nodes in the graph."""
+        if not isinstance(cast("Any", value), Mapping):
+            raise WidgetError(f"{self.name}: expected a mapping such as {{node: (0.5, 40)}}, not {value!r}")
+        places: dict[NodeId, tuple[float, float]] = {}
+        for node, place in value.items():
+            try:
+                x, y = (float(part) for part in place)
+            except (TypeError, ValueError) as error:
+                raise WidgetError(f"{self.name}: {place!r} is no place: expected (x, y), e.g. (0.5, 40)") from error
+            if not (math.isfinite(x) and math.isfinite(y)):
+                raise WidgetError(f"{self.name}: {place!r} is no place: both numbers must be finite")
+            places[_node(obj, str(self.name), node)] = (x, y)
+        return places
 
 
 class Share(t.TraitType[float, float]):

@@ -15,7 +15,9 @@ function synced(state: Partial<{ [K in keyof Synced]: Synced[K]["value"] }> = {}
     selected: signal(state.selected ?? null),
     hovered: signal(state.hovered ?? null),
     pinned: signal(state.pinned ?? []),
+    supernodes: signal(state.supernodes ?? []),
     labels: signal(state.labels ?? {}),
+    places: signal(state.places ?? {}),
     nodeThreshold: signal(state.nodeThreshold ?? 1),
     edgeThreshold: signal(state.edgeThreshold ?? 1),
     theme: signal(state.theme ?? "auto"),
@@ -93,7 +95,7 @@ describe("bindTrait", () => {
     };
     const controller = new AbortController();
     const bound = bindGraph(store, controller.signal);
-    expect(watchers).toBe(7);
+    expect(watchers).toBe(9);
     controller.abort();
     expect(watchers).toBe(0);
     bound.nodeThreshold.value = 0.3;

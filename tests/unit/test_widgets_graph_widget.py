@@ -87,6 +87,9 @@ def test_a_view_starts_with_what_the_graph_holds(graph: AttributionGraph) -> Non
         ("node_threshold", 1.5, "from 0 to 1"),
         ("edge_threshold", "high", "expected a number"),
         ("node_threshold", float("nan"), "from 0 to 1"),
+        ("places", {("feature", 9, 9, 9): (0, 1)}, "the graph has no node"),
+        ("places", {3: (0, float("inf"))}, "must be finite"),
+        ("places", {3: 5}, "is no place"),
         ("theme", "blue", "is not one of 'auto', 'light', 'dark'"),
     ],
 )

@@ -4,9 +4,12 @@
  */
 
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
+import type { Places } from "./box_layout";
 import { type Labels, labelOf } from "./describe";
-import { asNodeId, type Graph, idOf, keyOf, type NodeId, rowOf } from "./graph";
+import { Edits } from "./edits";
+import { asNodeId, type Graph, idOf, type NodeId, rowOf, type Scores } from "./graph";
 import { type Pruned, prune } from "./prune";
+import { type Box, type BoxEdge, boxEdges, boxesOf, type Supernode, subgraphScores } from "./subgraph";
 import type { ThemeSetting } from "./theme";
 
 /** Signals that are traits in Python. */
@@ -14,7 +17,9 @@ export interface Synced {
   readonly selected: Signal<NodeId | null>;
   readonly hovered: Signal<NodeId | null>;
   readonly pinned: Signal<readonly NodeId[]>;
+  readonly supernodes: Signal<readonly Supernode[]>;
   readonly labels: Signal<Labels>;
+  readonly places: Signal<Places>;
   readonly nodeThreshold: Signal<number>;
   readonly edgeThreshold: Signal<number>;
   readonly theme: Signal<ThemeSetting>;
@@ -27,6 +32,16 @@ export const readTrait = {
     Array.isArray(value) ? value.map(asNodeId).filter((id) => id !== null) : [],
   labels: (value: unknown): Labels =>
     Object.fromEntries(Object.entries(value ?? {}).filter((entry) => typeof entry[1] === "string")) as Labels,
+  supernodes: (value: unknown): readonly Supernode[] =>
+    (Array.isArray(value) ? value : [])
+      .map((group): Supernode => [typeof group?.[0] === "string" ? group[0] : "", readTrait.nodes(group?.[1])])
+      .filter(([, members]) => members.length > 0),
+  places: (value: unknown): Places =>
+    Object.fromEntries(
+      Object.entries(value ?? {}).filter(
+        ([, place]) => Array.isArray(place) && place.length === 2 && place.every(Number.isFinite),
+      ),
+    ) as Places,
   share: (value: unknown): number => (typeof value === "number" ? Math.min(1, Math.max(0, value)) : 1),
   theme: (value: unknown): ThemeSetting => (value === "light" || value === "dark" ? value : "auto"),
 };
@@ -34,7 +49,15 @@ export const readTrait = {
 export class Session {
   readonly selectedRow: ReadonlySignal<number | null>;
   readonly hoveredRow: ReadonlySignal<number | null>;
+  /** Pinned nodes and members of supernodes. */
   readonly pinnedRows: ReadonlySignal<readonly number[]>;
+  readonly boxes: ReadonlySignal<readonly Box[]>;
+  readonly boxEdges: ReadonlySignal<readonly BoxEdge[]>;
+  /** Scores of the pinned nodes, all others counting as error. */
+  readonly subgraphScores: ReadonlySignal<Scores>;
+  /** Keys of the boxes that the next grouping takes. */
+  readonly marked = signal<ReadonlySet<string>>(new Set());
+  readonly edits: Edits;
   readonly pruned: ReadonlySignal<Pruned>;
   /** Nodes on the plot: those that pruning keeps, and those that somebody asked for. */
   readonly visible: ReadonlySignal<Uint8Array>;
@@ -49,7 +72,14 @@ export class Session {
   ) {
     this.selectedRow = computed(() => rowOf(graph, synced.selected.value));
     this.hoveredRow = computed(() => rowOf(graph, synced.hovered.value));
-    this.pinnedRows = computed(() => synced.pinned.value.map((id) => rowOf(graph, id)).filter((row) => row !== null));
+    this.edits = new Edits(graph, synced);
+    this.pinnedRows = computed(() => {
+      const ids = [...synced.pinned.value, ...synced.supernodes.value.flatMap(([, members]) => members)];
+      return [...new Set(ids.map((id) => rowOf(graph, id)).filter((row) => row !== null))];
+    });
+    this.boxes = computed(() => boxesOf(graph, synced.pinned.value, synced.supernodes.value, synced.labels.value));
+    this.boxEdges = computed(() => boxEdges(graph, this.boxes.value));
+    this.subgraphScores = computed(() => subgraphScores(graph, this.pinnedRows.value));
     this.pruned = computed(() => prune(graph, synced.nodeThreshold.value, synced.edgeThreshold.value));
     const wanted = computed(() =>
       [...new Set([this.selectedRow.value ?? -1, ...this.pinnedRows.value])]
@@ -83,8 +113,35 @@ export class Session {
   }
 
   togglePin(row: number): void {
-    const id = idOf(this.graph, row);
-    const others = this.synced.pinned.value.filter((pin) => keyOf(pin) !== keyOf(id));
-    this.synced.pinned.value = others.length < this.synced.pinned.value.length ? others : [...others, id];
+    this.edits.togglePin(row);
+  }
+
+  toggleMark(box: Box): void {
+    const marked = new Set(this.marked.peek());
+    if (!marked.delete(box.key)) marked.add(box.key);
+    this.marked.value = marked;
+  }
+
+  markedBoxes(): Box[] {
+    return this.boxes.peek().filter(({ key }) => this.marked.peek().has(key));
+  }
+
+  /** Group the marked boxes, or all single ones where less than two are marked; returns the key of the new box. */
+  group(): string | null {
+    const marked = this.markedBoxes();
+    const single = this.boxes.peek().filter(({ group }) => group === null);
+    const made = this.edits.group(marked.length > 1 ? marked : single);
+    if (made === null) return null;
+    this.marked.value = new Set();
+    return this.boxes.value.find(({ group }) => group === made)?.key ?? null;
+  }
+
+  /** Dissolve the marked supernodes, or the one of the selected node. */
+  ungroup(): void {
+    const row = this.selectedRow.peek();
+    const marked = this.markedBoxes();
+    const ofSelected = this.boxes.peek().filter(({ rows }) => row !== null && rows.includes(row));
+    this.edits.ungroup((marked.length > 0 ? marked : ofSelected).filter(({ group }) => group !== null));
+    this.marked.value = new Set();
   }
 }

@@ -9,8 +9,9 @@ import { createHeader } from "./header";
 import { listenKeys } from "./keyboard";
 import { createLegend } from "./legend";
 import { createPanel } from "./panel";
-import { createPlot } from "./plot";
+import { createPlot, textMeasure } from "./plot";
 import { slider } from "./slider";
+import { createSubgraph } from "./subgraph";
 import { followTheme } from "./theme";
 
 const ROW_HEIGHT = 54;
@@ -61,17 +62,19 @@ function build(root: HTMLElement, session: Session, abort: AbortSignal): void {
     },
     abort,
   );
+  const subgraph = createSubgraph(session, textMeasure(root), abort);
   const status = h("div", { class: "ctw-spoken", role: "status" });
-  const help = "Arrow keys walk the nodes, [ and ] follow the strongest input and output, P pins, Escape releases.";
+  const help =
+    "Arrow keys walk the nodes, [ and ] follow the strongest input and output, P pins, G groups, Escape releases.";
   plot.stage.setAttribute("aria-label", `Attribution graph of ${visibleToken(graph.prompt, 200)}. ${help}`);
-  listenKeys(root, plot, session, abort);
+  listenKeys(root, plot, subgraph, session, abort);
   live(abort, () => {
     const row = session.selectedRow.value;
     const pin = row !== null && session.isPinned(row) ? ", pinned" : "";
     status.textContent = row === null ? "" : speak(graph, row, synced.labels.value) + pin;
   });
   const body = h("div", { class: "ctw-body" }, plot.element, createPanel(session, abort));
-  root.append(header, legend, body, createFooter(session, abort), status);
+  root.append(header, legend, body, createFooter(session, abort), subgraph.element, status);
 }
 
 function createFooter(session: Session, abort: AbortSignal): HTMLElement {

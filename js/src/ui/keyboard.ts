@@ -4,11 +4,18 @@ import { strongest } from "../core/connections";
 import { type Step, walk } from "../core/picking";
 import type { Session } from "../core/session";
 import type { Plot } from "./plot";
+import type { Subgraph } from "./subgraph";
 
 const STEPS: Record<string, Step> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 const ZOOM_STEP = 1.4;
 
-export function listenKeys(root: HTMLElement, plot: Plot, session: Session, abort: AbortSignal): void {
+export function listenKeys(
+  root: HTMLElement,
+  plot: Plot,
+  subgraph: Subgraph,
+  session: Session,
+  abort: AbortSignal,
+): void {
   const moveTo = (row: number | null): void => {
     if (row === null) return;
     session.hover(null);
@@ -25,7 +32,9 @@ export function listenKeys(root: HTMLElement, plot: Plot, session: Session, abor
         moveTo(strongest(session.graph, current, key === "[" ? "inputs" : "outputs", session.visible.peek()));
     } else if (key === "p" || key === "P") {
       if (current !== null) session.togglePin(current);
-    } else if (key === "Escape") {
+    } else if (key === "g") subgraph.group();
+    else if (key === "G") session.ungroup();
+    else if (key === "Escape") {
       if (document.fullscreenElement && session.synced.selected.peek() === null) return false;
       session.hover(null);
       session.select(null);
@@ -37,8 +46,16 @@ export function listenKeys(root: HTMLElement, plot: Plot, session: Session, abor
   };
   const handle = (event: KeyboardEvent): void => {
     const [target] = event.composedPath();
-    if (!(target instanceof Element) || !root.contains(target) || event.ctrlKey || event.metaKey || event.altKey)
+    if (!(target instanceof Element) || !root.contains(target) || event.altKey) return;
+    if (target instanceof HTMLInputElement && target.type === "text") return;
+    if (event.ctrlKey || event.metaKey) {
+      if (event.key.toLowerCase() !== "z") return;
+      if (event.shiftKey) session.edits.redo();
+      else session.edits.undo();
+      event.preventDefault();
+      event.stopPropagation();
       return;
+    }
     if (target instanceof HTMLInputElement) {
       // The slider moves by itself; the notebook must not take the arrow as "next cell".
       if (event.key in STEPS || event.key === "Home" || event.key === "End") event.stopPropagation();
@@ -49,7 +66,7 @@ export function listenKeys(root: HTMLElement, plot: Plot, session: Session, abor
       event.stopPropagation();
       return;
     }
-    if (act(event.key)) {
+    if (subgraph.key(event, target) || act(event.key)) {
       event.preventDefault();
       event.stopPropagation();
     }

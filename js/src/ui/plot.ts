@@ -234,7 +234,7 @@ function prepare(context: CanvasRenderingContext2D, { width, height }: Layout, r
 }
 
 /** Width of text in the monospaced font of the labels. */
-function textMeasure(element: HTMLElement): (text: string) => number {
+export function textMeasure(element: HTMLElement): (text: string) => number {
   const context = document.createElement("canvas").getContext("2d")!;
   const known = new Map<string, number>();
   return (text) => {

@@ -1,0 +1,116 @@
+import { signal } from "@preact/signals-core";
+import { describe, expect, it } from "vitest";
+import type { Places } from "../src/core/box_layout";
+import type { Labels } from "../src/core/describe";
+import { idOf, type NodeId } from "../src/core/graph";
+import { readTrait, Session, type Synced } from "../src/core/session";
+import type { Supernode } from "../src/core/subgraph";
+import { SMALL, sampleGraph } from "./sample";
+
+const graph = sampleGraph(SMALL);
+const id = (row: number): NodeId => idOf(graph, row);
+
+function session(): Session & { synced: Synced } {
+  return new Session(graph, {
+    selected: signal<NodeId | null>(null),
+    hovered: signal<NodeId | null>(null),
+    pinned: signal<readonly NodeId[]>([]),
+    supernodes: signal<readonly Supernode[]>([]),
+    labels: signal<Labels>({}),
+    places: signal<Places>({}),
+    nodeThreshold: signal(1),
+    edgeThreshold: signal(1),
+    theme: signal("auto" as const),
+  });
+}
+
+describe("edits", () => {
+  it("group what is pinned, name it, and go back step by step", () => {
+    const view = session();
+    const { edits, synced } = view;
+    view.togglePin(2);
+    view.togglePin(6);
+    const key = view.group();
+    expect(synced.supernodes.value).toEqual([["group 1", [id(2), id(6)]]]);
+    const box = view.boxes.value.find((other) => other.key === key)!;
+    edits.rename(box, "  sum ");
+    expect(synced.supernodes.value[0]![0]).toBe("sum");
+    edits.rename(view.boxes.value[0]!, "   ");
+    expect(synced.supernodes.value[0]![0]).toBe("sum");
+    edits.undo();
+    expect(synced.supernodes.value[0]![0]).toBe("group 1");
+    edits.undo();
+    expect(synced.supernodes.value).toEqual([]);
+    expect(synced.pinned.value).toEqual([id(2), id(6)]);
+    edits.redo();
+    edits.redo();
+    expect(synced.supernodes.value).toEqual([["sum", [id(2), id(6)]]]);
+    expect(edits.canRedo.value).toBe(false);
+    edits.undo();
+    view.togglePin(3);
+    expect(edits.canRedo.value).toBe(false);
+  });
+
+  it("keep every node in one group, and drop groups that lose all nodes", () => {
+    const view = session();
+    for (const row of [2, 3, 4, 6]) view.togglePin(row);
+    for (const box of view.boxes.value.slice(0, 2)) view.toggleMark(box);
+    view.group();
+    expect(view.marked.value.size).toBe(0);
+    expect(view.boxes.value.map(({ rows }) => rows)).toEqual([[2, 3], [4], [6]]);
+    for (const box of view.boxes.value.slice(0, 2)) view.toggleMark(box);
+    view.group();
+    expect(view.synced.supernodes.value).toEqual([["group 1", [id(2), id(3), id(4)]]]);
+    view.togglePin(2);
+    expect(view.synced.supernodes.value).toEqual([["group 1", [id(3), id(4)]]]);
+    expect(view.pinnedRows.value).not.toContain(2);
+    view.toggleMark(view.boxes.value[0]!);
+    view.ungroup();
+    expect(view.synced.supernodes.value).toEqual([]);
+    expect(view.boxes.value.map(({ rows }) => rows)).toEqual([[3], [4], [6]]);
+    view.togglePin(3);
+    view.togglePin(4);
+    expect(view.group()).toBeNull();
+  });
+
+  it("show members that Python grouped without pinning them, and let them go", () => {
+    const view = session();
+    view.synced.supernodes.value = [["mine", [id(4), id(6)]]];
+    expect(view.pinnedRows.value).toEqual([4, 6]);
+    expect(view.isPinned(4)).toBe(true);
+    view.togglePin(4);
+    view.togglePin(6);
+    expect(view.synced.supernodes.value).toEqual([]);
+    expect(view.synced.pinned.value).toEqual([]);
+  });
+
+  it("label single nodes and keep places", () => {
+    const view = session();
+    view.togglePin(6);
+    const [box] = view.boxes.value;
+    view.edits.rename(box!, "carry");
+    expect(view.label(6)).toBe("carry");
+    expect(view.boxes.value[0]!.name).toBe("carry");
+    view.edits.rename(box!, "");
+    expect(view.synced.labels.value).toEqual({});
+    view.edits.place(box!, 0.25, 90);
+    expect(view.synced.places.value).toEqual({ [box!.key]: [0.25, 90] });
+    view.edits.tidy();
+    expect(view.synced.places.value).toEqual({});
+    view.edits.tidy();
+    view.edits.undo();
+    expect(view.synced.places.value).toEqual({ [box!.key]: [0.25, 90] });
+  });
+});
+
+describe("traits of the subgraph", () => {
+  it("are made valid", () => {
+    expect(readTrait.supernodes([["a", [id(2), "x"]], ["empty", []], "x", null, [7, [id(3)]]])).toEqual([
+      ["a", [id(2)]],
+      ["", [id(3)]],
+    ]);
+    expect(readTrait.supernodes(undefined)).toEqual([]);
+    expect(readTrait.places({ a: [0.5, 3], b: [1], c: ["x", 2], d: null })).toEqual({ a: [0.5, 3] });
+    expect(readTrait.places(null)).toEqual({});
+  });
+});

@@ -1,0 +1,119 @@
+"""The subgraph panel: pin, group, name, move and undo by keys and by hand, shared with Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.notebook import Notebook, View, Watch
+from tests.e2e.samples import HOSTILE, layered_graph
+
+NewPage = Callable[..., tuple[Page, Watch]]
+SHOW = 'import ct_widgets as ct\ngraph = ct.AttributionGraph.load("graph.ctgraph")\nview = graph.show()\nview'
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return layered_graph().to_html(tmp_path_factory.mktemp("pages") / "graph.html")
+
+
+def pin_two(view: View) -> None:
+    """By keys: the first logit and its strongest input."""
+    view.stage.focus()
+    for key in ("ArrowDown", "p", "[", "p"):
+        view.root.page.keyboard.press(key)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(600, "dark"), (1000, "light"), (1600, "dark")])
+def test_two_nodes_are_pinned_grouped_and_named_by_keys(
+    exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str
+) -> None:
+    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page.goto(exported.as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    boxes = view.root.locator(".ctw-box")
+    expect(view.root.locator(".ctw-subgraph")).to_contain_text("press P")
+    pin_two(view)
+    expect(boxes).to_have_count(2)
+    expect(view.root.locator(".ctw-box-edge")).to_have_count(1)
+    page.keyboard.press("g")
+    page.keyboard.type(f"say {HOSTILE}")
+    page.keyboard.press("Enter")
+    expect(boxes).to_have_count(1)
+    expect(boxes).to_contain_text("say <img")
+    page.keyboard.press("Shift+ArrowRight")
+    page.screenshot(path=pictures / f"subgraph-{width}-{theme}.png", full_page=True)
+    for _ in range(3):
+        page.keyboard.press("Control+z")
+    expect(boxes).to_have_count(2)
+    page.keyboard.press("Control+Shift+z")
+    expect(boxes).to_have_count(1)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    assert page.evaluate("() => window.hacked") is None
+    watch.check()
+
+
+def test_boxes_are_dragged_marked_and_renamed_by_hand(exported: Path, new_page: NewPage) -> None:
+    page, watch = new_page()
+    page.goto(exported.as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    pin_two(view)
+    boxes = view.root.locator(".ctw-box")
+    boxes.first.scroll_into_view_if_needed()
+    before = boxes.first.locator(".ctw-box-frame").bounding_box()
+    other = boxes.nth(1).locator(".ctw-box-frame").bounding_box()
+    assert before
+    page.mouse.move(before["x"] + 20, before["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(before["x"] - 180, before["y"] + 50, steps=4)
+    page.mouse.up()
+    after = boxes.first.locator(".ctw-box-frame").bounding_box()
+    assert after
+    assert (round(after["x"] - before["x"]), round(after["y"] - before["y"])) == (-200, 30)
+    assert boxes.nth(1).locator(".ctw-box-frame").bounding_box() == other
+    boxes.first.click(modifiers=["Shift"])
+    expect(boxes.first).to_have_attribute("aria-pressed", "true")
+    boxes.nth(1).click(modifiers=["Shift"])
+    boxes.nth(1).dblclick()
+    page.keyboard.type("mine")
+    page.keyboard.press("Enter")
+    expect(boxes.nth(1)).to_contain_text("mine")
+    view.root.get_by_role("button", name="Group", exact=True).click()
+    page.keyboard.press("Escape")
+    expect(boxes).to_have_count(1)
+    expect(boxes).to_contain_text("mine")
+    view.root.get_by_role("button", name="Ungroup").click()
+    expect(boxes).to_have_count(2)
+    view.root.get_by_role("button", name="Tidy").click()
+    assert boxes.first.locator(".ctw-box-frame").bounding_box() == before
+    watch.check()
+
+
+@pytest.mark.usefixtures("graph")
+def test_python_and_the_panel_share_supernodes_and_scores(open_notebook: Callable[..., Notebook]) -> None:
+    notebook = open_notebook("subgraph.ipynb", [SHOW, "1"])
+    notebook.run_all()
+    view = View(notebook.graphs().first).wait()
+    pin_two(view)
+    notebook.prints("print(len(view.pinned))", lambda text: text == "2")
+    notebook.page.keyboard.press("g")
+    notebook.page.keyboard.type("answer dd")
+    notebook.page.keyboard.press("Enter")
+    notebook.prints(
+        "print(view.supernodes[0].name, len(view.supernodes[0].members))", lambda text: text == "answer dd 2"
+    )
+    notebook.page.keyboard.press("Shift+ArrowRight")
+    notebook.prints("print(len(view.places))", lambda text: text == "1")
+    notebook.page.keyboard.press("Control+z")
+    notebook.page.keyboard.press("Control+z")
+    notebook.prints("print(view.supernodes[0].name)", lambda text: text == "group 1")
+    assert notebook.page.locator(".jp-Cell").count() == 2
+    notebook.python("view.pinned = range(20, 40); view.supernodes = [('from Python', range(20, 24))]")
+    expect(view.root.locator(".ctw-box")).to_have_count(17)
+    expect(view.root.locator(".ctw-box").first).to_contain_text("from Python")
+    score = notebook.python("print(f'{graph.subgraph_scores(view.pinned).completeness:.2f}'.lstrip('0'))")
+    expect(view.root.locator(".ctw-subgraph-facts")).to_contain_text(f"completeness {score}")
+    notebook.watch.check()
