@@ -18,6 +18,8 @@ from ct_widgets.graph.data import GraphData
 from ct_widgets.graph.files import read, write, write_bytes
 from ct_widgets.graph.influence import PathLengths, Scores, path_lengths, scores
 from ct_widgets.graph.node_id import NodeId, Supernode, as_label_key, as_node_id, as_supernodes
+from ct_widgets.graph.paths import Path as NodePath
+from ct_widgets.graph.paths import strongest_paths
 from ct_widgets.graph.subgraph import subgraph_scores, supernode_edges
 from ct_widgets.graph.tables import edges_table, nodes_table
 
@@ -107,6 +109,10 @@ class AttributionGraph(GraphData):
     def supernode_edges(self) -> pd.DataFrame:
         """Edges between supernodes and the pinned nodes in none: source, target, weight (share of input), signed."""
         return supernode_edges(self)
+
+    def paths(self, source: int | Sequence[Any], target: int | Sequence[Any], k: int = 10) -> list[NodePath]:
+        """The `k` strongest paths from `source` to `target`, each with its share of the target's input."""
+        return strongest_paths(self, source, target, k)
 
     def path_lengths(self) -> PathLengths:
         """How many edges the influence of the embeddings takes to arrive at the logits."""

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import numpy as np
 import traitlets as t
 
 from ct_widgets.errors import WidgetError
-from ct_widgets.graph import AttributionGraph
+from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.widgets.page import graph_html
 from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.picture import static_picture
@@ -76,6 +77,23 @@ class GraphWidget(anywidget.AnyWidget):
     def graph(self) -> AttributionGraph:
         """The graph that the view shows."""
         return self._graph
+
+    def select(self, query: str) -> tuple[NodeId, ...]:
+        """Select the most influential node that fits a pandas query over `graph.nodes`; return all, strongest first.
+
+        >>> view.pinned = view.select("layer >= 2 and token == '='")
+        """
+        nodes = self._graph.nodes
+        try:
+            fits = nodes.eval(query)
+            rows = np.flatnonzero(np.broadcast_to(np.asarray(fits, dtype=np.bool_), len(nodes)))
+        except Exception as error:  # pandas passes on whatever evaluating the text raises
+            raise WidgetError(f"{query!r} is no query: {error}; columns are {', '.join(nodes.columns)}") from error
+        if len(rows) == 0:
+            raise WidgetError(f"no node fits {query!r}; `graph.nodes` lists all there are")
+        found = [self._graph.node_ids[row] for row in rows[np.argsort(-self._graph.influence[rows], kind="stable")]]
+        self.selected = found[0]
+        return tuple(found)
 
     def to_html(self, path: str | Path) -> Path:
         """Write the view as it is now to one HTML file that opens from disk, without network or kernel."""

@@ -117,3 +117,30 @@ def test_python_and_the_panel_share_supernodes_and_scores(open_notebook: Callabl
     score = notebook.python("print(f'{graph.subgraph_scores(view.pinned).completeness:.2f}'.lstrip('0'))")
     expect(view.root.locator(".ctw-subgraph-facts")).to_contain_text(f"completeness {score}")
     notebook.watch.check()
+
+
+@pytest.mark.parametrize(("width", "theme"), [(600, "light"), (1000, "dark"), (1600, "light")])
+def test_search_finds_and_selects_by_keys(
+    exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str
+) -> None:
+    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page.goto(exported.as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    view.stage.focus()
+    page.keyboard.press("/")
+    query = view.root.get_by_label("Search nodes")
+    expect(query).to_be_focused()
+    page.keyboard.type("L2 feature tok3")
+    results = view.root.locator(".ctw-results .ctw-row")
+    expect(results.first).to_contain_text("L2/")
+    page.screenshot(path=pictures / f"search-{width}-{theme}.png", full_page=True)
+    name = results.first.locator(".ctw-mono").first.inner_text()
+    page.keyboard.press("Enter")
+    assert view.title().startswith(name)
+    expect(view.stage).to_be_focused()
+    view.root.get_by_role("button", name="Search").click()
+    expect(view.root.locator(".ctw-search")).to_be_hidden()
+    page.keyboard.press("/")
+    page.keyboard.press("Escape")
+    expect(query).to_be_hidden()
+    watch.check()

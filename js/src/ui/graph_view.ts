@@ -10,6 +10,7 @@ import { listenKeys } from "./keyboard";
 import { createLegend } from "./legend";
 import { createPanel } from "./panel";
 import { createPlot, textMeasure } from "./plot";
+import { createSearch } from "./search";
 import { slider } from "./slider";
 import { createSubgraph } from "./subgraph";
 import { followTheme } from "./theme";
@@ -51,6 +52,7 @@ function build(root: HTMLElement, session: Session, abort: AbortSignal): void {
 
   const plot = createPlot(session, palette, abort);
   const legend = createLegend();
+  const search = createSearch(session, () => plot.stage.focus(), abort);
   const header = createHeader(
     session,
     {
@@ -58,6 +60,7 @@ function build(root: HTMLElement, session: Session, abort: AbortSignal): void {
         legend.hidden = !legend.hidden;
         header.querySelector("[aria-expanded]")!.setAttribute("aria-expanded", String(!legend.hidden));
       },
+      search: search.toggle,
       fullSize: document.fullscreenEnabled ? () => toggleFullSize(root) : null,
     },
     abort,
@@ -65,16 +68,16 @@ function build(root: HTMLElement, session: Session, abort: AbortSignal): void {
   const subgraph = createSubgraph(session, textMeasure(root), abort);
   const status = h("div", { class: "ctw-spoken", role: "status" });
   const help =
-    "Arrow keys walk the nodes, [ and ] follow the strongest input and output, P pins, G groups, Escape releases.";
+    "Arrow keys walk the nodes, [ and ] follow the strongest input and output, P pins, G groups, / searches, Escape releases.";
   plot.stage.setAttribute("aria-label", `Attribution graph of ${visibleToken(graph.prompt, 200)}. ${help}`);
-  listenKeys(root, plot, subgraph, session, abort);
+  listenKeys(root, { plot, subgraph, search }, session, abort);
   live(abort, () => {
     const row = session.selectedRow.value;
     const pin = row !== null && session.isPinned(row) ? ", pinned" : "";
     status.textContent = row === null ? "" : speak(graph, row, synced.labels.value) + pin;
   });
   const body = h("div", { class: "ctw-body" }, plot.element, createPanel(session, abort));
-  root.append(header, legend, body, createFooter(session, abort), subgraph.element, status);
+  root.append(header, search.element, legend, body, createFooter(session, abort), subgraph.element, status);
 }
 
 function createFooter(session: Session, abort: AbortSignal): HTMLElement {

@@ -10,6 +10,7 @@ import { button, h } from "./dom";
 const MOST_PREDICTIONS = 3;
 
 export interface HeaderActions {
+  readonly search: () => void;
   readonly legend: () => void;
   readonly fullSize: (() => void) | null;
 }
@@ -25,7 +26,8 @@ export function createHeader(session: Session, actions: HeaderActions, abort: Ab
   linkRows(next, session, abort);
   const legend = button("Legend", "What the marks mean", abort, actions.legend);
   legend.setAttribute("aria-expanded", "false");
-  const buttons = h("span", { class: "ctw-buttons" }, legend);
+  const search = button("Search", "Find nodes by token, label, layer, kind (/)", abort, actions.search);
+  const buttons = h("span", { class: "ctw-buttons" }, search, legend);
   if (actions.fullSize) buttons.append(button("Full size", "Fill the screen (Esc leaves)", abort, actions.fullSize));
   return h(
     "header",

@@ -4,15 +4,21 @@ import { strongest } from "../core/connections";
 import { type Step, walk } from "../core/picking";
 import type { Session } from "../core/session";
 import type { Plot } from "./plot";
+import type { Search } from "./search";
 import type { Subgraph } from "./subgraph";
 
 const STEPS: Record<string, Step> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 const ZOOM_STEP = 1.4;
 
+export interface Parts {
+  readonly plot: Plot;
+  readonly subgraph: Subgraph;
+  readonly search: Search;
+}
+
 export function listenKeys(
   root: HTMLElement,
-  plot: Plot,
-  subgraph: Subgraph,
+  { plot, subgraph, search }: Parts,
   session: Session,
   abort: AbortSignal,
 ): void {
@@ -34,6 +40,7 @@ export function listenKeys(
       if (current !== null) session.togglePin(current);
     } else if (key === "g") subgraph.group();
     else if (key === "G") session.ungroup();
+    else if (key === "/") search.toggle();
     else if (key === "Escape") {
       if (document.fullscreenElement && session.synced.selected.peek() === null) return false;
       session.hover(null);

@@ -1,0 +1,67 @@
+/** The search line under the header: words in, nodes out, all by keys. */
+
+import { signal } from "@preact/signals-core";
+import { formatCount } from "../core/format";
+import { search } from "../core/search";
+import type { Session } from "../core/session";
+import { live } from "../host/traits";
+import { linkRows, strongestList } from "./connection_list";
+import { h } from "./dom";
+
+const MOST_RESULTS = 60;
+
+export interface Search {
+  readonly element: HTMLElement;
+  toggle(): void;
+}
+
+/** `leave` takes the focus when the search is done. */
+export function createSearch(session: Session, leave: () => void, abort: AbortSignal): Search {
+  const input = h("input", {
+    type: "text",
+    class: "ctw-query",
+    "aria-label": "Search nodes",
+    placeholder: "token, label, L2, L2/517, feature, >0.01",
+    maxlength: 200,
+  });
+  const note = h("span", { class: "ctw-muted", role: "status" });
+  const results = h("div", { class: "ctw-results" });
+  const element = h("div", { class: "ctw-search", role: "search", hidden: true }, input, note, results);
+  linkRows(results, session, abort);
+  const query = signal("");
+  live(abort, () => {
+    const found = search(session.graph, session.synced.labels.value, query.value);
+    const few = found.length > MOST_RESULTS ? `, showing ${MOST_RESULTS}` : "";
+    note.textContent =
+      query.value.trim() === "" ? "words that must all fit" : `${formatCount(found.length)} found${few}`;
+    results.replaceChildren(...(found.length > 0 ? [strongestList(session, found.slice(0, MOST_RESULTS))] : []));
+  });
+  const toggle = (): void => {
+    element.hidden = !element.hidden;
+    if (element.hidden) leave();
+    else {
+      input.focus();
+      input.select();
+    }
+  };
+  const key = (event: KeyboardEvent): void => {
+    event.stopPropagation();
+    const first = results.querySelector<HTMLElement>("[data-row]");
+    if (event.key === "ArrowDown") first?.focus();
+    else if (event.key === "Escape") toggle();
+    else if (event.key === "Enter" && first) {
+      session.select(Number(first.dataset["row"]));
+      leave();
+    } else return;
+    event.preventDefault();
+  };
+  input.addEventListener("keydown", key, { signal: abort });
+  input.addEventListener(
+    "input",
+    () => {
+      query.value = input.value;
+    },
+    { signal: abort },
+  );
+  return { element, toggle };
+}
