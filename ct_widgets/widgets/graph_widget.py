@@ -17,7 +17,7 @@ from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.picture import static_picture
 from ct_widgets.widgets.state import DEFAULT_EDGE_THRESHOLD, DEFAULT_NODE_THRESHOLD, VIEW_STATE, initial_state
 from ct_widgets.widgets.static_files import static_file
-from ct_widgets.widgets.traits import Choice, Labels, Node, Nodes, Places, Share, Supernodes
+from ct_widgets.widgets.traits import Choice, Labels, Node, NodeLike, Nodes, Places, Share, Supernodes
 
 __all__ = ["GraphWidget"]
 
@@ -75,8 +75,18 @@ class GraphWidget(anywidget.AnyWidget):
 
     @property
     def graph(self) -> AttributionGraph:
-        """The graph that the view shows."""
+        """The graph that the view shows, annotated with its pins, supernodes and labels as they are now.
+
+        >>> view.graph.save("annotated.ctgraph")
+        """
+        noted = (self.labels, self.supernodes, self.pinned)
+        if noted != (self._graph.labels, self._graph.supernodes, self._graph.pinned):
+            self._graph = self._graph.annotated(labels=self.labels, supernodes=self.supernodes, pinned=self.pinned)
         return self._graph
+
+    def node(self, node: NodeLike) -> NodeId:
+        """The NodeId of a node given as a row number, a NodeId or a tuple; GraphError if it is not in the graph."""
+        return self._graph.node(node)
 
     def select(self, query: str) -> tuple[NodeId, ...]:
         """Select the most influential node that fits a pandas query over `graph.nodes`; return all, strongest first.

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import traitlets as t
 
 from ct_widgets.errors import GraphError, WidgetError
-from ct_widgets.graph import AttributionGraph, NodeId, Supernode
+from ct_widgets.graph import NodeId, Supernode
 from ct_widgets.graph.node_id import LabelKey, as_label_key
 from ct_widgets.widgets.state import labels_from_json, labels_to_json, places_from_json, places_to_json
 
@@ -17,18 +17,17 @@ NodeLike = NodeId | tuple[str, int, int, int] | int
 """A node as a NodeId, as a tuple (kind, layer, position, index), or as a row number of `graph.nodes`."""
 
 
-class HasGraph(Protocol):
-    """Objects whose traits name nodes of `graph`."""
+class HasNodes(Protocol):
+    """Objects whose traits name nodes of one graph."""
 
-    @property
-    def graph(self) -> AttributionGraph:
-        """The graph that the view shows."""
+    def node(self, node: NodeLike) -> NodeId:
+        """The NodeId of a node of the graph; GraphError if it is not there."""
         ...
 
 
-def _node(view: HasGraph, trait: str, value: NodeLike) -> NodeId:
+def _node(view: HasNodes, trait: str, value: NodeLike) -> NodeId:
     try:
-        return view.graph.node(value)
+        return view.node(value)
     except GraphError as error:
         raise WidgetError(f"{trait}: {error}") from error
 

@@ -90,9 +90,14 @@ describe("edits", () => {
     const [box] = view.boxes.value;
     view.edits.rename(box!, "carry");
     expect(view.label(6)).toBe("carry");
+    expect(view.synced.labels.value).toEqual({ "L1/13": "carry" });
     expect(view.boxes.value[0]!.name).toBe("carry");
     view.edits.rename(box!, "");
     expect(view.synced.labels.value).toEqual({});
+    view.synced.labels.value = { [JSON.stringify(id(3))]: "own", "L0/11": "both" };
+    view.edits.label(3, "new");
+    view.edits.label(2, "");
+    expect(view.synced.labels.value).toEqual({ [JSON.stringify(id(3))]: "new" });
     view.edits.place(box!, 0.25, 90);
     expect(view.synced.places.value).toEqual({ [box!.key]: [0.25, 90] });
     view.edits.tidy();

@@ -12,7 +12,7 @@ import pytest
 
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph, NodeId, Supernode
-from ct_widgets.widgets import GraphWidget
+from ct_widgets.widgets import GraphWidget, graph_widget, static_picture
 from ct_widgets.widgets import static_files as static
 from tests.e2e.samples import layered_graph
 
@@ -103,6 +103,23 @@ def test_wrong_values_are_errors_that_teach(graph: AttributionGraph, name: str, 
         GraphWidget(graph, **{name: value})
 
 
+def test_the_graph_of_a_view_carries_what_was_noted_in_it(graph: AttributionGraph, tmp_path: Path) -> None:
+    view = graph.show()
+    assert view.graph is graph
+    feature = next(node for node in graph.node_ids if node.kind == "feature")
+    name = f"L{feature.layer}/{feature.index}"
+    from_browser(view, pinned=[list(feature)], labels={name: "typed"}, supernodes=[["group", [list(feature)]]])
+    assert view.graph is view.graph
+    for suffix in ("ctgraph", "json"):
+        loaded = AttributionGraph.load(view.graph.save(tmp_path / f"noted.{suffix}"))
+        assert loaded.pinned == (feature,)
+        assert loaded.label(feature) == "typed"
+        assert [group.name for group in loaded.supernodes] == ["group"]
+    assert not graph.pinned
+    again = view.graph.show()
+    assert (again.pinned, again.labels, again.supernodes) == (view.pinned, view.labels, view.supernodes)
+
+
 def test_an_unknown_setting_gets_a_hint(graph: AttributionGraph) -> None:
     with pytest.raises(WidgetError, match="did you mean 'node_threshold'"):
         GraphWidget(graph, node_treshold=0.5)
@@ -110,12 +127,20 @@ def test_an_unknown_setting_gets_a_hint(graph: AttributionGraph) -> None:
         GraphWidget(graph, colour="red")
 
 
-def test_notebooks_get_a_view_and_a_picture(graph: AttributionGraph) -> None:
+def test_notebooks_get_a_view_and_a_picture(graph: AttributionGraph, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[AttributionGraph] = []
+
+    def draw(shown: AttributionGraph) -> str:
+        drawn.append(shown)
+        return static_picture(shown)
+
+    monkeypatch.setattr(graph_widget, "static_picture", draw)
     for shown in (graph, graph.show()):
         data, _ = shown._repr_mimebundle_()
         assert data["application/vnd.jupyter.widget-view+json"]["model_id"]
         assert data["image/svg+xml"].startswith("<svg ")
         assert len(data["text/plain"]) < 200
+    assert len(drawn) == 2, "each picture is drawn once"
 
 
 def test_a_checkout_without_the_built_front_end_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import type { Places } from "./box_layout";
 import type { Labels } from "./describe";
-import { type Graph, idOf, keyOf, type NodeId } from "./graph";
+import { featureName, type Graph, idOf, keyOf, type NodeId } from "./graph";
 import type { Box, Supernode } from "./subgraph";
 
 /** The signals that edits change; undo restores them. */
@@ -80,10 +80,12 @@ export class Edits {
     }
   }
 
-  /** Label a node; "" takes its own label away. */
+  /** Label a node, a feature wherever it is active unless this node has a label of its own; "" takes the label away. */
   label(row: number, text: string): void {
-    const key = JSON.stringify(idOf(this.graph, row));
-    const { [key]: _, ...others } = this.state.labels.peek();
+    const labels = this.state.labels.peek();
+    const own = JSON.stringify(idOf(this.graph, row));
+    const key = own in labels ? own : (featureName(this.graph, row) ?? own);
+    const { [key]: _, ...others } = labels;
     this.#apply({ labels: text.trim() === "" ? others : { ...others, [key]: text.trim() } });
   }
 

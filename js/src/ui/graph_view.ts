@@ -53,6 +53,7 @@ function build(root: HTMLElement, session: Session, abort: AbortSignal): void {
   const plot = createPlot(session, palette, abort);
   const legend = createLegend();
   const search = createSearch(session, () => plot.stage.focus(), abort);
+  const panel = createPanel(session, () => plot.stage.focus(), abort);
   const header = createHeader(
     session,
     {
@@ -68,15 +69,15 @@ function build(root: HTMLElement, session: Session, abort: AbortSignal): void {
   const subgraph = createSubgraph(session, textMeasure(root), abort);
   const status = h("div", { class: "ctw-spoken", role: "status" });
   const help =
-    "Arrow keys walk the nodes, [ and ] follow the strongest input and output, P pins, G groups, / searches, Escape releases.";
+    "Arrow keys walk the nodes, [ and ] follow the strongest input and output, P pins, G groups, L labels, / searches, Escape releases.";
   plot.stage.setAttribute("aria-label", `Attribution graph of ${visibleToken(graph.prompt, 200)}. ${help}`);
-  listenKeys(root, { plot, subgraph, search }, session, abort);
+  listenKeys(root, { plot, panel, subgraph, search }, session, abort);
   live(abort, () => {
     const row = session.selectedRow.value;
     const pin = row !== null && session.isPinned(row) ? ", pinned" : "";
     status.textContent = row === null ? "" : speak(graph, row, synced.labels.value) + pin;
   });
-  const body = h("div", { class: "ctw-body" }, plot.element, createPanel(session, abort));
+  const body = h("div", { class: "ctw-body" }, plot.element, panel.element);
   root.append(header, search.element, legend, body, createFooter(session, abort), subgraph.element, status);
 }
 

@@ -3,6 +3,7 @@
 import { strongest } from "../core/connections";
 import { type Step, walk } from "../core/picking";
 import type { Session } from "../core/session";
+import type { Panel } from "./panel";
 import type { Plot } from "./plot";
 import type { Search } from "./search";
 import type { Subgraph } from "./subgraph";
@@ -12,13 +13,14 @@ const ZOOM_STEP = 1.4;
 
 export interface Parts {
   readonly plot: Plot;
+  readonly panel: Panel;
   readonly subgraph: Subgraph;
   readonly search: Search;
 }
 
 export function listenKeys(
   root: HTMLElement,
-  { plot, subgraph, search }: Parts,
+  { plot, panel, subgraph, search }: Parts,
   session: Session,
   abort: AbortSignal,
 ): void {
@@ -40,6 +42,7 @@ export function listenKeys(
       if (current !== null) session.togglePin(current);
     } else if (key === "g") subgraph.group();
     else if (key === "G") session.ungroup();
+    else if (key === "l" || key === "L") panel.label();
     else if (key === "/") search.toggle();
     else if (key === "Escape") {
       if (document.fullscreenElement && session.synced.selected.peek() === null) return false;

@@ -39,6 +39,7 @@ export function createLegend(): HTMLElement {
       entry(keys("Space", "↵"), "mark, name a box"),
       entry(keys("⇧←→↑↓"), "move a box"),
       entry(keys("Ctrl/Cmd", "Z"), "undo (with ⇧ redo)"),
+      entry(keys("L"), "label"),
       entry(keys("/"), "search"),
       entry(keys("Esc"), "release"),
       entry(keys("+", "\u2212", "0"), "zoom (also Ctrl/Cmd + wheel)"),

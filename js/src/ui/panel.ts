@@ -8,6 +8,7 @@ import type { Session } from "../core/session";
 import { live } from "../host/traits";
 import { connectionList, linkRows, scrolling, strongestList } from "./connection_list";
 import { h } from "./dom";
+import { editText } from "./edit_text";
 import { shapeIcon } from "./shapes";
 
 const STRONGEST = 12;
@@ -15,7 +16,14 @@ const STRONGEST = 12;
 const PREVIEW_ROWS = 12;
 const MOST_ROWS = 80;
 
-export function createPanel(session: Session, abort: AbortSignal): HTMLElement {
+export interface Panel {
+  readonly element: HTMLElement;
+  /** Type a label for the node that the panel describes. */
+  label(): void;
+}
+
+/** `leave` takes the focus when a label is done. */
+export function createPanel(session: Session, leave: () => void, abort: AbortSignal): Panel {
   const head = h("div", { class: "ctw-panel-head" });
   const body = h("div", { class: "ctw-panel-body" });
   const panel = h("aside", { class: "ctw-panel", "aria-label": "node details" }, head, body);
@@ -24,10 +32,25 @@ export function createPanel(session: Session, abort: AbortSignal): HTMLElement {
     "click",
     (event) => {
       const row = session.described.peek();
-      if (row !== null && (event.target as Element).closest(".ctw-pin")) session.togglePin(row);
+      if (row === null) return;
+      if ((event.target as Element).closest(".ctw-pin")) session.togglePin(row);
+      if ((event.target as Element).closest(".ctw-label")) label();
     },
     { signal: abort },
   );
+  const label = (): void => {
+    const row = session.described.peek();
+    if (row === null) return;
+    session.select(row);
+    const done = (text: string | null): void => {
+      if (text !== null && text !== session.label(row)) session.edits.label(row, text);
+      leave();
+    };
+    const { input, start } = editText({ text: session.label(row), name: "Label of the node", done }, abort);
+    // Not into the head, which is made anew when another node is hovered.
+    panel.append(input);
+    start();
+  };
   const isPinned = computed(() => session.described.value !== null && session.isPinned(session.described.value));
   live(abort, () => {
     const row = session.described.value;
@@ -41,7 +64,7 @@ export function createPanel(session: Session, abort: AbortSignal): HTMLElement {
     // New elements start at their top; setting scrollTop of old ones would make the browser lay out at once.
     body.replaceChildren(...(row === null ? emptyBody(session) : nodeBody(session, row)));
   });
-  return panel;
+  return { element: panel, label };
 }
 
 function nodeHead(session: Session, row: number, isPinned: boolean): HTMLElement[] {
@@ -66,7 +89,10 @@ function nodeHead(session: Session, row: number, isPinned: boolean): HTMLElement
   );
   const label = session.label(row);
   const subtitle = h("p", { class: "ctw-place" });
-  if (label) subtitle.append(h("b", {}, label), " · ");
+  const write = label ? "Change the label (L)" : "Give this node a label (L)";
+  const labelled = h("button", { type: "button", class: label ? "ctw-label" : "ctw-label ctw-muted", title: write });
+  labelled.append(label || "add label");
+  subtitle.append(labelled, " · ");
   if (kind === EMBEDDING || kind === LOGIT) subtitle.append(`${KINDS[kind]}, `);
   subtitle.append(`token ${graph.position[row]! + 1} `);
   if (kind !== EMBEDDING) subtitle.append(h("span", { class: "ctw-mono" }, `“${placeName(graph, row)}”`));
