@@ -44,10 +44,10 @@ def graph_html(graph: AttributionGraph, state: Mapping[str, Any] | None = None) 
         "state": dict(state) if state is not None else initial_json(graph),
         "buffers": {"_columns": base64.b64encode(wire(graph)).decode("ascii")},
     }
-    # Nothing may be fetched, and of scripts only the one below runs.
+    # Nothing may be fetched, and of scripts only the one below runs; a PNG is drawn from an image of its own data.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return _PAGE.format(
-        policy=f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'",
+        policy=f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:",
         # A prompt may hold half a character, which no encoding writes.
         title=html.escape(graph.prompt[:200].encode("utf-8", "replace").decode() + " · attribution graph"),
         style=static_text("graph.css") + _PAGE_STYLE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -167,4 +168,32 @@ def test_labels_are_typed_in_place(exported: Path, new_page: NewPage, pictures: 
     page.screenshot(path=pictures / f"labelled-{width}-{theme}.png", full_page=True)
     page.keyboard.press("Control+z")
     expect(view.panel.locator(".ctw-label")).to_have_text("add label")
+    watch.check()
+
+
+@pytest.mark.parametrize(("width", "theme"), [(600, "light"), (1000, "dark"), (1600, "light")])
+def test_the_figure_is_a_file_of_its_own(
+    exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str
+) -> None:
+    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page.goto(exported.as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    pin_two(view)
+    view.stage.press("g")
+    page.keyboard.type(HOSTILE)
+    page.keyboard.press("Enter")
+    for key in ("[", "p", "[", "p"):
+        view.stage.press(key)
+    expect(view.root.locator(".ctw-box")).to_have_count(3)
+    for kind in ("svg", "png"):
+        with page.expect_download() as started:
+            view.root.get_by_role("button", name=kind.upper(), exact=True).click()
+        started.value.save_as(pictures / f"figure-{width}-{theme}.{kind}")
+    drawing = ElementTree.parse(pictures / f"figure-{width}-{theme}.svg").getroot()
+    names = {element.tag.rpartition("}")[2] for element in drawing.iter()}
+    assert names == {"svg", "rect", "g", "path", "text", "title", "circle"}
+    assert not any("class" in element.attrib or "var(" in str(element.attrib) for element in drawing.iter())
+    assert (pictures / f"figure-{width}-{theme}.png").read_bytes().startswith(b"\x89PNG")
+    page.screenshot(path=pictures / f"figure-page-{width}-{theme}.png", full_page=True)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     watch.check()

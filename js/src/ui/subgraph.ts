@@ -9,6 +9,7 @@ import { live } from "../host/traits";
 import { boxElement, boxWidth, edgeElements, MOST_BOX_EDGES } from "./box_figure";
 import { button, h, s } from "./dom";
 import { editText } from "./edit_text";
+import { download, pngOf, standaloneSvg } from "./export";
 
 /** Pixels that a press may move and still be a click, and that a key moves a box. */
 const STILL = 4;
@@ -135,10 +136,14 @@ export function createSubgraph(session: Session, measure: (text: string) => numb
     else return false;
     return true;
   };
+  const save = async (kind: "svg" | "png"): Promise<void> => {
+    const text = standaloneSvg(svg, getComputedStyle(stage).backgroundColor);
+    download(kind === "svg" ? new Blob([text], { type: "image/svg+xml" }) : await pngOf(text), `subgraph.${kind}`);
+  };
   const element = h(
     "section",
     { class: "ctw-subgraph", "aria-label": "subgraph" },
-    createBar(session, group, rename, abort),
+    createBar(session, { group, rename, save }, abort),
     stage,
   );
   return { element, group, key };
@@ -197,8 +202,14 @@ function listenPointer(svg: SVGSVGElement, session: Session, hands: Hands, abort
   svg.addEventListener("dblclick", twice, { signal: abort });
 }
 
+interface BarActions {
+  group(): void;
+  rename(box: Box): void;
+  save(kind: "svg" | "png"): Promise<void>;
+}
+
 /** Title, counts, scores and buttons; or what to do first. */
-function createBar(session: Session, group: () => void, rename: (box: Box) => void, abort: AbortSignal): HTMLElement {
+function createBar(session: Session, { group, rename, save }: BarActions, abort: AbortSignal): HTMLElement {
   const { edits, synced } = session;
   const facts = h("span", { class: "ctw-subgraph-facts" });
   const current = (): Box | undefined => {
@@ -230,6 +241,11 @@ function createBar(session: Session, group: () => void, rename: (box: Box) => vo
     [button("Undo", "Undo the last change (Ctrl or Cmd+Z)", abort, () => edits.undo()), () => edits.canUndo.value],
     [button("Redo", "Do it again (Ctrl or Cmd+Shift+Z)", abort, () => edits.redo()), () => edits.canRedo.value],
   ];
+  for (const kind of ["svg", "png"] as const) {
+    const name = kind.toUpperCase();
+    const press = (): void => void save(kind);
+    actions.push([button(name, `Download this figure as ${name}`, abort, press), () => session.boxes.value.length > 0]);
+  }
   const buttons = h("span", { class: "ctw-buttons" }, ...actions.map(([element]) => element));
   live(abort, () => {
     session.marked.value;
