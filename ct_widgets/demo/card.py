@@ -69,7 +69,7 @@ Greedy answers that are right in every token (numbers in sequences have five):
 
 
 def _transcoder(transcoder: Mapping[str, Any]) -> str:
-    recipe, parts = transcoder["recipe"], transcoder["parts"]
+    recipe, alignment, parts = transcoder["recipe"], transcoder["alignment"], transcoder["parts"]
     rows = [
         (
             name,
@@ -93,6 +93,8 @@ def _transcoder(transcoder: Mapping[str, Any]) -> str:
 {transcoder["features"]:,} JumpReLU features per layer, reading `hook_resid_mid` and writing `hook_mlp_out`.
 {recipe["steps"]:,} steps of {recipe["batch_size"]:,} tokens, Adam at {recipe["learning_rate"]}, tanh penalty \
 c = {recipe["saturation"]:g}, lambda {recipe["sparsity"]:g}; {minutes(transcoder["seconds"])}.
+Then {alignment["steps"]:,} steps of alignment: the same loss with lambda {alignment["sparsity"]:g}, and \
+{alignment["kl"]:g} times KL(model || replacement model); {minutes(transcoder["alignment_seconds"])}.
 
 {table(head, rows)}
 L0 counts active features per token over all layers. Agreement, KL and cross-entropy recovered compare the model with

@@ -28,15 +28,25 @@ from ct_widgets.demo.corpus import MIX, N_INDUCTION, Corpus, statements
 from ct_widgets.demo.evaluation import accuracy, corpus_statistics, transcoder_metrics
 from ct_widgets.demo.language_model_training import architecture
 from ct_widgets.demo.tokenizer import build_tokenizer
-from ct_widgets.demo.transcoder_data import training_round
+from ct_widgets.demo.transcoder_data import alignment_batch, training_round
 from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import LanguageModel, native_bridge
-from ct_widgets.training import Recipe, read_activations, train
+from ct_widgets.training import Alignment, Recipe, align, read_activations, train
 
 SEED = 0
 INPUT_HOOK, OUTPUT_HOOK = "hook_resid_mid", "hook_mlp_out"
 LANGUAGE_MODEL = language_model_training.Recipe(seed=SEED)
-TRANSCODER = Recipe(features=1024, steps=2500, seed=SEED)
+TRANSCODER = Recipe(
+    features=768,
+    steps=3500,
+    batch_size=512,
+    learning_rate=1.5e-3,
+    sparsity=0.2,
+    preactivation=3e-3,
+    half_products=True,
+    seed=SEED,
+)
+ALIGNMENT = Alignment(sparsity=0.33, preactivation=8e-3, steps=360, learning_rate=8e-4, kl=80.0)
 
 
 class World(NamedTuple):
@@ -71,7 +81,14 @@ def make_language_model(
     }
 
 
-def make_transcoder(world: World, out: Path, scratch: Path, device: str, recipe: Recipe = TRANSCODER) -> dict[str, Any]:
+def make_transcoder(
+    world: World,
+    out: Path,
+    scratch: Path,
+    device: str,
+    recipe: Recipe = TRANSCODER,
+    alignment: Alignment = ALIGNMENT,
+) -> dict[str, Any]:
     """Train the transcoder of the model in `out`, or finish it, and write it beside; returns how it was trained."""
     model = LanguageModel(load_bridge(out).to(device))
 
@@ -82,11 +99,28 @@ def make_transcoder(world: World, out: Path, scratch: Path, device: str, recipe:
     training = train(recipe, read, scratch, show=True)
     if not training.finished:
         raise TrainingError(f"interrupted after {len(training.history)} steps; run it again to go on")
+    seconds = training.seconds
+    training = align(
+        training,
+        recipe,
+        alignment,
+        model,
+        lambda step: alignment_batch(world.corpus, recipe.seed, step),
+        input_hook=INPUT_HOOK,
+        output_hook=OUTPUT_HOOK,
+        directory=scratch,
+        show=True,
+    )
     transcoder = training.transcoder(
         input_hook=INPUT_HOOK, output_hook=OUTPUT_HOOK, model_name=model.name, name="ct-widgets-demo-clt"
     )
     save_transcoder(out, transcoder)
-    return {"recipe": dataclasses.asdict(recipe), "seconds": training.seconds}
+    return {
+        "recipe": dataclasses.asdict(recipe),
+        "seconds": seconds,
+        "alignment": dataclasses.asdict(alignment),
+        "alignment_seconds": training.seconds - seconds,
+    }
 
 
 def measure(world: World, out: Path, trained: dict[str, Any]) -> dict[str, Any]:

@@ -14,16 +14,27 @@ from ct_widgets.demo.corpus import HELD_OUT, OTHER_FORM, TASKS, TRAIN, Corpus
 from ct_widgets.training import Sequences
 
 MIX: tuple[dict[str, int], ...] = (
-    {"addition": 176},
-    {"counting": 32, "last digit": 12, "tens digit": 12, "parity": 8, "comparison": 96},
-    {"sport": 36, "state": 44, "capital": 14, "two-hop capital": 34, "english": 14, "french": 14, "spanish": 14},
+    {"addition": 264},
+    {"counting": 48, "last digit": 16, "tens digit": 16, "parity": 4, "comparison": 40},
+    {"sport": 24, "state": 24, "capital": 8, "two-hop capital": 32, "english": 12, "french": 12, "spanish": 12},
 )
-"""Rows of each task in one part of a round, as for the language model; fewer additions, for each is read many times."""
+"""Rows of each task in one part of a round, much as for the language model."""
 
-N_REPEATED = 6
+N_REPEATED = 4
 """Rows of repeated random words: few, for they are long."""
 
-PARTS_PER_ROUND = 8
+PARTS_PER_ROUND = 16
+
+ALIGNMENT_MIX: tuple[dict[str, int], ...] = (
+    {"addition": 176},
+    {"counting": 144, "last digit": 20, "tens digit": 20, "parity": 4, "comparison": 32},
+    {"sport": 16, "state": 16, "capital": 6, "two-hop capital": 24, "english": 8, "french": 8, "spanish": 8},
+)
+"""Rows of each task in one step of alignment: most where the replacement model is least like the model."""
+
+SHARE_OF_CONTEXT = 0.2
+"""Of the tokens that predict no answer, this share is learned from. There are many, most of them alike, while what the
+language model computes, it computes where it answers."""
 
 FACT_TASKS = tuple(MIX[2])
 
@@ -35,11 +46,21 @@ def training_round(corpus: Corpus, seed: int, index: int) -> list[Sequences]:
     for _ in range(PARTS_PER_ROUND):
         for group in MIX:
             chosen = corpus.draw(rng, group, (TRAIN,))
-            sequences.append(_cut(corpus, chosen, _context(corpus, chosen)))
+            sequences.append(_cut(corpus, chosen, _learned_from(corpus, chosen, rng)))
         repeated = corpus.repeated(rng, N_REPEATED).ids
         keep = np.ones(repeated.shape, dtype=np.bool_)
         keep[:, [0, -1]] = False
         sequences.append(Sequences(repeated, keep))
+    return sequences
+
+
+def alignment_batch(corpus: Corpus, seed: int, step: int) -> list[Sequences]:
+    """Statements of one step of alignment, of the `TRAIN` split alone."""
+    rng = np.random.default_rng([seed, 2, step])
+    sequences: list[Sequences] = []
+    for group in ALIGNMENT_MIX:
+        chosen = corpus.draw(rng, group, (TRAIN,))
+        sequences.append(_cut(corpus, chosen, _learned_from(corpus, chosen, rng)))
     return sequences
 
 
@@ -62,6 +83,13 @@ def _in_parts(corpus: Corpus, chosen: NDArray[np.int64], answers: bool = False, 
     parts = [by_length[i : i + size] for i in range(0, len(by_length), size)]
     keep = _first_answer if answers else _context
     return [_cut(corpus, part, keep(corpus, part)) for part in parts]
+
+
+def _learned_from(corpus: Corpus, chosen: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """[s, p]: every token that predicts one of the answer, and some of the others."""
+    predicts = np.roll(corpus.answer_mask(chosen), -1, axis=1)
+    keep = _context(corpus, chosen)
+    return keep & (predicts | (rng.random(keep.shape) < SHARE_OF_CONTEXT))
 
 
 def _context(corpus: Corpus, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:

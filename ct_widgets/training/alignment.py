@@ -37,8 +37,10 @@ CHECKPOINT = "aligned.safetensors"
 
 @dataclass(frozen=True)
 class Alignment:
-    """Settings of the stage; sparsity and the pre-activation loss stay as the recipe ends with them."""
+    """Settings of the stage; `sparsity` and `preactivation` are the weights of those losses at all its steps."""
 
+    sparsity: float
+    preactivation: float
     steps: int = 400
     learning_rate: float = 5e-4
     warmup: int = 20
@@ -72,7 +74,8 @@ def align(
     must read before it writes, as it does at the usual hooks.
     """
     path = None if directory is None else directory / CHECKPOINT
-    stage = _Stage(training, recipe, model, input_hook, output_hook)
+    weights = replace(recipe, sparsity=alignment.sparsity, preactivation=alignment.preactivation)
+    stage = _Stage(training, weights, model, input_hook, output_hook)
     optimizer = torch.optim.Adam(training.dictionary.parameters(), lr=alignment.learning_rate)
     settings = {"recipe": dataclasses.asdict(recipe), "alignment": dataclasses.asdict(alignment)}
     done, seconds = _resume(path, training.dictionary, optimizer, settings)

@@ -163,6 +163,7 @@ def write(transcoder: Transcoder, directory: Path) -> None:
         for layer in range(transcoder.n_layers):
             for name, tensors in _files(transcoder, layer).items():
                 save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, unfinished / name)
+                (unfinished / name).chmod(0o644)  # safetensors makes files that nobody else can read
         (unfinished / CONFIG).write_text(yaml.safe_dump(_config(transcoder), sort_keys=False), encoding="utf-8")
         if directory.is_dir():
             shutil.rmtree(directory)

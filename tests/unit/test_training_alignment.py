@@ -57,7 +57,12 @@ def aligned(trained: Training, model: LanguageModel, directory: Path | None = No
     return align(
         copy.deepcopy(trained),
         RECIPE,
-        Alignment(**({"steps": 12, "warmup": 2, "kl": 20.0, "learning_rate": 2e-3} | settings)),
+        Alignment(
+            **(
+                {"sparsity": 0.2, "preactivation": 3e-6, "steps": 12, "warmup": 2, "kl": 20.0, "learning_rate": 2e-3}
+                | settings
+            )
+        ),
         model,
         lambda step: sequences(1000 + step, 24),
         input_hook=HOOKS[0],
@@ -104,7 +109,9 @@ def test_it_resumes_where_it_stopped(model: LanguageModel, trained: Training, tm
             raise StopError
         return sequences(1000 + step, 24)
 
-    settings = Alignment(steps=12, warmup=2, kl=20.0, learning_rate=2e-3, checkpoint_every=5)
+    settings = Alignment(
+        sparsity=0.2, preactivation=3e-6, steps=12, warmup=2, kl=20.0, learning_rate=2e-3, checkpoint_every=5
+    )
     arguments: dict[str, Any] = {"input_hook": HOOKS[0], "output_hook": HOOKS[1], "directory": tmp_path, "show": False}
     with pytest.raises(StopError):
         align(copy.deepcopy(trained), RECIPE, settings, model, stops, **arguments)
