@@ -65,7 +65,7 @@ def test_keys_reach_the_graph_and_not_the_notebook(open_notebook: Callable[..., 
     expect(view.root.locator("[role=status]")).to_contain_text("pinned")
     notebook.page.keyboard.press("Escape")
     notebook.prints("print(view.selected)", lambda text: text == "None")
-    view.root.locator("input").first.focus()
+    view.root.locator(".ctw-slider input").first.focus()
     notebook.page.keyboard.press("ArrowLeft")
     notebook.prints("print(round(view.node_threshold, 2))", lambda text: text == "0.79")
     assert notebook.page.evaluate(active) == place

@@ -72,7 +72,7 @@ def test_the_page_holds_the_graph_and_one_script() -> None:
     assert EVIL in data["state"]["labels"].values()
     assert base64.b64encode(wire(graph)).decode() == data["buffers"]["_columns"]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert page.policy == f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'"
+    assert page.policy == f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:"
 
 
 def test_a_view_exports_its_state(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ const LETTERS = 24;
 const ICON = 18;
 const PADDING = 8;
 const ARROW = 5;
+const STACK = 3;
 
 /** The two lines of a box. */
 export function boxText(graph: Graph, box: Box): { title: string; isCode: boolean; detail: string } {
@@ -58,7 +59,9 @@ export function boxElement(graph: Graph, box: Box, { x, y, width }: BoxPlace, is
   const rounding: Record<number, number> = { [EMBEDDING]: 0, [FEATURE]: 4, [LOGIT]: 12 };
   const rx = box.group === null ? (rounding[kind] ?? 2) : 8;
   if (box.group !== null) {
-    element.append(s("rect", { class: "ctw-box-back", x: left + 3, y: top + 3, width, height: BOX_HEIGHT, rx }));
+    element.append(
+      s("rect", { class: "ctw-box-back", x: left + STACK, y: top + STACK, width, height: BOX_HEIGHT, rx }),
+    );
   }
   element.append(s("rect", { class: "ctw-box-frame", x: left, y: top, width, height: BOX_HEIGHT, rx }));
   let text = left + PADDING;
@@ -90,7 +93,8 @@ export function edgeElements(boxes: readonly Box[], edges: readonly BoxEdge[], l
     const [from, to] = [layout.places[edge.source]!, layout.places[edge.target]!];
     const up = from.y >= to.y;
     const start = from.y + (up ? -BOX_HEIGHT / 2 : BOX_HEIGHT / 2);
-    const tip = to.y + (up ? BOX_HEIGHT / 2 : -BOX_HEIGHT / 2);
+    // Below the second rectangle that a group stands on.
+    const tip = to.y + (up ? BOX_HEIGHT / 2 + (boxes[edge.target]!.group === null ? 0 : STACK) : -BOX_HEIGHT / 2);
     const base = tip + (up ? ARROW : -ARROW);
     const bend = Math.max(12, Math.abs(start - base) / 3) * (up ? 1 : -1);
     const half = 2 + 1.5 * size;

@@ -24,7 +24,7 @@ export function createSearch(session: Session, leave: () => void, abort: AbortSi
     placeholder: "token, label, L2, L2/517, feature, >0.01",
     maxlength: 200,
   });
-  const note = h("span", { class: "ctw-muted", role: "status" });
+  const note = h("span", { class: "ctw-muted", "aria-live": "polite" });
   const results = h("div", { class: "ctw-results" });
   const element = h("div", { class: "ctw-search", role: "search", hidden: true }, input, note, results);
   linkRows(results, session, abort);
