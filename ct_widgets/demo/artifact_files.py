@@ -45,6 +45,7 @@ def save_bridge(directory: Path, bridge: Any, config: Mapping[str, Any], tokeniz
     """Write what `load_bridge` reads."""
     directory.mkdir(parents=True, exist_ok=True)
     save_file({name: value.cpu().contiguous() for name, value in _weights(bridge).items()}, directory / _WEIGHTS)
+    (directory / _WEIGHTS).chmod(0o644)  # safetensors makes files that nobody else can read
     tokenizer.backend_tokenizer.save(str(directory / _TOKENIZER))
     write_json(directory / _CONFIG, config)
 
