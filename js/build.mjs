@@ -3,10 +3,11 @@
 //   NAME.js       one ES module that anywidget loads (`export default` of js/src/widgets/NAME.ts)
 //   NAME.page.js  the same widget as a plain script that starts itself, for exported HTML (NAME.page.ts)
 //   NAME.css      its style sheet
-import { readdirSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
+import { minify } from "terser";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const widgets = join(here, "src", "widgets");
@@ -23,6 +24,7 @@ const common = {
   bundle: true,
   minify: !watch,
   sourcemap: watch ? "inline" : false,
+  write: watch,
   target: "es2022",
   charset: "utf8",
   legalComments: "none",
@@ -33,11 +35,27 @@ const builds = [
   { ...common, format: "iife", entryPoints: pages.map((name) => join(widgets, name)) },
 ];
 
+/** What terser finds after esbuild makes a bundle about 5 % smaller, zipped too: it sees the whole module at once. */
+async function shrink(script) {
+  const { code } = await minify(script, {
+    module: true,
+    ecma: 2020,
+    compress: { unsafe_arrows: true, unsafe_methods: true, keep_fargs: false },
+  });
+  return code;
+}
+
 rmSync(outdir, { recursive: true, force: true });
 if (watch) {
   for (const build of builds) await (await esbuild.context(build)).watch();
 } else {
-  for (const build of builds) await esbuild.build(build);
-  // The page script imports the same style sheet as the module; one copy is enough.
-  for (const name of pages) rmSync(join(outdir, name.replace(/\.ts$/, ".css")), { force: true });
+  mkdirSync(outdir, { recursive: true });
+  for (const build of builds) {
+    const { outputFiles } = await esbuild.build(build);
+    for (const { path, text } of outputFiles) {
+      // The page script imports the same style sheet as the module; one copy is enough.
+      if (path.endsWith(".page.css")) continue;
+      writeFileSync(join(outdir, basename(path)), path.endsWith(".js") ? await shrink(text) : text);
+    }
+  }
 }
