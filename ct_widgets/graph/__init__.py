@@ -4,6 +4,7 @@ from ct_widgets.graph.attribution_graph import AttributionGraph
 from ct_widgets.graph.audit import Audit
 from ct_widgets.graph.influence import PathLengths, Scores
 from ct_widgets.graph.node_id import KIND_NAMES, KINDS, NodeId, Supernode
+from ct_widgets.graph.suggest import Suggestion
 
 __all__ = [
     "KINDS",
@@ -13,5 +14,6 @@ __all__ = [
     "NodeId",
     "PathLengths",
     "Scores",
+    "Suggestion",
     "Supernode",
 ]

@@ -21,6 +21,7 @@ from ct_widgets.graph.node_id import NodeId, Supernode, as_label_key, as_node_id
 from ct_widgets.graph.paths import Path as NodePath
 from ct_widgets.graph.paths import strongest_paths
 from ct_widgets.graph.subgraph import subgraph_scores, supernode_edges
+from ct_widgets.graph.suggest import Suggestion, suggest_supernodes
 from ct_widgets.graph.tables import edges_table, nodes_table
 
 if TYPE_CHECKING:
@@ -109,6 +110,23 @@ class AttributionGraph(GraphData):
     def supernode_edges(self) -> pd.DataFrame:
         """Edges between supernodes and the pinned nodes in none: source, target, weight (share of input), signed."""
         return supernode_edges(self)
+
+    def suggest_supernodes(
+        self,
+        nodes: Iterable[int | Sequence[Any]] | None = None,
+        *,
+        promoted: Mapping[str, Sequence[str]] | None = None,
+    ) -> tuple[Suggestion, ...]:
+        """Groups of features that may belong together: suggestions to accept or reject, which no formula can judge.
+
+        They are one feature at several positions, features whose edges are alike, and features that promote the same
+        tokens, if `promoted` says which tokens each does. `nodes` are those to group; by default the features with
+        0.8 of the influence, or all of a pruned graph, that are in no supernode yet.
+
+        >>> for suggestion in graph.suggest_supernodes(promoted={"L2/517": ["95", "195"]}):
+        ...     print(suggestion.name, suggestion.nodes, suggestion.reason)
+        """
+        return suggest_supernodes(self, nodes, promoted)
 
     def paths(self, source: int | Sequence[Any], target: int | Sequence[Any], k: int = 10) -> list[NodePath]:
         """The `k` strongest paths from `source` to `target`, each with its share of the target's input."""
