@@ -17,7 +17,7 @@ from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.picture import static_picture
 from ct_widgets.widgets.state import DEFAULT_EDGE_THRESHOLD, DEFAULT_NODE_THRESHOLD, VIEW_STATE, initial_state
 from ct_widgets.widgets.static_files import static_file
-from ct_widgets.widgets.traits import Choice, Labels, Node, NodeLike, Nodes, Places, Share, Supernodes
+from ct_widgets.widgets.traits import Choice, Labels, Node, NodeLike, Nodes, Places, Share, Supernodes, Widgets
 
 __all__ = ["GraphWidget"]
 
@@ -61,14 +61,18 @@ class GraphWidget(anywidget.AnyWidget):
     edge_threshold = Share(DEFAULT_EDGE_THRESHOLD)
     """Of the edges between these nodes, the fewest that carry this share of the influence are shown."""
 
+    panels = Widgets()
+    """Widgets shown in the side panel for the node in focus (`js/src/ui/panel_slot.ts` says how they hear of it)."""
+
     theme = Choice("auto", "light", "dark")
     """"auto" follows the notebook."""
 
     def __init__(self, graph: AttributionGraph, **state: Any) -> None:
+        settings = (*VIEW_STATE, "panels")
         for name in state:
-            if name not in VIEW_STATE:
-                close = get_close_matches(name, VIEW_STATE, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(VIEW_STATE)}"
+            if name not in settings:
+                close = get_close_matches(name, settings, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(settings)}"
                 raise WidgetError(f"GraphWidget has no setting {name!r}: {hint}")
         self._graph = graph
         super().__init__(_columns=wire(graph), **{**initial_state(graph), **state})

@@ -148,6 +148,32 @@ class Places(t.TraitType[Mapping[NodeId, tuple[float, float]], Mapping[Any, Any]
         return places
 
 
+def _widgets_to_json(widgets: tuple[Any, ...], view: Any) -> list[str]:
+    del view
+    return [f"anywidget:{widget.model_id}" for widget in widgets]
+
+
+class Widgets(t.TraitType[tuple[Any, ...], Iterable[Any]]):
+    """Other widgets, which travel as anywidget's references."""
+
+    info_text = "a list of widgets"
+
+    def __init__(self) -> None:
+        super().__init__(default_value=())
+        self.tag(sync=True, to_json=_widgets_to_json)
+
+    def validate(self, obj: Any, value: Iterable[Any]) -> tuple[Any, ...]:
+        """`value` as a tuple of objects that have a view."""
+        del obj
+        widgets = tuple(value) if isinstance(cast("Any", value), Iterable) else (value,)
+        for widget in widgets:
+            if not hasattr(widget, "model_id"):
+                raise WidgetError(
+                    f"{self.name}: {widget!r} is no widget: expected a list such as [ExamplesWidget(...)]"
+                )
+        return widgets
+
+
 class Share(t.TraitType[float, float]):
     """A share of the influence, from 0 to 1."""
 

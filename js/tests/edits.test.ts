@@ -20,6 +20,7 @@ function session(): Session & { synced: Synced } {
     places: signal<Places>({}),
     nodeThreshold: signal(1),
     edgeThreshold: signal(1),
+    panels: signal([]),
     theme: signal("auto" as const),
   });
 }

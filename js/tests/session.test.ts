@@ -20,6 +20,7 @@ function synced(state: Partial<{ [K in keyof Synced]: Synced[K]["value"] }> = {}
     places: signal(state.places ?? {}),
     nodeThreshold: signal(state.nodeThreshold ?? 1),
     edgeThreshold: signal(state.edgeThreshold ?? 1),
+    panels: signal(state.panels ?? []),
     theme: signal(state.theme ?? "auto"),
   };
 }
@@ -95,7 +96,7 @@ describe("bindTrait", () => {
     };
     const controller = new AbortController();
     const bound = bindGraph(store, controller.signal);
-    expect(watchers).toBe(9);
+    expect(watchers).toBe(10);
     controller.abort();
     expect(watchers).toBe(0);
     bound.nodeThreshold.value = 0.3;

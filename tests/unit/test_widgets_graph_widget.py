@@ -156,3 +156,14 @@ def test_views_load_neither_torch_nor_a_model() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_panels_travel_as_references_and_stay_out_of_pages(graph: AttributionGraph, tmp_path: Path) -> None:
+    other = graph.show()
+    view = GraphWidget(graph, panels=[other])
+    assert view.panels == (other,)
+    assert view.get_state(["panels"]) == {"panels": [f"anywidget:{other.model_id}"]}
+    assert other.model_id not in view.to_html(tmp_path / "page.html").read_text()
+    for wrong in (["card"], 7):
+        with pytest.raises(WidgetError, match="no widget"):
+            view.panels = wrong

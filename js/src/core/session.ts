@@ -22,6 +22,8 @@ export interface Synced {
   readonly places: Signal<Places>;
   readonly nodeThreshold: Signal<number>;
   readonly edgeThreshold: Signal<number>;
+  /** References of the widgets in the side panel. */
+  readonly panels: ReadonlySignal<readonly string[]>;
   readonly theme: Signal<ThemeSetting>;
 }
 
@@ -30,6 +32,8 @@ export const readTrait = {
   node: asNodeId,
   nodes: (value: unknown): readonly NodeId[] =>
     Array.isArray(value) ? value.map(asNodeId).filter((id) => id !== null) : [],
+  texts: (value: unknown): readonly string[] =>
+    Array.isArray(value) ? value.filter((text) => typeof text === "string") : [],
   labels: (value: unknown): Labels =>
     Object.fromEntries(Object.entries(value ?? {}).filter((entry) => typeof entry[1] === "string")) as Labels,
   supernodes: (value: unknown): readonly Supernode[] =>

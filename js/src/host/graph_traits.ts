@@ -13,6 +13,7 @@ export function bindGraph(store: TraitStore, abort: AbortSignal): Synced {
     places: bindTrait(store, "places", readTrait.places, abort),
     nodeThreshold: bindTrait(store, "node_threshold", readTrait.share, abort),
     edgeThreshold: bindTrait(store, "edge_threshold", readTrait.share, abort),
+    panels: bindTrait(store, "panels", readTrait.texts, abort),
     theme: bindTrait(store, "theme", readTrait.theme, abort),
   };
 }

@@ -10,8 +10,8 @@ export interface TraitStore {
   watch(name: string, changed: () => void, abort: AbortSignal): void;
 }
 
-/** Run `body` now and whenever a signal it reads changes, until `abort`. */
-export function live(abort: AbortSignal, body: () => void): void {
+/** Run `body` now and whenever a signal it reads changes, until `abort`; what it returns runs before the next time. */
+export function live(abort: AbortSignal, body: Parameters<typeof effect>[0]): void {
   if (!abort.aborted) abort.addEventListener("abort", effect(body), { once: true });
 }
 

@@ -9,6 +9,7 @@ import { createHeader } from "./header";
 import { listenKeys } from "./keyboard";
 import { createLegend } from "./legend";
 import { createPanel } from "./panel";
+import type { PanelHost } from "./panel_slot";
 import { createPlot, textMeasure } from "./plot";
 import { createSearch } from "./search";
 import { slider } from "./slider";
@@ -20,14 +21,14 @@ const SMALLEST_STAGE = 420;
 const LARGEST_STAGE = 600;
 
 /** Fill `el` with the graph as soon as it has a size (a notebook may render before it shows), until `abort`. */
-export function mountGraph(el: HTMLElement, session: Session, abort: AbortSignal): void {
+export function mountGraph(el: HTMLElement, session: Session, abort: AbortSignal, host?: PanelHost): void {
   const root = h("div", { class: "ctw ctw-graph" });
   el.append(root);
   abort.addEventListener("abort", () => root.remove(), { once: true });
   const observer = new ResizeObserver(() => {
     if (root.clientWidth === 0) return;
     observer.disconnect();
-    build(root, session, abort);
+    build(root, session, abort, host);
   });
   observer.observe(root);
   abort.addEventListener("abort", () => observer.disconnect(), { once: true });
@@ -41,7 +42,7 @@ export function mountError(el: HTMLElement, message: string, abort: AbortSignal)
   abort.addEventListener("abort", () => root.remove(), { once: true });
 }
 
-function build(root: HTMLElement, session: Session, abort: AbortSignal): void {
+function build(root: HTMLElement, session: Session, abort: AbortSignal, host?: PanelHost): void {
   const { graph, synced } = session;
   const palette = followTheme(root, synced.theme, abort);
   const rows = graph.nLayers + 2;
@@ -53,7 +54,7 @@ function build(root: HTMLElement, session: Session, abort: AbortSignal): void {
   const plot = createPlot(session, palette, abort);
   const legend = createLegend();
   const search = createSearch(session, () => plot.stage.focus(), abort);
-  const panel = createPanel(session, () => plot.stage.focus(), abort);
+  const panel = createPanel(session, () => plot.stage.focus(), abort, host);
   const header = createHeader(
     session,
     {

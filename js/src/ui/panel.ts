@@ -9,6 +9,7 @@ import { live } from "../host/traits";
 import { connectionList, linkRows, scrolling, strongestList } from "./connection_list";
 import { h } from "./dom";
 import { editText } from "./edit_text";
+import { createSlots, type PanelHost } from "./panel_slot";
 import { shapeIcon } from "./shapes";
 
 const STRONGEST = 12;
@@ -23,10 +24,16 @@ export interface Panel {
 }
 
 /** `leave` takes the focus when a label is done. */
-export function createPanel(session: Session, leave: () => void, abort: AbortSignal): Panel {
+export function createPanel(session: Session, leave: () => void, abort: AbortSignal, host?: PanelHost): Panel {
   const head = h("div", { class: "ctw-panel-head" });
   const body = h("div", { class: "ctw-panel-body" });
-  const panel = h("aside", { class: "ctw-panel", "aria-label": "node details" }, head, body);
+  const panel = h(
+    "aside",
+    { class: "ctw-panel", "aria-label": "node details" },
+    head,
+    body,
+    createSlots(session, host, abort),
+  );
   linkRows(body, session, abort);
   head.addEventListener(
     "click",

@@ -20,9 +20,9 @@ export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
         session = error instanceof Error ? error : new Error(String(error));
       }
     },
-    render({ el, signal }) {
+    render({ el, signal, host }) {
       if (session instanceof Error) mountError(el, session.message, signal);
-      else mountGraph(el, session, signal);
+      else mountGraph(el, session, signal, host);
     },
   };
 };
