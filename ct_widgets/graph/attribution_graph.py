@@ -17,7 +17,8 @@ from ct_widgets.graph.audit import Audit, audit
 from ct_widgets.graph.data import GraphData
 from ct_widgets.graph.files import read, write, write_bytes
 from ct_widgets.graph.influence import PathLengths, Scores, path_lengths, scores
-from ct_widgets.graph.node_id import NodeId, Supernode, as_label_key, as_node_id, as_supernodes
+from ct_widgets.graph.labels import Labels, as_labels
+from ct_widgets.graph.node_id import NodeId, Supernode, as_label_key, as_node_id, as_supernodes, feature_name
 from ct_widgets.graph.paths import Path as NodePath
 from ct_widgets.graph.paths import strongest_paths
 from ct_widgets.graph.subgraph import subgraph_scores, supernode_edges
@@ -150,6 +151,7 @@ class AttributionGraph(GraphData):
         """The same graph with other labels, supernodes or pinned nodes; what is not given stays.
 
         Keys of `labels` are node ids, or features such as "L2/517"; members of supernodes must be in the graph.
+        `with_labels` adds to the labels instead.
         """
         changes: dict[str, Any] = {}
         if labels is not None:
@@ -159,6 +161,24 @@ class AttributionGraph(GraphData):
         if pinned is not None:
             changes["pinned"] = tuple(as_node_id(node) for node in pinned)
         return replace(self, **changes)
+
+    def with_labels(self, source: Labels) -> Self:
+        """The same graph with the labels in `source` added, in place of older ones of the same feature or node.
+
+        source: a mapping, a `.json` or `.csv` file, a feature store or another graph. Of many labels those of features
+        and nodes that are in this graph are taken; GraphError if there are none among some.
+
+        >>> graph = graph.with_labels({"L2/517": "sum = _5"}).with_labels("labels.csv").with_labels(model.features)
+        """
+        found = as_labels(source)
+        features = {feature_name(node.layer, node.index) for node in self.node_ids if node.kind == "feature"}
+        here = features.union(self.node_ids)
+        fitting = {key: text for key, text in found.items() if key in here}
+        if found and not fitting:
+            raise GraphError(
+                f"none of the {len(found)} labels is for a feature or node of this graph, e.g. {next(iter(found))}"
+            )
+        return self.annotated(labels={**self.labels, **fitting})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
