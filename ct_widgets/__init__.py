@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ct_widgets.demo import load_demo as load_demo
     from ct_widgets.graph import AttributionGraph as AttributionGraph
     from ct_widgets.graph import NodeId as NodeId
+    from ct_widgets.interventions import Intervention as Intervention
     from ct_widgets.language_model import LanguageModel as LanguageModel
     from ct_widgets.replacement_model import ReplacementModel as ReplacementModel
     from ct_widgets.transcoders import Transcoder as Transcoder
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AttributionGraph": "graph",
     "GraphWidget": "widgets",
+    "Intervention": "interventions",
     "LanguageModel": "language_model",
     "NodeId": "graph",
     "ReplacementModel": "replacement_model",

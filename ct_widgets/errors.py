@@ -37,3 +37,11 @@ class WidgetError(CTWidgetsError, ValueError):
 
 class TrainingError(CTWidgetsError, RuntimeError):
     """Training cannot start or go on; the message names the setting or batch at fault."""
+
+
+class InterventionError(CTWidgetsError, ValueError):
+    """An intervention does not exist in the model, contradicts another one, or has settings that exclude each other."""
+
+
+class FeatureError(CTWidgetsError, ValueError):
+    """A feature, or what is known of it, does not exist or belongs to another transcoder."""

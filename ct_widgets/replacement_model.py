@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ct_widgets.attribution import OnInterrupt, Target
     from ct_widgets.graph import AttributionGraph
+    from ct_widgets.interventions import Intervention, InterventionResult, InterventionResults
 
 
 class ReplacementModel:
@@ -123,6 +124,66 @@ class ReplacementModel:
                 for one in cast("list[str]", prompt if several else [prompt])
             ]
         return graphs if several else graphs[0]
+
+    @overload
+    def intervene(
+        self,
+        prompt: str | Sequence[int] | Tensor,
+        interventions: Sequence[Intervention],
+        *,
+        method: str = ...,
+        layers: tuple[int, int] | range | None = ...,
+        freeze_attention: bool | None = ...,
+        freeze_norms: bool | None = ...,
+    ) -> InterventionResult: ...
+
+    @overload
+    def intervene(
+        self,
+        prompt: str | Sequence[int] | Tensor,
+        interventions: Mapping[str, Sequence[Intervention]],
+        *,
+        method: str = ...,
+        layers: tuple[int, int] | range | None = ...,
+        freeze_attention: bool | None = ...,
+        freeze_norms: bool | None = ...,
+    ) -> InterventionResults: ...
+
+    def intervene(
+        self,
+        prompt: str | Sequence[int] | Tensor,
+        interventions: Sequence[Intervention] | Mapping[str, Sequence[Intervention]],
+        *,
+        method: str = "constrained",
+        layers: tuple[int, int] | range | None = None,
+        freeze_attention: bool | None = None,
+        freeze_norms: bool | None = None,
+    ) -> InterventionResult | InterventionResults:
+        """Change features of a prompt and run the model on [CT25, "Validating attribution graph hypotheses"].
+
+        interventions: what to change at once; a mapping from names to such lists runs them all in one pass.
+        method: "constrained", "iterative" or "open"; see `ct_widgets.interventions.Plan`.
+        layers: (first, last) layer of the range, by default from the lowest changed layer to the highest one
+            ("constrained") or the last ("iterative").
+        freeze_attention: hold attention patterns; by default for all methods but "open".
+        freeze_norms: hold norm denominators; by default where a constrained range holds all layers.
+
+        Raises InterventionError for what the model lacks or settings that exclude each other.
+
+        >>> model.intervene("calc: 36+59=", [ct.Intervention(2, -1, 517, scale=-1)]).outputs()
+        """
+        from ct_widgets.interventions import intervene
+
+        return intervene(
+            self.language_model,
+            self.transcoder,
+            prompt,
+            interventions,
+            method=method,
+            layers=layers,
+            freeze_attention=freeze_attention,
+            freeze_norms=freeze_norms,
+        )
 
     def __repr__(self) -> str:
         t = self.transcoder

@@ -1,0 +1,150 @@
+"""A model's blocks as plain functions: attention along a given pattern, norms live or frozen, the MLP as it is.
+
+They let an intervention run from the first layer that changes, at the positions from the first change on, for many
+changes at once, and they leave no hook anywhere. `Baseline.live` checks them against the model before they are used.
+Axes: n intervention, l layer, p (q, k) position, d model, h head, g key-value group, e head dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import layer_norm, rms_norm
+
+from ct_widgets.errors import ModelError
+from ct_widgets.language_model import FrozenNorm, LanguageModel
+from ct_widgets.language_model.frozen_map import full_precision, read_norm
+from ct_widgets.language_model.frozen_run import READ_POINTS
+
+
+@dataclass(frozen=True, eq=False)
+class LiveNorm:
+    """A norm whose denominator is computed, unless one is given."""
+
+    norm: FrozenNorm
+    eps: float
+
+    def __call__(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """x: [n, p, d]; scale: [p], to freeze the denominator -> [n, p, d]."""
+        if scale is not None:
+            return self.norm(x, scale)
+        size, weight = (x.shape[-1],), self.norm.weight
+        if self.norm.centred:
+            return layer_norm(x, size, weight, self.norm.bias, self.eps)
+        return rms_norm(x, size, weight, self.eps)
+
+    def normalized(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """The same before the norm's weight and bias."""
+        return LiveNorm(FrozenNorm(None, None, self.norm.centred), self.eps)(x, scale)
+
+
+@dataclass(frozen=True, eq=False)
+class LiveBlock:
+    """One block. W_V: [d, g e], b_V: [g e], W_O: [h e, d], b_O: [d]; mlp_module takes and gives [n, p, d]."""
+
+    ln1: LiveNorm
+    ln1_post: LiveNorm | None
+    ln2: LiveNorm
+    ln2_post: LiveNorm | None
+    W_V: Tensor
+    b_V: Tensor
+    W_O: Tensor
+    b_O: Tensor
+    n_groups: int
+    mlp_module: Callable[[Tensor], Tensor]
+    dtype: torch.dtype
+    parallel: bool
+
+    def values(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """Attention's values of a block's input x: [n, p, d] -> [n, p, g, e]."""
+        return torch.addmm(self.b_V, self.ln1(x, scale).flatten(0, 1), self.W_V).view(*x.shape[:2], self.n_groups, -1)
+
+    def attention(
+        self,
+        x: Tensor,
+        pattern: Tensor,
+        earlier: Tensor,
+        scale: Tensor | None = None,
+        post_scale: Tensor | None = None,
+    ) -> Tensor:
+        """What attention adds at the last positions. x: [n, q, d]; pattern: [h, p, k] -> [n, q, d].
+
+        earlier: [k - q, g, e], the values of the positions before those in x, which are no part of the change.
+        """
+        n, q, _ = x.shape
+        value = self.values(x, scale)
+        if len(earlier):
+            value = torch.cat([earlier.expand(n, *earlier.shape), value], dim=1)
+        along = pattern[:, -q:].reshape(1, self.n_groups, -1, value.shape[1])  # [1, g, (h / g) q, k]
+        mixed = along @ value.transpose(1, 2)  # [n, g, (h / g) q, e]
+        heads = mixed.view(n, pattern.shape[0], q, -1).transpose(1, 2).reshape(n * q, -1)
+        out = torch.addmm(self.b_O, heads, self.W_O).view(n, q, -1)
+        return out if self.ln1_post is None else self.ln1_post(out, post_scale)
+
+    def mlp(self, x: Tensor, scale: Tensor | None = None, post_scale: Tensor | None = None) -> Tensor:
+        """What the MLP adds. x: [n, p, d], before its norm -> [n, p, d]."""
+        out = self.mlp_module(self.ln2(x, scale).to(self.dtype)).to(x.dtype)
+        return out if self.ln2_post is None else self.ln2_post(out, post_scale)
+
+    def read(self, hook: str, x: Tensor, middle: Tensor, scale: Tensor | None = None) -> Tensor:
+        """What a transcoder that reads at `hook` sees, given a block's input and its stream after attention."""
+        point = READ_POINTS[hook]
+        if point == "pre":
+            return x
+        seen = x if self.parallel else middle
+        if point == "mid":
+            return seen
+        return self.ln2.normalized(seen, scale) if point == "normalized" else self.ln2(seen, scale)
+
+
+@dataclass(frozen=True, eq=False)
+class LiveModel:
+    """All blocks and the final norm."""
+
+    blocks: tuple[LiveBlock, ...]
+    final: LiveNorm
+
+
+def live_model(model: LanguageModel) -> LiveModel | None:
+    """The blocks of a model, or None where it lacks the parts that they are read from."""
+    try:
+        parallel = model.frozen_map.parallel
+        blocks = tuple(_read_block(block, parallel) for block in model.bridge.blocks)
+        return LiveModel(blocks, _read_norm(model.bridge.ln_final))
+    except (ModelError, AttributeError, KeyError, ValueError, TypeError):
+        # A bridge of an unknown family may be built in any way; hooks serve it.
+        return None
+
+
+def _read_block(block: Any, parallel: bool) -> LiveBlock:
+    attn, parts = block.attn, block.submodules
+    W_V, W_O = full_precision(attn.W_V), full_precision(attn.W_O)  # [g, d, e], [h, e, d]
+    n_groups, d_model, _ = W_V.shape
+    b_V = W_V.new_zeros(W_V[:, 0].shape) if attn.b_V is None else full_precision(attn.b_V)
+    # Not through the bridge's own wrapper, whose hooks another thread may be using at this moment.
+    mlp_module = block.mlp.original_component
+    return LiveBlock(
+        ln1=_read_norm(block.ln1),
+        ln1_post=_read_norm(block.ln1_post) if "ln1_post" in parts else None,
+        ln2=_read_norm(block.ln2),
+        ln2_post=_read_norm(block.ln2_post) if "ln2_post" in parts else None,
+        W_V=W_V.transpose(0, 1).reshape(d_model, -1).contiguous(),
+        b_V=b_V.flatten(),
+        W_O=W_O.flatten(0, 1),
+        b_O=W_V.new_zeros(d_model) if attn.b_O is None else full_precision(attn.b_O),
+        n_groups=n_groups,
+        mlp_module=mlp_module,
+        dtype=next(mlp_module.parameters()).dtype,
+        parallel=parallel,
+    )
+
+
+def _read_norm(component: Any) -> LiveNorm:
+    original = component.original_component
+    eps = getattr(original, "eps", None)
+    eps = getattr(original, "variance_epsilon", None) if eps is None else eps
+    return LiveNorm(read_norm(component), float(getattr(component.config, "eps", 1e-5) if eps is None else eps))
