@@ -28,7 +28,7 @@ def assemble(
     n = rows.store.n
     keep = np.ones(n, dtype=bool)
     keep[nodes.feature[~visited]] = False
-    adjacency = rows.store.adjacency(keep)
+    adjacency = rows.store.take(keep)
     tokens = model.str_tokens(local.run.tokens)
     node_token = np.full(n, "", dtype=object)
     node_token[nodes.embedding] = tokens

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
-from ct_widgets.attribution.transport import Transport, carry, carry_from
+from ct_widgets.attribution.transport import Transport
 
 
 @dataclass(eq=False)
@@ -42,10 +42,10 @@ class Flow:
         """Add a layer's attention to every source that has begun."""
         old, new = self.x[: self.fresh], self.x[self.fresh : self.joined]
         if len(old):
-            carry(transport.forward, old, self.start, old)
+            transport.forward.carry(old, self.start, old)
         if len(new):
             begun = torch.full((len(new),), self.start, device=new.device)
-            carry_from(transport.forward, new[:, 0].clone(), begun, self.start, new)
+            transport.forward.carry_from(new[:, 0].clone(), begun, self.start, new)
         self.fresh = self.joined
 
     def skipped(self, local: LocalReplacementModel, layer: int) -> Tensor:

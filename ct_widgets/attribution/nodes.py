@@ -1,7 +1,7 @@
 """Where each source and target of the sweep stands in the graph: the node columns and their order.
 
 The order is topological: embeddings by position; per layer, features by (position, index), then errors by position;
-logits by falling probability. Axes: n node, s active feature, t target, p position, l layer, e edge.
+logits by falling probability. Axes: n node, s active feature, t target, p position, l layer.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
-from ct_widgets.attribution.sweep import Rows
 from ct_widgets.attribution.targets import LogitTargets
 from ct_widgets.graph.node_id import EMBEDDING, ERROR, FEATURE, LOGIT, NO_INDEX
 
@@ -22,14 +20,14 @@ Ints = npt.NDArray[np.int64]
 
 
 class Nodes(NamedTuple):
-    """Columns of the graph's nodes, and the row in them of every feature [s], error [l, p], embedding [p], logit [t].
+    """Columns of the graph's nodes, and the row in them of every feature [s], embedding [p] and logit [t].
 
-    An error that is no node (before the first position) has row -1.
+    number: [n], the place of a node among those of its kind, as `Rows` has them.
     """
 
     columns: dict[str, npt.NDArray[Any]]
+    number: Ints
     feature: Ints
-    error: Ints
     embedding: Ints
     logit: Ints
 
@@ -53,31 +51,15 @@ def lay_out(local: LocalReplacementModel, targets: LogitTargets) -> Nodes:
     # Stable, and embeddings and logits come in their own order: an index would reorder the logits.
     index = np.where(columns["kind"] == FEATURE, columns["index"], 0)
     order = np.lexsort((index, columns["position"], columns["kind"], columns["layer"]))
+    number = np.concatenate([np.arange(size) for size in sizes])
+    errors = columns["kind"] == ERROR
+    number[errors] = columns["position"][errors] * L + columns["layer"][errors]
     row = np.empty(len(order), dtype=np.int64)
     row[order] = np.arange(len(order))
-    embedding_row, feature_row, error_row, logit_row = np.split(row, np.cumsum(sizes)[:-1])
-    padded = np.full((L, P), -1)
-    padded[:, first:] = error_row.reshape(L, P - first)
-    return Nodes(
-        {name: column[order] for name, column in columns.items()}, feature_row, padded, embedding_row, logit_row
-    )
+    embedding_row, feature_row, _, logit_row = np.split(row, np.cumsum(sizes)[:-1])
+    ordered = {name: column[order] for name, column in columns.items()}
+    return Nodes(ordered, number[order], feature_row, embedding_row, logit_row)
 
 
 def _numpy(tensor: Tensor) -> Ints:
     return tensor.cpu().numpy()
-
-
-def sparse_rows(
-    rows: Rows, embedding: Tensor, nodes: Nodes
-) -> tuple[Ints, npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """The nonzero edges of a block, embedding: [t, p] among them, as (edges per row [t], source [e], weight [e])."""
-    n, _, end = rows.error.shape
-    parts = (embedding[:, :end], rows.feature, rows.error)
-    dense = torch.cat([part.reshape(n, -1).float() for part in parts], dim=1).cpu().numpy()
-    node = (nodes.embedding[:end], nodes.feature[: rows.feature.shape[1]], nodes.error[:, :end].ravel())
-    columns = np.concatenate(node)
-    order = np.argsort(columns, kind="stable")
-    order = order[columns[order] >= 0]
-    dense, columns = dense[:, order], columns[order].astype(np.int32)
-    target, place = dense.nonzero()
-    return np.bincount(target, minlength=n), columns[place], dense[target, place]

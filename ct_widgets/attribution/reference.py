@@ -14,10 +14,11 @@ from torch import Tensor
 
 from ct_widgets.attribution.frozen_forward import frozen_forward
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
-from ct_widgets.attribution.nodes import Nodes, sparse_rows
+from ct_widgets.attribution.nodes import Nodes
 from ct_widgets.attribution.row_store import RowStore
-from ct_widgets.attribution.sweep import Rows
+from ct_widgets.attribution.sweep import Rows, Targets
 from ct_widgets.attribution.targets import LogitTargets
+from ct_widgets.attribution.workspace import Workspace
 
 Ints = npt.NDArray[np.int64]
 
@@ -27,7 +28,8 @@ class AutogradRows:
 
     def __init__(self, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes) -> None:
         self.local, self.asked, self.nodes = local, asked, nodes
-        self.store = RowStore(len(nodes.columns["kind"]))
+        self.store = RowStore(nodes)
+        self._workspace = Workspace(local.run.embedding)
         self.has_logits = False
         self._forward = frozen_forward(local.model, local.transcoder, local.run, local.run.embedding, local.mlp_write)
 
@@ -63,18 +65,12 @@ class AutogradRows:
         to_mlp, to_embedding = torch.autograd.grad(
             value, (self._forward.mlp_write, self._forward.embedding), retain_graph=True, materialize_grads=True
         )
-        embedding = (self.local.run.embedding * to_embedding).sum(-1)[None, : position + 1]
-        self.store.add(
-            np.array([node]),
-            self.nodes.columns["layer"][[node]],
-            *sparse_rows(self._read(to_mlp, position), embedding, self.nodes),
-        )
-
-    def _read(self, to_mlp: Tensor, position: int) -> Rows:
-        """Gradients with respect to the MLP outputs, times what each source writes. to_mlp: [l, p, d]."""
         local, end = self.local, position + 1
-        feature = to_mlp.new_zeros(local.features.starts[end][0])
+        at_end = torch.tensor([position])
+        rows = Rows.zeros(local, Targets(at_end, at_end, local.run.embedding[:1]), self._workspace)
+        rows.embedding[0] = (local.run.embedding * to_embedding).sum(-1)[:end]
         for m in range(local.run.n_layers):
             for k in range(end):
-                feature[local.writes.columns(m, k)] += local.writes.at(m, k) @ to_mlp[m, k]
-        return Rows(feature[None], (local.error * to_mlp).sum(-1)[None, :, :end])
+                rows.feature[0, local.writes.columns(m, k)] += local.writes.at(m, k) @ to_mlp[m, k]
+        rows.error[0] = (local.error * to_mlp).sum(-1)[:, :end]
+        self.store.add(rows, np.array([node]))

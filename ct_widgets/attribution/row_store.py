@@ -1,5 +1,7 @@
 """Rows of the graph as they are computed, in any order, and what they say so far.
 
+All targets of one layer and position have the same sources: every node of the layers below, up to that position. So
+their rows stand together as one dense matrix, in half the room of a sparse one.
 Axes: n node, t target, s source, e edge.
 """
 
@@ -9,99 +11,102 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csc_array, csr_array
+import torch
 
-from ct_widgets.graph.adjacency import Adjacency, Bool, row_sums, select_edges
+from ct_widgets.attribution.nodes import Nodes
+from ct_widgets.attribution.sweep import Rows
+from ct_widgets.graph.adjacency import Adjacency, Bool, Float32, select_edges
+from ct_widgets.graph.node_id import EMBEDDING, ERROR, FEATURE
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-class _Chunk(NamedTuple):
-    """Some rows. target, layer: [t]; edges: the rows, whose sources are numbers of nodes."""
+class _Part(NamedTuple):
+    """Rows that came together. target: [t]; weight: [t, s]."""
 
     target: Ints
-    layer: Ints
-    edges: Adjacency
+    weight: Float32
+
+
+class _Cell(NamedTuple):
+    """The rows of one layer and position. source: [s], rising."""
+
+    source: Ints
+    parts: list[_Part]
 
 
 class RowStore:
-    """Sparse rows A[t, :] of `n` nodes in topological order. row_total: [n], the sum of |A| over each row."""
+    """Rows A[t, :] of nodes in topological order. row_total: [n], the sum of |A| over each row."""
 
-    def __init__(self, n: int) -> None:
-        self.n = n
-        self.row_total = np.zeros(n)
-        self._new: list[_Chunk] = []
-        self._sorted: list[_Chunk] = []
+    def __init__(self, nodes: Nodes) -> None:
+        self.n = len(nodes.number)
+        self.row_total = np.zeros(self.n)
+        self._nodes = nodes
+        self._cells: dict[tuple[int, int], _Cell] = {}
 
-    def add(
-        self,
-        target: Ints,
-        layer: Ints,
-        count: Ints,
-        source: npt.NDArray[np.int32],
-        weight: npt.NDArray[np.float32],
-    ) -> None:
-        """Add rows of nodes `target` [t] in `layer` [t]: `count` [t] edges each, `source`, `weight` [e] row by row."""
-        edges = Adjacency(np.concatenate([[0], np.cumsum(count)]), source, weight)
-        self.row_total[target] = row_sums(edges.indptr, np.abs(weight))
-        self._new.append(_Chunk(target, layer, edges))
+    def add(self, rows: Rows, target: Ints) -> None:
+        """Add the rows of the nodes `target` [t], of which those of one layer and position are neighbours."""
+        layer, position = (self._nodes.columns[name][target] for name in ("layer", "position"))
+        ends = np.flatnonzero((np.diff(layer) != 0) | (np.diff(position) != 0)) + 1
+        for start, stop in zip([0, *ends], [*ends, len(target)], strict=True):
+            cell = self._cell(int(layer[start]), int(position[start]))
+            places = torch.from_numpy(self._places(rows, cell.source)).to(rows.dense.device)
+            weight = rows.dense[start:stop].index_select(1, places).float().cpu().numpy()
+            self.row_total[target[start:stop]] = np.abs(weight).sum(1)
+            cell.parts.append(_Part(target[start:stop], weight))
+
+    def _cell(self, layer: int, position: int) -> _Cell:
+        if (layer, position) not in self._cells:
+            columns = self._nodes.columns
+            source = np.flatnonzero((columns["layer"] < layer) & (columns["position"] <= position))
+            self._cells[layer, position] = _Cell(source, [])
+        return self._cells[layer, position]
+
+    def _places(self, rows: Rows, source: Ints) -> Ints:
+        """Where a block of rows has these sources. -> [s]."""
+        offset = np.zeros(1 + max(EMBEDDING, FEATURE, ERROR), dtype=np.int64)
+        offset[FEATURE] = rows.embedding.shape[1]
+        offset[ERROR] = rows.embedding.shape[1] + rows.feature.shape[1]
+        return offset[self._nodes.columns["kind"][source]] + self._nodes.number[source]
 
     def influence(self, share: Floats) -> Floats:
         """Influence of every node on the outputs through the rows so far; share: [n], probability at the logits.
 
         I = p^T (Ahat + Ahat^2 + ...) [CT25]; rows of one layer do not feed each other, so one pass down is exact.
         """
-        self._sort()
         influence = np.zeros(self.n)
-        for layer in np.unique(np.concatenate([chunk.layer for chunk in self._sorted]))[::-1]:
-            for target, _, edges in self._sorted_rows(layer):
+        for _, cell in sorted(self._cells.items(), key=lambda item: item[0], reverse=True):
+            passed = np.zeros(len(cell.source), dtype=np.float32)
+            for target, weight in cell.parts:
                 total = self.row_total[target]
                 value = np.divide(influence[target] + share[target], total, out=np.zeros(len(target)), where=total > 0)
-                shape = (self.n, len(target))
-                influence += csc_array((np.abs(edges.weight), edges.source, edges.indptr), shape=shape) @ value
+                passed += value.astype(np.float32) @ np.abs(weight)
+            influence[cell.source] += passed
         return influence
 
-    def adjacency(self, keep: Bool) -> Adjacency:
-        """The rows of the nodes in `keep` [n] and their edges among them, renumbered; rows not computed are empty."""
-        self._sort()
-        number = np.cumsum(keep, dtype=np.int32) - np.int32(1)
-        parts = [select_edges(chunk.edges, keep[chunk.edges.source]) for chunk in self._sorted]
-        target = np.concatenate([chunk.target for chunk in self._sorted])
-        source = number[np.concatenate([part.source for part in parts])]
-        count = np.concatenate([part.in_degree for part in parts])
-        # One more, empty, row stands for all that were not computed.
-        indptr = np.concatenate([[0], np.cumsum(count), [count.sum()]])
-        shape = (len(target) + 1, int(keep.sum()))
-        stacked = csr_array((np.concatenate([part.weight for part in parts]), source, indptr), shape=shape)
-        place = np.full(self.n, len(target))
-        place[target] = np.arange(len(target))
-        rows = stacked[place[keep]]
-        return Adjacency(rows.indptr.astype(np.int64), rows.indices, rows.data)
+    def take(self, keep: Bool) -> Adjacency:
+        """The rows of the nodes in `keep` [n] and their edges among them, renumbered; rows not computed are empty.
 
-    def _sort(self) -> None:
-        """Make one chunk, sorted by layer, of all that came since the last time."""
-        if not self._new:
-            return
-        layer = np.concatenate([chunk.layer for chunk in self._new])
-        order = np.argsort(layer, kind="stable")
-        count = np.concatenate([chunk.edges.in_degree for chunk in self._new])
-        source = np.concatenate([chunk.edges.source for chunk in self._new])
-        weight = np.concatenate([chunk.edges.weight for chunk in self._new])
+        The store is empty afterwards: rows leave as they are written, so that they never stand in memory twice.
+        """
+        number = np.cumsum(keep) - 1
+        count = np.zeros(int(keep.sum()), dtype=np.int64)
+        for cell in self._cells.values():
+            for target, _ in cell.parts:
+                count[number[target[keep[target]]]] = keep[cell.source].sum()
         indptr = np.concatenate([[0], np.cumsum(count)])
-        rows = csr_array((weight, source, indptr), shape=(len(layer), self.n))[order]
-        target = np.concatenate([chunk.target for chunk in self._new])[order]
-        edges = Adjacency(rows.indptr.astype(np.int64), rows.indices, rows.data)
-        self._sorted.append(_Chunk(target, layer[order], edges))
-        self._new = []
-
-    def _sorted_rows(self, layer: int) -> list[_Chunk]:
-        """The rows of one layer, chunk by chunk."""
-        found: list[_Chunk] = []
-        for chunk in self._sorted:
-            start, stop = np.searchsorted(chunk.layer, [layer, layer + 1])
-            first, last = chunk.edges.indptr[start], chunk.edges.indptr[stop]
-            indptr, edges = chunk.edges.indptr[start : stop + 1] - first, slice(first, last)
-            rows = Adjacency(indptr, chunk.edges.source[edges], chunk.edges.weight[edges])
-            found.append(_Chunk(chunk.target[start:stop], chunk.layer[start:stop], rows))
-        return found
+        edges = Adjacency(indptr, np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32))
+        while self._cells:
+            _, (source, parts) = self._cells.popitem()
+            kept = keep[source]
+            renumbered = number[source[kept]]
+            for target, weight in parts:
+                # Rows that an interrupt cut off from the count are not kept.
+                rows = zip(number[target], keep[target], weight if kept.all() else weight[:, kept], strict=True)
+                for row, wanted, values in rows:
+                    if wanted:
+                        place = slice(indptr[row], indptr[row + 1])
+                        edges.source[place], edges.weight[place] = renumbered, values
+        present = edges.weight != 0
+        return edges if present.all() else select_edges(edges, present)

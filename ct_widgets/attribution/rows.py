@@ -14,12 +14,13 @@ from torch import Tensor
 
 from ct_widgets.attribution.flow import Streams
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
-from ct_widgets.attribution.nodes import Nodes, sparse_rows
+from ct_widgets.attribution.nodes import Nodes
 from ct_widgets.attribution.plan import blocks
 from ct_widgets.attribution.row_store import RowStore
 from ct_widgets.attribution.sweep import Rows, Targets, read_streams, sweep
 from ct_widgets.attribution.targets import LogitTargets
 from ct_widgets.attribution.transport import Transport
+from ct_widgets.attribution.workspace import Workspace
 
 Ints = npt.NDArray[np.int64]
 
@@ -32,9 +33,10 @@ class RowComputer:
 
     def __init__(self, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes, cut: int) -> None:
         self.local, self.asked, self.nodes = local, asked, nodes
-        self.store = RowStore(len(nodes.columns["kind"]))
+        self.store = RowStore(nodes)
         self.has_logits = False
-        self.transports = [Transport.of_layer(local, layer) for layer in range(local.run.n_layers)]
+        self.workspace = Workspace(local.run.embedding)
+        self.transports = [Transport.of_layer(local, layer, self.workspace) for layer in range(local.run.n_layers)]
         self.streams = Streams(local, cut, self.transports)
         last_scale = local.run.scales["final"][-1:].expand(len(asked.text))
         self.read_final = local.frozen_map.ln_final.pull_back(
@@ -67,7 +69,7 @@ class RowComputer:
                     targets = feature_targets(self.local, group)
                     self.embedding[group] = targets.vector @ self.streams.embeddings.at(position).T
                     if keep_rows and layer <= self.streams.cut:
-                        rows = read_streams(self.local, self.streams, targets)
+                        rows = read_streams(self.local, self.streams, targets, self.workspace)
                         self._keep(rows, self.nodes.feature[group.numpy()], group)
                         yield group.numpy()
             self.streams.to_output(layer)
@@ -79,7 +81,7 @@ class RowComputer:
         layer, position = torch.full((n,), run.n_layers), torch.full((n,), run.n_positions - 1)
         targets = Targets(layer, position.to(run.embedding.device), self.read_final)
         numbers = torch.arange(len(self.local.features), len(self.local.features) + n)
-        self._keep(sweep(self.local, self.streams, self.transports, targets), self.nodes.logit, numbers)
+        self._sweep(targets, self.nodes.logit, numbers)
         self.has_logits = True
 
     def sweep_features(self, chosen: Ints) -> Iterator[Ints]:
@@ -91,12 +93,15 @@ class RowComputer:
             block = chosen[part]
             block = block[np.argsort(-layer[block], kind="stable")]
             numbers = torch.from_numpy(block)
-            rows = sweep(self.local, self.streams, self.transports, feature_targets(self.local, numbers))
-            self._keep(rows, self.nodes.feature[block], numbers)
+            self._sweep(feature_targets(self.local, numbers), self.nodes.feature[block], numbers)
             yield block
 
+    def _sweep(self, targets: Targets, node: Ints, numbers: Tensor) -> None:
+        self._keep(sweep(self.local, self.streams, self.transports, targets, self.workspace), node, numbers)
+
     def _keep(self, rows: Rows, node: Ints, numbers: Tensor) -> None:
-        self.store.add(node, self.nodes.columns["layer"][node], *sparse_rows(rows, self.embedding[numbers], self.nodes))
+        rows.embedding[:] = self.embedding[numbers, : rows.embedding.shape[1]]
+        self.store.add(rows, node)
 
 
 def feature_targets(local: LocalReplacementModel, chosen: Tensor) -> Targets:

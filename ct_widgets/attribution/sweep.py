@@ -19,7 +19,8 @@ from torch import Tensor
 
 from ct_widgets.attribution.flow import Streams
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
-from ct_widgets.attribution.transport import Transport, carry, carry_from
+from ct_widgets.attribution.transport import Transport
+from ct_widgets.attribution.workspace import Workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,23 +42,31 @@ class Targets:
 class Rows:
     """Edges into a block of targets, up to the position of the last of them.
 
-    feature: [t, s], numbered as in ActiveFeatures; error: [t, l, p].
+    dense: [t, source], where embeddings [p] come first, then features, numbered as in ActiveFeatures, then errors
+    [p, l]; the other fields are views of it. embedding: [t, p]; feature: [t, s]; error: [t, l, p].
     """
 
+    dense: Tensor
+    embedding: Tensor
     feature: Tensor
     error: Tensor
 
     @classmethod
-    def empty(cls, local: LocalReplacementModel, targets: Targets) -> Rows:
-        """Rows of zeros for a block of targets."""
+    def zeros(cls, local: LocalReplacementModel, targets: Targets, workspace: Workspace) -> Rows:
+        """Rows of zeros for a block of targets, good until the workspace makes the next."""
         n, end, n_layers = len(targets), int(targets.position.max()) + 1, local.run.n_layers
-        zeros = targets.vector.new_zeros
-        return cls(zeros(n, local.features.starts[end][0]), zeros(n, n_layers, end))
+        sizes = (end, local.features.starts[end][0], end * n_layers)
+        dense = workspace.take("rows", n, sum(sizes)).zero_()
+        embedding, feature, error = dense.split(sizes, dim=1)
+        return cls(dense, embedding, feature, error.unflatten(1, (end, n_layers)).transpose(1, 2))
 
 
-def read_streams(local: LocalReplacementModel, streams: Streams, targets: Targets) -> Rows:
-    """Rows of targets that share a layer and a position, below the plane, while the streams are where they read."""
-    rows = Rows.empty(local, targets)
+def read_streams(local: LocalReplacementModel, streams: Streams, targets: Targets, workspace: Workspace) -> Rows:
+    """Rows of targets that share a layer and a position, below the plane, while the streams are where they read.
+
+    Embeddings are left out, here and in `sweep`: their streams pass all targets, so they are read once, elsewhere.
+    """
+    rows = Rows.zeros(local, targets, workspace)
     position = int(targets.position[0])
     for flow in streams.features:
         if flow.start <= position:
@@ -70,11 +79,17 @@ def read_streams(local: LocalReplacementModel, streams: Streams, targets: Target
     return rows
 
 
-def sweep(local: LocalReplacementModel, streams: Streams, transports: Sequence[Transport], targets: Targets) -> Rows:
+def sweep(
+    local: LocalReplacementModel,
+    streams: Streams,
+    transports: Sequence[Transport],
+    targets: Targets,
+    workspace: Workspace,
+) -> Rows:
     """Rows of a block of targets above the plane, sorted by falling layer; `streams` have arrived at the plane."""
     if int(targets.position.max()) < local.first_position:
-        return Rows.empty(local, targets)  # a prompt of one token: embeddings are all there is to read
-    walk = _Walk(local, targets)
+        return Rows.zeros(local, targets, workspace)  # a prompt of one token: embeddings are all there is to read
+    walk = _Walk(local, targets, workspace)
     walk.join(local.run.n_layers)
     for layer in reversed(range(streams.cut, local.run.n_layers)):
         walk.read_outputs(layer)
@@ -87,14 +102,14 @@ def sweep(local: LocalReplacementModel, streams: Streams, transports: Sequence[T
 class _Walk:
     """State of one sweep: G [t, p - first, d] for the targets that have joined, and the rows read so far."""
 
-    def __init__(self, local: LocalReplacementModel, targets: Targets) -> None:
+    def __init__(self, local: LocalReplacementModel, targets: Targets, workspace: Workspace) -> None:
         self.local, self.targets = local, targets
         self.first = local.first_position  # no source below an MLP is before it
         self.end = int(targets.position.max()) + 1
         self.joined = 0
         self.layers: list[int] = targets.layer.tolist()
-        self.G = targets.vector.new_zeros(len(targets), self.end - self.first, targets.vector.shape[-1])
-        self.rows = Rows.empty(local, targets)
+        self.G = workspace.take("G", len(targets), self.end - self.first, targets.vector.shape[-1]).zero_()
+        self.rows = Rows.zeros(local, targets, workspace)
         self.reads_before_attention = local.run.reads_before_attention(local.frozen_map)
 
     def join(self, layer: int) -> slice:
@@ -146,9 +161,9 @@ class _Walk:
             new = self.join(layer)
             if new.stop > new.start:
                 targets = self.targets
-                carry_from(transport.backward, targets.vector[new], targets.position[new], self.first, self.G[new])
+                transport.backward.carry_from(targets.vector[new], targets.position[new], self.first, self.G[new])
         if n_old:
-            carry(transport.backward, old, self.first, old)
+            transport.backward.carry(old, self.first, old)
         if self.reads_before_attention:
             # MLP and targets see the block's input: attention acts on what came from above alone.
             if skipped is not None:

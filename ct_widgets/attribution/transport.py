@@ -9,60 +9,68 @@ Axes: n vector (a source or target), p (q, k) position, d model, h head, g key-v
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
+from ct_widgets.attribution.workspace import Workspace
 
 
-class _Way(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Way:
     """One direction: into: [d, g x e], out: [g y e, d], pattern: [g, y, b, x, a] from position a to position b."""
 
     into: Tensor
     out: Tensor
     pattern: Tensor
+    workspace: Workspace
+
+    def carry(self, x: Tensor, start: int, to: Tensor) -> None:
+        """Add to `to` what attention brings from x; both are [n, p, d] and begin at position `start`, or are one."""
+        g, y, _, e_x, _ = self.pattern.shape
+        n, p, d = x.shape
+        e = self.into.shape[1] // (g * e_x)
+        take = self.workspace.take
+        window = slice(start, start + p)
+        mix = self.pattern[:, :, window, :, window].reshape(g, y * p, e_x * p)
+        heads = torch.mm(x.view(n * p, d), self.into, out=take("a", n * p, g * e_x * e))
+        by_group = take("b", g, e_x * p, n * e)
+        by_group.view(g, e_x, p, n, e).copy_(heads.view(n, p, g, e_x, e).permute(2, 3, 1, 0, 4))
+        mixed = torch.bmm(mix, by_group, out=take("a", g, y * p, n * e))
+        by_vector = take("b", n * p, g * y * e)
+        by_vector.view(n, p, g, y, e).copy_(mixed.view(g, y, p, n, e).permute(3, 2, 0, 1, 4))
+        to.view(n * p, d).addmm_(by_vector, self.out)
+
+    def carry_from(self, x: Tensor, position: Tensor, start: int, to: Tensor) -> None:
+        """The same for vectors x: [n, d] that are still at one `position` [n] each. to: [n, p, d]."""
+        g, y, _, e_x, _ = self.pattern.shape
+        n, p, d = to.shape
+        heads = (x @ self.into).view(n, g, e_x, -1)
+        shares = self.pattern[:, :, start : start + p].permute(4, 2, 0, 1, 3)[position]  # [n, b, g, y, x]
+        mixed = self.workspace.take("a", n, p, g, y, heads.shape[-1])
+        if e_x == 1:
+            torch.mul(shares, heads[:, None], out=mixed)
+        else:
+            torch.matmul(shares, heads[:, None], out=mixed)
+        to.view(n * p, d).addmm_(mixed.view(n * p, -1), self.out)
 
 
 @dataclass(frozen=True, eq=False)
 class Transport:
     """Frozen attention of one layer, both ways."""
 
-    forward: _Way
-    backward: _Way
+    forward: Way
+    backward: Way
 
     @classmethod
-    def of_layer(cls, local: LocalReplacementModel, layer: int) -> Transport:
+    def of_layer(cls, local: LocalReplacementModel, layer: int, workspace: Workspace) -> Transport:
         """The attention of `layer`, with this run's pattern and norm denominators."""
         attention = local.frozen_map.attention[layer]
         pattern = local.run.weighted_pattern(layer).unflatten(0, (attention.n_groups, -1))  # [g, h / g, q, k]
         W_O = attention.W_O.flatten(0, 1)  # [h e, d]
         W_V = attention.W_V.transpose(1, 2).flatten(0, 1)  # [g e, d]
         return cls(
-            forward=_Way(W_V.T, W_O, pattern[:, :, :, None]),
-            backward=_Way(W_O.T, W_V, pattern.permute(0, 3, 1, 2)[:, None]),
+            forward=Way(W_V.T, W_O, pattern[:, :, :, None], workspace),
+            backward=Way(W_O.T, W_V, pattern.permute(0, 3, 1, 2)[:, None], workspace),
         )
-
-
-def carry(way: _Way, x: Tensor, start: int, to: Tensor) -> None:
-    """Add to `to` what attention brings from x; both are [n, p, d] and begin at position `start`. They may be one."""
-    g, y, _, e_x, _ = way.pattern.shape
-    n, p, d = x.shape
-    window = slice(start, start + p)
-    mix = way.pattern[:, :, window, :, window].reshape(g, y * p, e_x * p)
-    heads = (x.view(n * p, d) @ way.into).view(n, p, g, e_x, -1)
-    e = heads.shape[-1]
-    heads = heads.permute(2, 3, 1, 0, 4).reshape(g, e_x * p, n * e)
-    mixed = torch.bmm(mix, heads).view(g, y, p, n, e).permute(3, 2, 0, 1, 4)
-    to.view(n * p, d).addmm_(mixed.reshape(n * p, g * y * e), way.out)
-
-
-def carry_from(way: _Way, x: Tensor, position: Tensor, start: int, to: Tensor) -> None:
-    """The same for vectors x: [n, d] that are still at one `position` [n] each. to: [n, p, d]."""
-    g, _, _, e_x, _ = way.pattern.shape
-    n, p, d = to.shape
-    heads = (x @ way.into).view(n, g, e_x, -1)
-    shares = way.pattern[:, :, start : start + p].permute(4, 0, 1, 2, 3)[position]  # [n, g, y, b, x]
-    mixed = torch.einsum("ngybx,ngxe->nbgye", shares, heads)
-    to.view(n * p, d).addmm_(mixed.reshape(n * p, -1), way.out)

@@ -73,7 +73,7 @@ def test_local_replacement_model_reproduces_the_logits(case: Case, ignore_bos: b
 
 
 def dense(store: RowStore) -> np.ndarray:
-    indptr, source, weight = store.adjacency(np.ones(store.n, dtype=bool))
+    indptr, source, weight = store.take(np.ones(store.n, dtype=bool))
     return csr_array((weight, source, indptr), shape=(store.n, store.n)).toarray()
 
 
