@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--model", metavar="MODEL", help="name on the Hugging Face hub or directory; default: the demo")
     trace.add_argument("--transcoder", metavar="TRANSCODER", help="name or directory of the transcoder of --model")
     info = commands.add_parser("info", help="what is in a graph file, or what the demo model is")
-    info.add_argument("what", metavar="FILE", help="a .ctgraph or .json file, or `demo`")
+    info.add_argument("what", metavar="FILE", help="a .ctgraph, .json or .pt file, or `demo`")
     return parser
 
 

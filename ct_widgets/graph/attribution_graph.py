@@ -14,6 +14,7 @@ from ct_widgets.errors import GraphError
 from ct_widgets.graph import pruning
 from ct_widgets.graph.adjacency import Adjacency, read_only
 from ct_widgets.graph.audit import Audit, audit
+from ct_widgets.graph.circuit_tracer_pt import Tokenizer
 from ct_widgets.graph.data import GraphData
 from ct_widgets.graph.files import read, write, write_bytes
 from ct_widgets.graph.influence import PathLengths, Scores, path_lengths, scores
@@ -181,9 +182,13 @@ class AttributionGraph(GraphData):
         return self.annotated(labels={**self.labels, **fitting})
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a graph from `.ctgraph`, or from the `.json` that circuit-tracer and Neuronpedia share."""
-        return read(Path(path), cls.from_columns)
+    def load(cls, path: str | Path, *, tokenizer: Tokenizer | None = None) -> Self:
+        """Read a graph: `.ctgraph`, the `.json` that circuit-tracer and Neuronpedia share, or circuit-tracer's `.pt`.
+
+        tokenizer: gives the text of tokens (`decode`) in `.pt` files, which hold numbers only. Nothing that such a file
+        may hold besides a graph is run.
+        """
+        return read(Path(path), cls.from_columns, tokenizer)
 
     def save(self, path: str | Path) -> Path:
         """Write the graph to `.ctgraph`, or to `.json` for circuit-tracer's and Neuronpedia's viewers."""

@@ -90,8 +90,8 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 def test_other_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match=r"ends in \.ctgraph or \.json"):
         marked_graph().save(tmp_path / "graph.pt")
-    with pytest.raises(FileFormatError, match=r"ends in \.ctgraph or \.json"):
-        AttributionGraph.load(tmp_path / "graph.pt")
+    with pytest.raises(FileFormatError, match=r"ends in \.ctgraph or \.json or \.pt"):
+        AttributionGraph.load(tmp_path / "graph.txt")
     with pytest.raises(FileNotFoundError):
         AttributionGraph.load(tmp_path / "nowhere.ctgraph")
 
