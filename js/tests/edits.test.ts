@@ -1,9 +1,9 @@
-import { signal } from "@preact/signals-core";
 import { describe, expect, it } from "vitest";
 import type { Places } from "../src/core/box_layout";
 import type { Labels } from "../src/core/describe";
 import { idOf, type NodeId } from "../src/core/graph";
 import { readTrait, Session, type Synced } from "../src/core/session";
+import { signal } from "../src/core/signals";
 import type { Supernode } from "../src/core/subgraph";
 import { SMALL, sampleGraph } from "./sample";
 

@@ -1,7 +1,7 @@
-import { signal } from "@preact/signals-core";
 import { describe, expect, it, vi } from "vitest";
 import type { NodeId } from "../src/core/graph";
 import { readTrait, Session, type Synced } from "../src/core/session";
+import { signal } from "../src/core/signals";
 import { bindGraph } from "../src/host/graph_traits";
 import { pageStore } from "../src/host/page";
 import { bindTrait, type TraitStore } from "../src/host/traits";

@@ -32,19 +32,20 @@ interface Entry {
   end: number;
 }
 
-const BYTES: Record<string, number> = {
-  BOOL: 1,
-  U8: 1,
-  I8: 1,
-  U16: 2,
-  I16: 2,
-  F16: 2,
-  U32: 4,
-  I32: 4,
-  F32: 4,
-  I64: 8,
-  U64: 8,
-  F64: 8,
+/** What the bytes of each dtype are read as; F16 and 64-bit integers then become floats. */
+const TYPES = {
+  BOOL: Uint8Array,
+  U8: Uint8Array,
+  I8: Int8Array,
+  U16: Uint16Array,
+  I16: Int16Array,
+  F16: Uint16Array,
+  U32: Uint32Array,
+  I32: Int32Array,
+  F32: Float32Array,
+  I64: BigInt64Array,
+  U64: BigUint64Array,
+  F64: Float64Array,
 };
 
 /** Decode `bytes`. 64-bit integers become float64 columns, exact up to 2^53; larger ones are an error. */
@@ -104,8 +105,8 @@ function isCount(value: unknown): value is number {
 
 function checkEntry(name: string, value: unknown, bodyLength: number): Entry {
   const { dtype, shape, data_offsets: offsets } = asRecord(value, `entry of column "${name}"`);
-  const width = typeof dtype === "string" ? BYTES[dtype] : undefined;
-  if (width === undefined) throw new ColumnsError(`column "${name}" has unknown dtype ${String(dtype)}`);
+  const width = Object.hasOwn(TYPES, dtype as string) && TYPES[dtype as keyof typeof TYPES].BYTES_PER_ELEMENT;
+  if (!width) throw new ColumnsError(`column "${name}" has unknown dtype ${String(dtype)}`);
   if (!Array.isArray(shape) || !shape.every(isCount)) throw new ColumnsError(`column "${name}" has a wrong shape`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
     throw new ColumnsError(`column "${name}" has wrong offsets`);
@@ -119,29 +120,9 @@ function checkEntry(name: string, value: unknown, bodyLength: number): Entry {
 }
 
 function toColumn(name: string, dtype: string, raw: ArrayBuffer): Column {
-  switch (dtype) {
-    case "BOOL":
-    case "U8":
-      return new Uint8Array(raw);
-    case "I8":
-      return new Int8Array(raw);
-    case "U16":
-      return new Uint16Array(raw);
-    case "I16":
-      return new Int16Array(raw);
-    case "F16":
-      return decodeFloat16(new Uint16Array(raw));
-    case "U32":
-      return new Uint32Array(raw);
-    case "I32":
-      return new Int32Array(raw);
-    case "F32":
-      return new Float32Array(raw);
-    case "F64":
-      return new Float64Array(raw);
-    default:
-      return narrow(name, dtype === "I64" ? new BigInt64Array(raw) : new BigUint64Array(raw));
-  }
+  const data = new TYPES[dtype as keyof typeof TYPES](raw);
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return narrow(name, data);
+  return dtype === "F16" ? decodeFloat16(data as Uint16Array) : data;
 }
 
 function narrow(name: string, big: BigInt64Array | BigUint64Array): Float64Array {

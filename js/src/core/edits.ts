@@ -1,9 +1,9 @@
 /** What a person does to pins, supernodes, labels and places, and back again. */
 
-import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import type { Places } from "./box_layout";
 import type { Labels } from "./describe";
 import { featureName, type Graph, idOf, keyOf, type NodeId } from "./graph";
+import { batch, computed, type ReadonlySignal, type Signal, signal } from "./signals";
 import type { Box, Supernode } from "./subgraph";
 
 /** The signals that edits change; undo restores them. */

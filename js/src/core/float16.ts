@@ -1,25 +1,14 @@
-/** Half-precision floats as float32, by table: 2 x 64 entries instead of arithmetic per value, and no Float16Array needed. */
-
-const mantissaBase = new Float32Array(64); // value of bit 10.. for each (sign, exponent)
-const mantissaStep = new Float32Array(64);
-for (let index = 0; index < 64; index++) {
-  const sign = index & 32 ? -1 : 1;
-  const exponent = index & 31;
-  // Exponent 0 holds the subnormals: no implicit leading one, and the step of exponent 1.
-  const step = 2 ** (Math.max(exponent, 1) - 25);
-  mantissaBase[index] = exponent === 0 ? 0 * sign : sign * step * 1024;
-  mantissaStep[index] = sign * step;
-}
+/** Half-precision floats as float32, without Float16Array, which not every browser has. */
 
 /** Decode IEEE 754 binary16 bit patterns. Exponent 31 means infinity (mantissa 0) or NaN. */
 export function decodeFloat16(bits: Uint16Array): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(bits.length);
+  // Shifted into the places of a float32 all exponents are 112 too small; one product mends that, subnormals too.
+  const wide = new Int32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) wide[i] = ((bits[i]! & 0x8000) << 16) | ((bits[i]! & 0x7fff) << 13);
+  const out = new Float32Array(wide.buffer);
   for (let i = 0; i < bits.length; i++) {
-    const half = bits[i]!;
-    const index = half >> 10;
-    const mantissa = half & 1023;
-    if ((index & 31) === 31) out[i] = mantissa ? Number.NaN : index & 32 ? -Infinity : Infinity;
-    else out[i] = mantissaBase[index]! + mantissaStep[index]! * mantissa;
+    const isNumber = (bits[i]! & 0x7c00) !== 0x7c00;
+    out[i] = isNumber ? out[i]! * 2 ** 112 : bits[i]! & 1023 ? Number.NaN : out[i]! * Number.POSITIVE_INFINITY;
   }
   return out;
 }

@@ -85,6 +85,14 @@ export function featureName(graph: Graph, row: number): string | null {
   return graph.kind[row] === FEATURE ? `L${graph.layer[row]}/${graph.index[row]}` : null;
 }
 
+/** Rows of the feature of `row` at every position, `row` among them; none for other kinds. */
+export function sameFeature(graph: Graph, row: number): number[] {
+  if (graph.kind[row] !== FEATURE) return [];
+  const isSame = (other: number): boolean =>
+    graph.index[other] === graph.index[row] && graph.layer[other] === graph.layer[row] && graph.kind[other] === FEATURE;
+  return Array.from(graph.kind.keys()).filter(isSame);
+}
+
 /** Check `columns` and index them; throws ColumnsError, since the bytes may be anybody's. */
 export function readGraph(columns: Columns): Graph {
   const array = <T extends Column>(name: string, length: number, type: new (size: number) => T): T => {

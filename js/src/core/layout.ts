@@ -2,10 +2,11 @@
  * Where every node stands: y by layer, x by token, order inside a cell by influence.
  *
  * Rows run from the embeddings at the bottom to the logits on top; a run of layers that shows nothing takes one thin
- * row. A column is as wide as its fullest cell needs. Where cells are too full for one line of nodes they use several,
+ * row, and a run of folded tokens one column. A column is as wide as its fullest cell needs. Where cells are too full for one line of nodes they use several,
  * and the rows that need more lines are higher. Logits carry their text: beside the mark where it fits, else above.
  */
 
+import type { Folds } from "./folding";
 import { EMBEDDING, type Graph, LOGIT } from "./graph";
 
 export interface Row {
@@ -30,7 +31,7 @@ export interface Layout {
   readonly y: Float32Array;
   readonly radius: number;
   readonly rows: readonly Row[];
-  /** One per token. */
+  /** One per token; of those that are folded together the first has all the width. */
   readonly columns: readonly ColumnSpan[];
   /** Shown nodes, top row first, from left to right. */
   readonly order: Int32Array;
@@ -45,6 +46,9 @@ export interface LayoutOptions {
   /** Width that the text of each token would like, and that of a logit's label with and without its probability. */
   readonly tokenWidth: (position: number) => number;
   readonly labelWidth: (row: number, side: "beside" | "above") => number;
+  readonly folds: Folds;
+  /** Empty layers, as -2 - layer, that get rows of their own. */
+  readonly open: ReadonlySet<number>;
 }
 
 const SMALLEST_RADIUS = 1.5;
@@ -168,12 +172,12 @@ interface Fit {
 function fitCells(graph: Graph, cells: Cells, labels: Labels, options: LayoutOptions): Fit {
   let best: Fit | undefined;
   for (let lines = 1; lines <= MOST_LINES; lines++) {
-    const least = leastWidths(graph, labels, options);
-    const needed = unitsOf(graph, cells, lines);
+    const least = leastWidths(labels, options);
+    const needed = unitsOf(graph, cells, lines, options.folds);
     const pitch = Math.min(LARGEST_PITCH, widestPitch(needed, least, options.width));
     // A column that is wide for its text or its logits has room for longer lines.
     const units = needed.map((size, column) => Math.max(size, Math.floor(least[column]! / pitch - 1)));
-    const bands = bandsOf(graph, cells, units);
+    const bands = bandsOf(graph, cells, units, options.open);
     const unit = (options.height - labels.space) / bands.reduce((sum, band) => sum + band.weight, 0);
     const rise = Math.min(
       ...bands.map((band) => (band.isEmpty ? pitch : (unit * band.weight * ROW_FILL) / band.lines)),
@@ -188,8 +192,8 @@ function fitCells(graph: Graph, cells: Cells, labels: Labels, options: LayoutOpt
 }
 
 /** Nodes side by side in the fullest cell of each column, if cells have up to `lines` lines. */
-function unitsOf(graph: Graph, cells: Cells, lines: number): number[] {
-  const units = new Array<number>(graph.tokens.length).fill(1);
+function unitsOf(graph: Graph, cells: Cells, lines: number, folds: Folds): number[] {
+  const units: number[] = Array.from(folds, (fold) => (fold < 0 ? 0 : 1));
   for (const [layer, line] of cells) {
     if (layer === graph.nLayers) continue;
     for (const [position, nodes] of line) units[position] = Math.max(units[position]!, Math.ceil(nodes.length / lines));
@@ -198,14 +202,14 @@ function unitsOf(graph: Graph, cells: Cells, lines: number): number[] {
 }
 
 /** What each column needs: for its token's text, and the last for the logits; the logits yield before the texts do. */
-function leastWidths(graph: Graph, labels: Labels, { width, tokenWidth }: LayoutOptions): number[] {
-  const texts = graph.tokens.map((_, position) => tokenWidth(position) + 8);
+function leastWidths(labels: Labels, { width, tokenWidth, folds }: LayoutOptions): number[] {
+  const texts = Array.from(folds, (fold, position) => (fold < 0 ? 0 : tokenWidth(position) + 8));
   const last = texts.length - 1;
   const room = Math.min(labels.room, width * LOGIT_PART);
   const left = width * TEXT_PART - texts.slice(0, last).reduce((sum, size) => sum + size, 0);
   if (left >= texts[last]!) return [...texts.slice(0, last), Math.max(texts[last]!, Math.min(room, left))];
-  const each = Math.min(SLANTED_WIDTH, (width * TEXT_PART - room) / Math.max(1, last));
-  return texts.map((_, position) => (position === last ? Math.max(each, room) : each));
+  const each = Math.min(SLANTED_WIDTH, (width * TEXT_PART - room) / Math.max(1, texts.filter(Boolean).length));
+  return texts.map((text, position) => (position === last ? Math.max(each, room) : Math.min(each, text)));
 }
 
 /** The pitch at which columns of `units` nodes, each at least so wide, fill the width. */
@@ -221,22 +225,22 @@ function widestPitch(units: readonly number[], least: readonly number[], width: 
 }
 
 function widthOf(units: number, least: number, pitch: number): number {
-  return Math.max(least, units * pitch + 2 * Math.min(COLUMN_GAP, pitch / 2));
+  return units === 0 ? 0 : Math.max(least, units * pitch + 2 * Math.min(COLUMN_GAP, pitch / 2));
 }
 
 function columnsOf(units: readonly number[], least: readonly number[], pitch: number, width: number): ColumnSpan[] {
   const sizes = units.map((size, column) => widthOf(size, least[column]!, pitch));
-  const extra = Math.max(0, width - sizes.reduce((sum, size) => sum + size, 0)) / sizes.length;
+  const extra = Math.max(0, width - sizes.reduce((sum, size) => sum + size, 0)) / sizes.filter(Boolean).length;
   let at = 0;
   return sizes.map((size) => {
-    const column = { left: at, width: size + extra };
+    const column = { left: at, width: size && size + extra };
     at += column.width;
     return column;
   });
 }
 
-/** Rows from top to bottom; runs of empty layers are one. */
-function bandsOf(graph: Graph, cells: Cells, units: readonly number[]): Band[] {
+/** Rows from top to bottom; runs of empty layers are one, unless they are open. */
+function bandsOf(graph: Graph, cells: Cells, units: readonly number[], open: ReadonlySet<number>): Band[] {
   const bands: Band[] = [];
   for (let layer = graph.nLayers; layer >= -1; layer--) {
     const line = cells.get(layer);
@@ -246,7 +250,8 @@ function bandsOf(graph: Graph, cells: Cells, units: readonly number[]): Band[] {
         layer === graph.nLayers ? [1] : [...line].map(([position, nodes]) => nodes.length / units[position]!);
       const lines = Math.ceil(Math.max(...counts));
       bands.push({ from: layer, to: layer, isEmpty: false, lines, weight: 1 + (lines - 1) * FURTHER_LINE });
-    } else if (last?.isEmpty) last.from = layer;
+    } else if (open.has(-2 - layer)) bands.push({ from: layer, to: layer, isEmpty: false, lines: 1, weight: 1 });
+    else if (last?.isEmpty) last.from = layer;
     else bands.push({ from: layer, to: layer, isEmpty: true, lines: 1, weight: THIN });
   }
   return bands;

@@ -3,12 +3,13 @@
  * from it here or belongs to a single view (`ui/`).
  */
 
-import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import type { Places } from "./box_layout";
 import { type Labels, labelOf } from "./describe";
 import { Edits } from "./edits";
+import { type Folds, foldTokens } from "./folding";
 import { asNodeId, type Graph, idOf, type NodeId, rowOf, type Scores } from "./graph";
 import { type Pruned, prune } from "./prune";
+import { computed, type ReadonlySignal, type Signal, signal } from "./signals";
 import { type Box, type BoxEdge, boxEdges, boxesOf, type Supernode, subgraphScores } from "./subgraph";
 import type { ThemeSetting } from "./theme";
 
@@ -63,7 +64,10 @@ export class Session {
   readonly marked = signal<ReadonlySet<string>>(new Set());
   readonly edits: Edits;
   readonly pruned: ReadonlySignal<Pruned>;
-  /** Nodes on the plot: those that pruning keeps, and those that somebody asked for. */
+  /** Tokens and (as -2 - layer) empty layers that somebody unfolded. */
+  readonly open = signal<ReadonlySet<number>>(new Set());
+  readonly folds: ReadonlySignal<Folds>;
+  /** Nodes on the plot: those that pruning keeps and no fold hides, and those that somebody asked for. */
   readonly visible: ReadonlySignal<Uint8Array>;
   /** Whether the pointer is in a list: what it hovers then is marked in the plot but does not replace the list. */
   readonly hoversList = signal(false);
@@ -85,19 +89,32 @@ export class Session {
     this.boxEdges = computed(() => boxEdges(graph, this.boxes.value));
     this.subgraphScores = computed(() => subgraphScores(graph, this.pinnedRows.value));
     this.pruned = computed(() => prune(graph, synced.nodeThreshold.value, synced.edgeThreshold.value));
+    const fold = (wanted: readonly number[]): Folds =>
+      foldTokens(graph, this.pruned.value.node, this.pruned.value.edge, new Set([...this.open.value, ...wanted]));
+    const folded = computed(() => fold([]));
     const wanted = computed(() =>
       [...new Set([this.selectedRow.value ?? -1, ...this.pinnedRows.value])]
-        .filter((row) => row >= 0 && !this.pruned.value.node[row])
+        .filter((row) => row >= 0 && (!this.pruned.value.node[row] || folded.value[graph.position[row]!]))
         .join(),
     );
+    const wantedRows = computed(() => wanted.value.split(",").filter(Boolean).map(Number));
+    this.folds = computed(() => fold(wantedRows.value.map((row) => graph.position[row]!)));
     this.visible = computed(() => {
-      const visible = this.pruned.value.node.slice();
-      for (const row of wanted.value.split(",").filter(Boolean)) visible[Number(row)] = 1;
+      const folds = this.folds.value;
+      const visible = this.pruned.value.node.map((kept, row) => (folds[graph.position[row]!] ? 0 : kept));
+      for (const row of wantedRows.value) visible[row] = 1;
       return visible;
     });
     this.described = computed(() =>
       this.hoversList.value ? this.selectedRow.value : (this.hoveredRow.value ?? this.selectedRow.value),
     );
+  }
+
+  /** Unfold the tokens or layers in `places`; without any, unfold everything, or fold all again. */
+  unfold(places?: readonly number[]): void {
+    const { tokens, nLayers } = this.graph;
+    const all = Array.from({ length: nLayers + tokens.length }, (_, i) => i - 1 - nLayers);
+    this.open.value = new Set(places ? [...this.open.peek(), ...places] : this.open.peek().size > 0 ? [] : all);
   }
 
   label(row: number): string {

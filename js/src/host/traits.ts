@@ -1,6 +1,6 @@
 /** Traits as signals: what a person does in a view reaches Python, and what Python sets reaches every view. */
 
-import { effect, type Signal, signal } from "@preact/signals-core";
+import { effect, type Signal, signal } from "../core/signals";
 
 /** Where traits live: an anywidget model in a notebook, a plain object in an exported page. */
 export interface TraitStore {

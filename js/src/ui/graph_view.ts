@@ -58,12 +58,10 @@ function build(root: HTMLElement, session: Session, abort: AbortSignal, host?: P
   const header = createHeader(
     session,
     {
-      legend: () => {
-        legend.hidden = !legend.hidden;
-        header.querySelector("[aria-expanded]")!.setAttribute("aria-expanded", String(!legend.hidden));
-      },
+      legend: () => !legend.toggleAttribute("hidden"),
       search: search.toggle,
-      fullSize: document.fullscreenEnabled ? () => toggleFullSize(root) : null,
+      tall: () => root.classList.toggle("ctw-tall"),
+      fullScreen: document.fullscreenEnabled ? () => toggleFullScreen(root) : null,
     },
     abort,
   );
@@ -113,7 +111,7 @@ function createFooter(session: Session, abort: AbortSignal): HTMLElement {
   return footer;
 }
 
-function toggleFullSize(root: HTMLElement): void {
+function toggleFullScreen(root: HTMLElement): void {
   if (document.fullscreenElement) void document.exitFullscreen();
   else void root.requestFullscreen();
 }

@@ -11,8 +11,10 @@ const MOST_PREDICTIONS = 3;
 
 export interface HeaderActions {
   readonly search: () => void;
-  readonly legend: () => void;
-  readonly fullSize: (() => void) | null;
+  /** These two give back whether it is on now. */
+  readonly legend: () => boolean;
+  readonly tall: () => boolean;
+  readonly fullScreen: (() => void) | null;
 }
 
 export function createHeader(session: Session, actions: HeaderActions, abort: AbortSignal): HTMLElement {
@@ -24,11 +26,21 @@ export function createHeader(session: Session, actions: HeaderActions, abort: Ab
   );
   const next = h("span", { class: "ctw-next" }, h("span", { class: "ctw-muted" }, "next "), ...predictions(graph));
   linkRows(next, session, abort);
-  const legend = button("Legend", "What the marks mean", abort, actions.legend);
-  legend.setAttribute("aria-expanded", "false");
+  const toggle = (text: string, title: string, press: () => boolean): HTMLElement => {
+    const element = button(text, title, abort, () => element.setAttribute("aria-pressed", String(press())));
+    element.setAttribute("aria-pressed", "false");
+    return element;
+  };
   const search = button("Search", "Find nodes by token, label, layer, kind (/)", abort, actions.search);
-  const buttons = h("span", { class: "ctw-buttons" }, search, legend);
-  if (actions.fullSize) buttons.append(button("Full size", "Fill the screen (Esc leaves)", abort, actions.fullSize));
+  const buttons = h(
+    "span",
+    { class: "ctw-buttons" },
+    search,
+    toggle("Legend", "What the marks mean", actions.legend),
+    toggle("Tall", "As high as the window, or as before", actions.tall),
+  );
+  if (actions.fullScreen)
+    buttons.append(button("Full screen", "Fill the screen (Esc leaves)", abort, actions.fullScreen));
   return h(
     "header",
     { class: "ctw-header" },

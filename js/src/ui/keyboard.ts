@@ -51,6 +51,8 @@ export function listenKeys(
     } else if (key === "+" || key === "=") plot.zoom(ZOOM_STEP);
     else if (key === "-") plot.zoom(1 / ZOOM_STEP);
     else if (key === "0") plot.reset();
+    else if (key === "z" || key === "Z") plot.zoomToSelection();
+    else if (key === "e" || key === "E") session.unfold();
     else return false;
     return true;
   };

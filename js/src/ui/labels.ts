@@ -1,6 +1,7 @@
 /** Text around and in the plot, as DOM: layers at the left, tokens below, logits beside their marks. */
 
 import { tokenOf } from "../core/describe";
+import type { Folds } from "../core/folding";
 import { formatUnit, visibleToken } from "../core/format";
 import type { Graph } from "../core/graph";
 import { type Layout, type Row, SLANT, SLANTED_WIDTH } from "../core/layout";
@@ -20,8 +21,9 @@ export function logitText(graph: Graph, row: number, side: Layout["labelSide"]):
   return side === "beside" && probability >= 0 ? `${token} ${formatUnit(probability)}` : token;
 }
 
-export function tokenText(graph: Graph, position: number): string {
-  return visibleToken(graph.tokens[position]!, TOKEN_LIMIT);
+/** A token, or how many stand in this place. */
+export function tokenText(graph: Graph, position: number, folds: Folds): string {
+  return folds[position]! > 0 ? `⋯ ${folds[position]}` : visibleToken(graph.tokens[position]!, TOKEN_LIMIT);
 }
 
 /** "logits", "L3", "L4–L9", "emb". */
@@ -35,6 +37,7 @@ export class PlotLabels {
   readonly tokens = h("div", { class: "ctw-tokens", "aria-hidden": "true" });
   readonly logits = h("div", { class: "ctw-logits", "aria-hidden": "true" });
   #isSlanted = false;
+  #here: number | null = null;
   #rows: HTMLElement[] = [];
   #tokens: HTMLElement[] = [];
   #logits: [row: number, element: HTMLElement][] = [];
@@ -42,26 +45,37 @@ export class PlotLabels {
   constructor(
     readonly graph: Graph,
     readonly measure: (text: string) => number,
-  ) {
-    this.#tokens = graph.tokens.map((token, position) =>
-      h(
-        "span",
-        { class: "ctw-token", title: `token ${position + 1}: ${visibleToken(token, 200)}` },
-        tokenText(graph, position),
-      ),
-    );
-    this.tokens.append(...this.#tokens);
-  }
+  ) {}
 
-  /** Make the text of a new layout; positions follow in `place`. */
-  build(layout: Layout): void {
-    const fits = (position: number): boolean =>
-      this.measure(tokenText(this.graph, position)) <= layout.columns[position]!.width;
-    this.#isSlanted = this.graph.tokens.filter((_, position) => !fits(position)).length > this.graph.tokens.length / 6;
+  /** Make the text of a new layout; positions follow in `place`. `data-open` says what a click unfolds. */
+  build(layout: Layout, folds: Folds): void {
+    const { tokens, nLayers } = this.graph;
+    const texts = tokens.map((_, position) => tokenText(this.graph, position, folds));
+    const tooWide = texts.filter((text, position) => {
+      const { width } = layout.columns[position]!;
+      return width > 0 && this.measure(text) > width;
+    });
+    this.#isSlanted = tooWide.length > texts.filter((_, position) => folds[position]! >= 0).length / 6;
     this.tokens.classList.toggle("ctw-slanted", this.#isSlanted);
-    this.#rows = layout.rows.map((row) =>
-      h("span", { class: row.isEmpty ? "ctw-layer ctw-faint" : "ctw-layer" }, rowText(row, this.graph.nLayers)),
-    );
+    this.#tokens = texts.map((text, position) => {
+      const count = Math.max(1, folds[position]!);
+      const said = visibleToken(tokens.slice(position, position + count).join(""), 200);
+      if (count === 1) return h("span", { class: "ctw-token", title: `token ${position + 1}: ${said}` }, text);
+      const title = `${count} tokens without shown nodes, click to unfold (E): ${said}`;
+      return h(
+        "span",
+        { class: "ctw-token ctw-fold", title, "data-open": `${position} ${position + count - 1}` },
+        text,
+      );
+    });
+    this.tokens.replaceChildren(...this.#tokens);
+    this.emphasise(this.#here);
+    this.#rows = layout.rows.map((row) => {
+      const name = rowText(row, nLayers);
+      if (!row.isEmpty) return h("span", { class: "ctw-layer" }, name);
+      const title = "No nodes shown here, click to unfold (E)";
+      return h("span", { class: "ctw-layer ctw-fold", title, "data-open": `${-2 - row.to} ${-2 - row.from}` }, name);
+    });
     this.layers.replaceChildren(...this.#rows);
     this.#logits = [...layout.labelled].map((row) => [
       row,
@@ -111,6 +125,7 @@ export class PlotLabels {
 
   /** Mark the token under the node in focus. */
   emphasise(position: number | null): void {
+    this.#here = position;
     for (const [i, element] of this.#tokens.entries()) element.classList.toggle("ctw-here", i === position);
   }
 }

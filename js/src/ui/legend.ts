@@ -27,6 +27,7 @@ export function createLegend(): HTMLElement {
       entry(swatch("negative"), "\u2212 lowers its target"),
       entry(swatch("selected"), "selected"),
       entry(swatch("hovered"), "hovered"),
+      entry(swatch("same"), "the same feature"),
       entry(swatch("pinned"), "pinned"),
     ),
     h(
@@ -43,6 +44,8 @@ export function createLegend(): HTMLElement {
       entry(keys("/"), "search"),
       entry(keys("Esc"), "release"),
       entry(keys("+", "\u2212", "0"), "zoom (also Ctrl/Cmd + wheel)"),
+      entry(keys("Z"), "zoom to selection"),
+      entry(keys("E"), "unfold, fold what is empty"),
     ),
   );
 }

@@ -23,6 +23,8 @@ export interface Focus {
   readonly hovered: number | null;
   readonly selected: number | null;
   readonly pinned: readonly number[];
+  /** The feature in focus at all its positions. */
+  readonly same: readonly number[];
 }
 
 const SHADES = 8;
@@ -37,7 +39,8 @@ export function paintGrid(context: CanvasRenderingContext2D, { layout, viewport,
   context.strokeStyle = css(palette.hairline);
   context.lineWidth = 1;
   context.beginPath();
-  for (const { left } of layout.columns.slice(1)) {
+  for (const { left, width } of layout.columns.slice(1)) {
+    if (width === 0) continue;
     const x = Math.round(left * viewport.scale + viewport.x) + 0.5;
     context.moveTo(x, 0);
     context.lineTo(x, layout.height);
@@ -123,6 +126,9 @@ export function paintFocus(context: CanvasRenderingContext2D, scene: Scene, focu
     context.stroke();
   };
   for (const row of focus.pinned) mark(row, palette.ink, 1.5, 2.5);
+  context.setLineDash([2, 2]);
+  for (const row of focus.same) mark(row, palette.accent, 1.5, 3);
+  context.setLineDash([]);
   if (focus.selected !== null) mark(focus.selected, palette.accent, 2, 4.5);
   if (focus.hovered !== null) mark(focus.hovered, palette.accent, 1, 2.5);
 }

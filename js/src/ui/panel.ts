@@ -1,10 +1,10 @@
 /** The side panel: the node in focus with its numbers and connections, or where to start when there is none. */
 
-import { computed } from "@preact/signals-core";
 import { idText, nodeName, placeName } from "../core/describe";
 import { formatFraction, formatNumber, formatShare, formatUnit } from "../core/format";
 import { EMBEDDING, FEATURE, KINDS, LOGIT } from "../core/graph";
 import type { Session } from "../core/session";
+import { computed } from "../core/signals";
 import { live } from "../host/traits";
 import { connectionList, linkRows, scrolling, strongestList } from "./connection_list";
 import { h } from "./dom";

@@ -14,9 +14,9 @@
  */
 
 import type { Host } from "@anywidget/types";
-import { signal } from "@preact/signals-core";
 import { idOf, type NodeId } from "../core/graph";
 import type { Session } from "../core/session";
+import { signal } from "../core/signals";
 import { live } from "../host/traits";
 import { h } from "./dom";
 

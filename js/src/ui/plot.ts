@@ -1,13 +1,14 @@
 /** The plot: three canvases (edges, nodes, focus) under DOM labels, redrawn at most once per frame. */
 
-import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
 import { edgesAmong, focusEdges } from "../core/connections";
+import { sameFeature } from "../core/graph";
 import { type Layout, layoutGraph } from "../core/layout";
 import { strongestFirst } from "../core/order";
 import type { Palette } from "../core/palette";
 import { pick } from "../core/picking";
 import type { Session } from "../core/session";
-import { panBy, resize, type Viewport, WHOLE, zoomAt } from "../core/viewport";
+import { computed, type ReadonlySignal, signal } from "../core/signals";
+import { fitBox, panBy, resize, type Viewport, WHOLE, zoomAt } from "../core/viewport";
 import { live } from "../host/traits";
 import { Density } from "./density";
 import { button, h } from "./dom";
@@ -22,6 +23,8 @@ const PICK_REACH = 12;
 /** After the last zoom or pan, until the bitmap is drawn anew. */
 const SETTLE_MS = 90;
 const MOST_WIDE_SCALE = 1e-3;
+/** Of the edges of the selected node, those whose ends zooming to it shows. */
+const FIT_EDGES = 12;
 
 export interface Plot {
   readonly element: HTMLElement;
@@ -29,6 +32,8 @@ export interface Plot {
   readonly stage: HTMLElement;
   readonly layout: ReadonlySignal<Layout | null>;
   zoom(factor: number): void;
+  /** Show the selected node with its strongest connections, or the pinned nodes. */
+  zoomToSelection(): void;
   reset(): void;
 }
 
@@ -45,8 +50,18 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
   const labels = new PlotLabels(graph, measure);
   const tooltip = new Tooltip(session);
   const resetButton = button("Reset zoom", "Show the whole graph (0)", abort, () => reset());
-  resetButton.classList.add("ctw-reset");
-  stage.append(...canvases, labels.logits, tooltip.element, resetButton);
+  const fitButton = button("Zoom to selection", "Show the selected node and what it is tied to most (Z)", abort, () =>
+    zoomToSelection(),
+  );
+  const foldButton = button("Fold", "Draw runs of empty tokens and layers together again (E)", abort, () =>
+    session.unfold(),
+  );
+  stage.append(
+    ...canvases,
+    labels.logits,
+    tooltip.element,
+    h("div", { class: "ctw-corner" }, foldButton, fitButton, resetButton),
+  );
   const element = h("div", { class: "ctw-plot" }, labels.layers, stage, h("div"), labels.tokens);
 
   const size = signal({ width: 0, height: 0 });
@@ -57,7 +72,9 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     return layoutGraph(graph, session.visible.value, {
       width,
       height,
-      tokenWidth: (position) => measure(tokenText(graph, position)),
+      folds: session.folds.value,
+      open: session.open.value,
+      tokenWidth: (position) => measure(tokenText(graph, position, session.folds.value)),
       labelWidth: (row, side) => measure(logitText(graph, row, side)) + 6,
     });
   });
@@ -113,7 +130,7 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     palette.value;
     const current = layout.value;
     if (!current) return;
-    labels.build(current);
+    labels.build(current, session.folds.peek());
     startDensity();
     schedule("edges", "nodes", "focus");
   });
@@ -129,6 +146,7 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
   live(abort, () => {
     pinnedStrokes.value;
     session.hoversList.value;
+    fitButton.hidden = session.selectedRow.value === null && session.pinnedRows.value.length === 0;
     const inFocus = session.hoveredRow.value ?? session.selectedRow.value;
     element.classList.toggle("ctw-has-focus", focusRows.value.length > 0 && strokes.value.length > 0);
     labels.emphasise(inFocus === null ? null : graph.position[inFocus]!);
@@ -170,7 +188,10 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     const pointed = session.hoversList.peek() ? hovered : null;
     const pinned = session.pinnedRows.peek();
     const [edges, among] = [strokes.peek(), pinnedStrokes.peek()];
-    paintFocus(focusContext, scene, { edges, among, pointed, hovered, selected, pinned });
+    const inFocus = hovered ?? selected;
+    const same =
+      inFocus === null ? [] : sameFeature(graph, inFocus).filter((row) => row !== hovered && row !== selected);
+    paintFocus(focusContext, scene, { edges, among, pointed, hovered, selected, pinned, same });
     const [x, y] = hovered === null ? [Number.NaN, Number.NaN] : placeOf(scene, hovered);
     tooltip.show(Number.isNaN(x) ? null : hovered, x, y, scene.layout);
   }
@@ -187,6 +208,29 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
   const reset = (): void => {
     viewport.value = WHOLE;
   };
+  const zoomToSelection = (): void => {
+    const current = layout.peek();
+    const row = session.selectedRow.peek();
+    // The strokes may be those of a node that is only hovered.
+    const tied = focusEdges(graph, row === null ? [] : [row], session.visible.peek(), FIT_EDGES);
+    const rows = row === null ? session.pinnedRows.peek() : [row, ...tied.map((edge) => edge.row)];
+    if (!current || rows.length === 0) return;
+    const [xs, ys] = [rows.map((shown) => current.x[shown]!), rows.map((shown) => current.y[shown]!)];
+    const box = [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)] as const;
+    viewport.value = fitBox(box, current.width, current.height);
+  };
+  const unfold = (event: MouseEvent): void => {
+    const [from, to] = ((event.target as HTMLElement).dataset["open"] ?? "").split(" ").map(Number) as [
+      number,
+      number?,
+    ];
+    if (to === undefined) return;
+    session.unfold(Array.from({ length: to - from + 1 }, (_, i) => from + i));
+  };
+  for (const edge of [labels.tokens, labels.layers]) edge.addEventListener("click", unfold, { signal: abort });
+  live(abort, () => {
+    foldButton.hidden = session.open.value.size === 0;
+  });
   listenGestures(
     stage,
     {
@@ -207,6 +251,7 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     stage,
     layout,
     zoom: (factor) => zoom(factor, size.peek().width / 2, size.peek().height / 2),
+    zoomToSelection,
     reset,
   };
 }

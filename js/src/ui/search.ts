@@ -1,9 +1,9 @@
 /** The search line under the header: words in, nodes out, all by keys. */
 
-import { signal } from "@preact/signals-core";
 import { formatCount } from "../core/format";
 import { search } from "../core/search";
 import type { Session } from "../core/session";
+import { signal } from "../core/signals";
 import { live } from "../host/traits";
 import { linkRows, strongestList } from "./connection_list";
 import { h } from "./dom";

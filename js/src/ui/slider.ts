@@ -1,7 +1,7 @@
 /** A labelled range for a threshold, with its value and what it leaves. */
 
-import type { Signal } from "@preact/signals-core";
 import { formatUnit } from "../core/format";
+import type { Signal } from "../core/signals";
 import { live } from "../host/traits";
 import { h } from "./dom";
 

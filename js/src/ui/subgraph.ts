@@ -1,9 +1,9 @@
 /** The subgraph panel: what is pinned as boxes to drag, group and name, and how much of the output it explains. */
 
-import { computed, signal } from "@preact/signals-core";
 import { BOX_HEIGHT, layoutBoxes, type Places } from "../core/box_layout";
 import { formatCount, formatUnit } from "../core/format";
 import type { Session } from "../core/session";
+import { computed, signal } from "../core/signals";
 import type { Box } from "../core/subgraph";
 import { live } from "../host/traits";
 import { boxElement, boxWidth, edgeElements, MOST_BOX_EDGES } from "./box_figure";

@@ -1,7 +1,7 @@
 /** Keeps a root element in the theme of the page around it and hands its palette to canvases. */
 
-import { type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import { type Palette, readPalette } from "../core/palette";
+import { type ReadonlySignal, type Signal, signal } from "../core/signals";
 import { decideTheme, THEME_ATTRIBUTES, type ThemeSetting } from "../core/theme";
 import { live } from "../host/traits";
 

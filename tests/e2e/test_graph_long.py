@@ -1,0 +1,118 @@
+"""Long prompts and deep models: folds, zoom to what is selected, and the sizes of the view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.notebook import View, Watch
+from tests.e2e.samples import layered_graph
+
+NewPage = Callable[..., tuple[Page, Watch]]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    graph = layered_graph(features=1500, edges=20_000, tokens=200, layers=26, logits=8)
+    return graph.to_html(tmp_path_factory.mktemp("pages") / "long.html")
+
+
+def shown_tokens(view: View) -> int:
+    return view.root.locator(".ctw-token:visible:not(.ctw-fold)").count()
+
+
+@pytest.mark.parametrize(("width", "theme"), [(600, "dark"), (1200, "light"), (1600, "dark")])
+def test_runs_without_nodes_fold_and_open(
+    exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str
+) -> None:
+    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page.goto(exported.as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    folds = view.root.locator(".ctw-tokens .ctw-fold:visible")
+    expect(folds.first).to_contain_text("⋯")
+    assert "tokens without shown nodes" in (folds.first.get_attribute("title") or "")
+    few = shown_tokens(view)
+    assert 3 <= few < 60
+    page.screenshot(path=pictures / f"long-{width}-{theme}.png", full_page=True)
+    count = folds.count()
+    folds.first.click()
+    expect(folds).to_have_count(count - 1)
+    fold = view.root.get_by_role("button", name="Fold", exact=True)
+    expect(fold).to_be_visible()
+    fold.click()
+    expect(folds).to_have_count(count)
+    # From the keyboard, all at once, and back.
+    view.stage.press("e")
+    expect(folds).to_have_count(0)
+    view.stage.press("e")
+    expect(folds).to_have_count(count)
+    assert shown_tokens(view) == few
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    watch.check()
+
+
+def test_a_folded_token_that_somebody_selects_comes_out(exported: Path, new_page: NewPage) -> None:
+    page, watch = new_page()
+    page.goto(exported.as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    view.stage.press("/")
+    page.keyboard.type("embedding tok2")
+    page.keyboard.press("Enter")
+    expect(view.root.locator(".ctw-here")).to_be_visible()
+    expect(view.root.locator(".ctw-tokens .ctw-fold:visible")).not_to_have_count(0)
+    watch.check()
+
+
+def test_zoom_to_the_selection_and_back(exported: Path, new_page: NewPage, pictures: Path) -> None:
+    page, watch = new_page()
+    page.goto(exported.as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    zoom, reset = (view.root.get_by_role("button", name=name) for name in ("Zoom to selection", "Reset zoom"))
+    expect(zoom).to_be_hidden()
+    view.stage.focus()
+    for key in ("ArrowDown", "[", "p"):
+        page.keyboard.press(key)
+    expect(zoom).to_be_visible()
+    rows = view.root.locator(".ctw-layer:visible").count()
+    zoom.click()
+    expect(reset).to_be_visible()
+    assert view.root.locator(".ctw-layer:visible").count() <= rows
+    page.screenshot(path=pictures / "long-zoomed.png")
+    reset.click()
+    expect(reset).to_be_hidden()
+    view.stage.press("Escape")
+    expect(zoom).to_be_visible()  # a node is pinned
+    view.stage.press("z")
+    expect(reset).to_be_visible()
+    watch.check()
+
+
+@pytest.mark.parametrize("width", [600, 1200])
+def test_it_fills_the_window_and_the_screen(exported: Path, new_page: NewPage, width: int) -> None:
+    page, watch = new_page(viewport={"width": width, "height": 1000})
+    page.goto(exported.as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    tall = view.root.get_by_role("button", name="Tall")
+
+    def height() -> float:
+        box = view.root.bounding_box()
+        assert box
+        return box["height"]
+
+    before = height()
+    tall.click()
+    expect(tall).to_have_attribute("aria-pressed", "true")
+    assert height() == 840
+    tall.click()
+    assert height() == before
+    view.root.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("() => document.fullscreenElement !== null")
+    page.wait_for_timeout(300)
+    assert height() == page.evaluate("() => innerHeight")
+    box = view.stage.bounding_box()
+    assert box
+    assert box["height"] > 250
+    watch.check()
