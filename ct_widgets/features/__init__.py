@@ -1,0 +1,36 @@
+"""What features mean: the text they are active on, the tokens they promote, their labels.
+
+Names load when first used: a store opens without torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ct_widgets.features.collect import collect_features as collect_features
+    from ct_widgets.features.labels import Label as Label
+    from ct_widgets.features.store import Example as Example
+    from ct_widgets.features.store import FeatureRecord as FeatureRecord
+    from ct_widgets.features.store import FeatureStore as FeatureStore
+    from ct_widgets.features.store import Section as Section
+
+_HOMES = {
+    "Example": "store",
+    "FeatureRecord": "store",
+    "FeatureStore": "store",
+    "Label": "labels",
+    "Section": "store",
+    "collect_features": "collect",
+}
+
+__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ct_widgets.features' has no attribute {name!r}; it has {', '.join(_HOMES)}")
+    value = getattr(import_module(f"ct_widgets.features.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

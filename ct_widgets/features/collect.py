@@ -1,0 +1,243 @@
+"""collect_features: one pass over a corpus, for all features at once [CT25, "Feature visualisation"]."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from ct_widgets.errors import FeatureError
+from ct_widgets.features.array_file import ArrayFile
+from ct_widgets.features.corpus import RowMaker, Source, Text, in_chunks, read_texts
+from ct_widgets.features.fingerprint import fingerprint
+from ct_widgets.features.merging import load_tally, save_tally, write_store
+from ct_widgets.features.store import FeatureStore
+from ct_widgets.features.tally import Batch, Coactivations, LayerTally, Tally, Tokens, Window
+from ct_widgets.features.vocabulary import read_vocabulary
+from ct_widgets.progress import progress as progress_bar
+
+if TYPE_CHECKING:
+    from ct_widgets.replacement_model import ReplacementModel
+
+_CHUNK = 256
+"""Texts that are tokenised together. Processes take chunks in turn, so that batches are the same for any number."""
+
+_MOST_COACTIVE = 50_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a collection keeps; stores merge if theirs are equal."""
+
+    top: int
+    sample: int
+    before: int
+    after: int
+    context: int
+    batch_tokens: int
+    ignore_bos: bool
+
+    def __post_init__(self) -> None:
+        wrong = {name: value for name, value in asdict(self).items() if value < (name in ("top", "batch_tokens"))}
+        if wrong or max(self.before + self.after, self.top, self.sample) >= 2**16:
+            raise FeatureError(f"settings out of range: {wrong or asdict(self)}")
+
+
+def collect_features(
+    model: ReplacementModel,
+    texts: Source,
+    path: str | Path,
+    *,
+    top: int = 20,
+    sample: int = 16,
+    before: int = 24,
+    after: int = 8,
+    context: int = 256,
+    batch_tokens: int = 8192,
+    ignore_bos: bool = True,
+    coactivations: bool | Sequence[tuple[int, int]] = False,
+    column: str = "text",
+    save_every: float = 60.0,
+    progress: bool | None = None,
+) -> FeatureStore:
+    """Read `texts` once and write the FeatureStore `path`: examples, histogram and density of every feature.
+
+    texts: a list of texts or of token ids, a text file (one text per line), a parquet file, or a Hugging Face dataset,
+        whose `column` holds the text. Longer ones are cut into rows of `context` tokens.
+    top, sample: examples kept of every feature, of the highest activation and at random, in windows of `before` tokens
+        ahead of each and `after` behind. Memory is 6 bytes per feature, example and token of the window.
+    batch_tokens: tokens that go through the model together, padding included, which counts for nothing else.
+    ignore_bos: position 0 does not count, as in attribution.
+    coactivations: also sum the products of activations of all pairs of features, or of the given (layer, index).
+    save_every: seconds between notes on disk (`path`.part), from which the same call goes on after an interruption.
+
+    In several processes of `torch.distributed`, each with its own model, call it in all: they share the texts and the
+    file system, and each returns the one store, the same as that of a single process.
+
+    Raises FeatureError for texts or settings that cannot be used, FileFormatError if `path` exists.
+
+    >>> store = collect_features(model, ["calc: 36+59=95", ...], "features")
+    """
+    settings = Settings(top, sample, before, after, context, batch_tokens, ignore_bos)
+    collection = Collection(model, Path(path).expanduser(), settings, coactivations)
+    total = len(texts) if hasattr(texts, "__len__") and not isinstance(texts, str) else 0  # pyright: ignore
+    with progress_bar(total, "features", unit="text", show=progress) as bar:
+        for chunk in in_chunks(read_texts(texts, column), _CHUNK):
+            collection.read(chunk, save_every)
+            bar.advance(len(chunk))
+    return collection.finish()
+
+
+class Collection:
+    """A pass over a corpus that can stop and go on."""
+
+    def __init__(
+        self,
+        model: ReplacementModel,
+        path: Path,
+        settings: Settings,
+        coactivations: bool | Sequence[tuple[int, int]],
+    ) -> None:
+        if path.exists():
+            raise FeatureError(f"{path} is there already; open it with FeatureStore.open, or choose another name")
+        self._model, self._path, self._settings = model, path, settings
+        self._chosen = coactivations
+        self._window = Window(settings.before, settings.after)
+        self._rows = RowMaker(
+            model.language_model, settings.context, settings.batch_tokens, ignore_bos=settings.ignore_bos
+        )
+        t = model.transcoder
+        self._hooks = [f"blocks.{layer}.{t.feature_input_hook}" for layer in range(t.n_layers)]
+        together = dist.is_available() and dist.is_initialized()
+        self._rank, self._world = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
+        self._transcoder = {"name": t.name, "kind": t.kind, "hash": fingerprint(t)}
+        self._chunks = 0
+        self._done = 0
+        self._digest = hashlib.sha256()
+        self._seen = ""
+        self._saved = time.monotonic()
+        self.tally = self._empty()
+        if self._part(self._rank).is_file():
+            self._resume()
+
+    def _empty(self) -> Tally:
+        t, s = self._model.transcoder, self._settings
+        sizes = [t.n_features(layer) for layer in range(t.n_layers)]
+        layers = [LayerTally.empty(n, s.top, s.sample, self._window.width) for n in sizes]
+        if self._chosen is False:
+            return Tally(layers, None)
+        if self._chosen is True:
+            if sum(sizes) > _MOST_COACTIVE:
+                raise FeatureError(
+                    f"co-activations of all pairs of {sum(sizes):,} features are too many; "
+                    "give those you need: coactivations=[(layer, index), ...]"
+                )
+            return Tally(layers, Coactivations.of(sizes, None))
+        first = np.cumsum([0, *sizes])
+        wrong = [(m, i) for m, i in self._chosen if not (0 <= m < len(sizes) and 0 <= i < sizes[m])]
+        if wrong:
+            raise FeatureError(f"there is no feature L{wrong[0][0]}/{wrong[0][1]} to sum co-activations of")
+        return Tally(layers, Coactivations.of(sizes, np.array([first[m] + i for m, i in self._chosen], np.int64)))
+
+    def read(self, chunk: Sequence[Text], save_every: float) -> None:
+        """Take the next texts; skip them if they were read before an interruption or are another process'."""
+        self._digest.update(repr([text if isinstance(text, str) else list(text) for text in chunk]).encode())
+        number = self._chunks
+        self._chunks += 1
+        if number < self._done:
+            if self._chunks == self._done and self._digest.hexdigest() != self._seen:
+                raise FeatureError(
+                    f"the texts are not those of the collection that {self._part(self._rank).parent} goes on with; "
+                    "give the same texts, or delete that directory to start anew"
+                )
+            return
+        if number % self._world == self._rank:
+            for batch in self._rows.batches(chunk, number * _CHUNK):
+                self.add(batch)
+            self.tally.n_texts += len(chunk)
+        if time.monotonic() - self._saved >= save_every:
+            self._save()
+
+    def add(self, batch: Batch) -> None:
+        """Run a batch through the model and count its features."""
+        model, t = self._model.language_model, self._model.transcoder
+        x = model.activations(torch.from_numpy(batch.ids).to(model.device), self._hooks)
+        counts = torch.from_numpy(batch.counts)
+        with torch.no_grad():
+            a = [t.encode(layer, x[hook][counts.to(x[hook].device)]) for layer, hook in enumerate(self._hooks)]
+        self.tally.add(a, Tokens(batch, self._window))
+
+    def finish(self) -> FeatureStore:
+        """Put the parts of all processes together and write the store."""
+        if self._chunks < self._done:
+            raise FeatureError("there are fewer texts than before the interruption; give the same texts")
+        if self._world > 1:
+            self._save()
+            dist.barrier()
+        if self._rank == 0:
+            for other in range(1, self._world):
+                self.tally.merge(load_tally(ArrayFile(self._part(other)), self._empty()))
+            self._write()
+        if self._world > 1:
+            dist.barrier()
+        return FeatureStore.open(self._path)
+
+    def _write(self) -> None:
+        tally, model = self.tally, self._model.language_model
+        if not tally.n_tokens:
+            raise FeatureError("there is no token to count in these texts; give longer ones")
+        facts = {
+            "transcoder": self._transcoder,
+            "model": model.name,
+            "settings": asdict(self._settings),
+            "n_features": [len(layer.total) for layer in tally.layers],
+            "n_tokens": tally.n_tokens,
+            "n_texts": tally.n_texts,
+        }
+        vocabulary = read_vocabulary(model.bridge.tokenizer, model.d_vocab)
+        write_store(self._path, tally.layers, tally.coactivations, vocabulary, facts)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._part(0).parent)
+
+    def _part(self, rank: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.part") / f"{rank}.safetensors"
+
+    def _identity(self) -> dict[str, Any]:
+        """What must not change while a collection is interrupted."""
+        chosen = self._chosen if isinstance(self._chosen, bool) else [list(feature) for feature in self._chosen]
+        return {
+            **asdict(self._settings),
+            "coactivations": chosen,
+            "transcoder": self._transcoder["hash"],
+            "model": self._model.language_model.name,
+            "processes": self._world,
+        }
+
+    def _save(self) -> None:
+        path = self._part(self._rank)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        facts = {"identity": self._identity(), "done": self._chunks, "seen": self._digest.hexdigest()}
+        save_tally(path, self.tally, facts)
+        self._saved = time.monotonic()
+
+    def _resume(self) -> None:
+        path = self._part(self._rank)
+        file = ArrayFile(path)
+        was, now = file.metadata["identity"], self._identity()
+        changed = [f"{name} {was.get(name)} (now {now[name]})" for name in now if was.get(name) != now[name]]
+        if changed:
+            raise FeatureError(
+                f"{path.parent} holds an interrupted collection with other settings: {', '.join(changed)}; "
+                "use the same, or delete that directory to start anew"
+            )
+        load_tally(file, self.tally)
+        self._done, self._seen = file.metadata["done"], file.metadata["seen"]

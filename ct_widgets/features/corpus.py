@@ -1,0 +1,134 @@
+"""Texts from wherever they are, and the rows of tokens that a model reads them in.
+
+Axes: b row of text, p position in a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ct_widgets.errors import FeatureError
+from ct_widgets.features.tally import Batch
+from ct_widgets.language_model import LanguageModel
+
+Text = str | Sequence[int]
+"""A text, or its token ids as they are."""
+
+Source = str | Path | Iterable[Text] | Iterable[Mapping[str, Any]]
+"""A text file (one text per line), a parquet file, a Hugging Face dataset, or anything that yields texts."""
+
+T = TypeVar("T")
+
+
+def read_texts(source: Source, column: str = "text") -> Iterator[Text]:
+    """The texts of `source`; `column` says which of a parquet file's or dataset's columns holds them."""
+    if isinstance(source, str | Path):
+        path = Path(source).expanduser()
+        if not path.is_file():
+            raise FeatureError(
+                f"{str(source)[:80]!r} is no file; give a list of texts, or the path of a text or parquet file"
+            )
+        yield from _read_parquet(path, column) if path.suffix == ".parquet" else _read_lines(path)
+        return
+    for item in source:
+        if isinstance(item, Mapping):
+            if column not in item:
+                raise FeatureError(f"the dataset has no column {column!r}; it has {', '.join(item)}: say column=...")
+            yield item[column]
+        else:
+            yield item
+
+
+def _read_lines(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            if line.strip():
+                yield line.rstrip("\n")
+
+
+def _read_parquet(path: Path, column: str) -> Iterator[str]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise FeatureError(f"{path.name} needs pyarrow to read it: pip install pyarrow") from error
+    file = parquet.ParquetFile(path)
+    if column not in file.schema_arrow.names:
+        raise FeatureError(
+            f"{path} has no column {column!r}; it has {', '.join(file.schema_arrow.names)}: say column=..."
+        )
+    for batch in file.iter_batches(columns=[column]):
+        yield from batch.column(0).to_pylist()
+
+
+def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Consecutive items in lists of `size`."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+class RowMaker:
+    """Cuts texts into rows of at most `context` tokens, each with a BOS where the model expects one."""
+
+    def __init__(self, model: LanguageModel, context: int, batch_tokens: int, *, ignore_bos: bool) -> None:
+        self.context = min(context, model.n_ctx)
+        self._tokenizer = model.bridge.tokenizer
+        self._batch_tokens = batch_tokens
+        self._first = int(ignore_bos)
+        self._bos: int | None = None
+        if self._tokenizer is not None:
+            start = int(model.bridge.to_tokens("a", truncate=False)[0, 0])
+            self._bos = start if start == self._tokenizer.bos_token_id else None
+        self._pad = self._bos or 0
+        if self.context < 2:
+            raise FeatureError(f"context is {context}; rows need two tokens at least")
+
+    def batches(self, texts: Sequence[Text], first_number: int) -> Iterator[Batch]:
+        """Rows of these texts, those of like length together. Texts are numbered from `first_number`."""
+        rows: list[npt.NDArray[np.int64]] = []
+        number: list[int] = []
+        for i, ids in enumerate(self._tokenize(texts)):
+            for row in self._cut(ids):
+                rows.append(row)
+                number.append(first_number + i)
+        length = np.array([len(row) for row in rows])
+        order = np.argsort(length, kind="stable")
+        for chosen in self._groups(order, length):
+            ids = np.full((len(chosen), int(length[chosen].max())), self._pad)
+            for place, row in enumerate(chosen):
+                ids[place, : length[row]] = rows[row]
+            yield Batch(ids, length[chosen], np.array(number, np.uint32)[chosen], self._first)
+
+    def _tokenize(self, texts: Sequence[Text]) -> Iterator[npt.NDArray[np.int64]]:
+        words = [text for text in texts if isinstance(text, str)]
+        if words and self._tokenizer is None:
+            raise FeatureError("the model has no tokenizer: give lists of token ids, or give the bridge a tokenizer")
+        encoded = iter(self._tokenizer(words, add_special_tokens=False)["input_ids"] if words else [])
+        for text in texts:
+            ids = np.asarray(next(encoded) if isinstance(text, str) else text, np.int64)
+            if isinstance(text, str) and self._bos is not None and (not len(ids) or ids[0] != self._bos):
+                ids = np.concatenate([[self._bos], ids])
+            yield ids
+
+    def _cut(self, ids: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+        """Rows of one text; every later one starts with the BOS of the first."""
+        bos = ids[:1] if self._bos is not None and len(ids) and ids[0] == self._bos else ids[:0]
+        step = self.context - len(bos)
+        for start in range(len(bos), len(ids), step):
+            yield np.concatenate([bos, ids[start : start + step]])
+
+    def _groups(self, order: npt.NDArray[np.int64], length: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+        """Runs of `order`, shortest rows first, that hold at most `batch_tokens` tokens with their padding."""
+        start = 0
+        while start < len(order):
+            end = start + 1
+            while end < len(order) and length[order[end]] * (end + 1 - start) <= self._batch_tokens:
+                end += 1
+            yield order[start:end]
+            start = end

@@ -1,0 +1,214 @@
+"""Tallies into stores, stores and unfinished files into tallies.
+
+Axes as in `tally.py` and `store.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ct_widgets.errors import FeatureError, FileFormatError
+from ct_widgets.features.array_file import ArrayFile, write_arrays
+from ct_widgets.features.bins import span
+from ct_widgets.features.kept import Candidates, Windows, context_keys
+from ct_widgets.features.store import ARRAYS, FORMAT, VERSION, FeatureStore
+from ct_widgets.features.tally import Coactivations, LayerTally, Tally, Window
+from ct_widgets.features.vocabulary import Vocabulary
+
+Array = npt.NDArray[Any]
+
+
+def write_store(
+    path: Path,
+    layers: Iterable[LayerTally],
+    coactivations: Coactivations | None,
+    vocabulary: Vocabulary,
+    facts: Mapping[str, Any],
+) -> FeatureStore:
+    """Write the store `path`, all of it or nothing. Raises FileFormatError if something is there already."""
+    if path.exists():
+        raise FileFormatError(f"{path} is there already; open it with FeatureStore.open, or choose another name")
+    pieces: dict[str, list[Array]] = defaultdict(list)
+    for layer in layers:
+        for name, array in _layer_arrays(layer, len(vocabulary)).items():
+            pieces[name].append(array)
+    for name in ("histogram_start", "example_start", "token_start"):
+        pieces[name] = [_starts(pieces[name])]
+    pieces |= {"vocabulary": [vocabulary.data], "vocabulary_start": [vocabulary.start]}
+    if coactivations is not None:
+        product = coactivations.product.tocsr()
+        pieces["coactivation_features"] = [coactivations.features]
+        for name in ("data", "indices", "indptr"):
+            pieces[f"coactivation_{name}"] = [getattr(product, name)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        unfinished.chmod(0o755)
+        write_arrays(
+            unfinished / ARRAYS, pieces, {"format": FORMAT, "version": VERSION, "spaced": vocabulary.spaced, **facts}
+        )
+        unfinished.rename(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(unfinished)
+    return FeatureStore.open(path)
+
+
+def _starts(lengths: Sequence[Array]) -> Array:
+    """Where each of the runs of these lengths begins, and the end of the last."""
+    return np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.uint64)]).astype(np.uint64)
+
+
+def _layer_arrays(layer: LayerTally, n_vocabulary: int) -> dict[str, Array]:
+    """Columns of the file; those named *_start hold the lengths of runs."""
+    first, last = span(layer.histogram)
+    bins = np.arange(layer.histogram.shape[1])
+    (top, top_windows), (sample, sample_windows) = layer.top.examples(), layer.sample.examples()
+    found = Candidates(*(np.concatenate(pair) for pair in zip(top, sample, strict=True)))
+    windows = Windows(*(np.concatenate(pair) for pair in zip(top_windows, sample_windows, strict=True)))
+    order = np.argsort(found.feature, kind="stable")  # of every feature first the top, then the sample
+    length = windows.length[order]
+    inside = np.arange(windows.tokens.shape[1]) < length[:, None]
+    n = len(layer.total)
+    return {
+        "count": layer.histogram.sum(1, dtype=np.uint32),
+        "maximum": np.where(np.isfinite(layer.top.value[:, 0]), layer.top.value[:, 0], 0).astype(np.float32),
+        "total": layer.total,
+        "histogram": layer.histogram[(bins >= first[:, None]) & (bins < last[:, None])],
+        "histogram_start": last - first,
+        "histogram_first": first.astype(np.uint8),
+        "n_top": np.bincount(top.feature, minlength=n).astype(np.uint16),
+        "example_start": np.bincount(found.feature, minlength=n),
+        "value": found.value[order],
+        "text": found.text[order],
+        "position": windows.position[order],
+        "peak": windows.peak[order],
+        "token_start": length.astype(np.int64),
+        "tokens": windows.tokens[order][inside].astype(np.uint16 if n_vocabulary <= 2**16 else np.uint32),
+        "share": windows.share[order][inside],
+    }
+
+
+def read_layer(store: FeatureStore, layer: int) -> LayerTally:
+    """The tally that one layer of `store` was written from."""
+    settings, file = store.facts["settings"], store.arrays()
+    window = Window(settings["before"], settings["after"])
+    n = store.n_features[layer]
+    begin = store.number(layer, 0)
+    tally = LayerTally.empty(n, settings["top"], settings["sample"], window.width)
+    tally.total[:] = file["total", slice(begin, begin + n)]
+    runs = file["histogram_start", slice(begin, begin + n + 1)].astype(np.int64)
+    feature, offset = _runs(runs)
+    first = file["histogram_first", slice(begin, begin + n)].astype(np.int64)
+    tally.histogram[feature, first[feature] + offset] = file["histogram", slice(int(runs[0]), int(runs[-1]))]
+    runs = file["example_start", slice(begin, begin + n + 1)].astype(np.int64)
+    feature, place = _runs(runs)
+    mine = slice(int(runs[0]), int(runs[-1]))
+    starts = file["token_start", slice(mine.start, mine.stop + 1)].astype(np.int64)
+    example, token = _runs(starts)
+    tokens = np.zeros((len(feature), window.width), np.int32)
+    share = np.zeros((len(feature), window.width), np.float16)
+    if len(feature):
+        tokens[example, token] = file["tokens", slice(int(starts[0]), int(starts[-1]))]
+        share[example, token] = file["share", slice(int(starts[0]), int(starts[-1]))]
+    peak = file["peak", mine]
+    found = Candidates(
+        feature,
+        context_keys(tokens, window.before)[np.arange(len(feature)), peak],
+        file["value", mine],
+        file["text", mine],
+    )
+    windows = Windows(file["position", mine], peak, np.diff(starts), tokens, share)
+    is_top = place < file["n_top", slice(begin, begin + n)][feature]
+    for kept, chosen in ((tally.top, is_top), (tally.sample, ~is_top)):
+        kept.fill(found.take(chosen), Windows(*(column[chosen] for column in windows)))
+    return tally
+
+
+def _runs(starts: Array) -> tuple[Array, Array]:
+    """For every item of runs that begin at `starts`: its run, and its place in it."""
+    length = np.diff(starts)
+    run = np.repeat(np.arange(len(length)), length)
+    return run, np.arange(len(run)) - (starts[:-1] - starts[0])[run]
+
+
+def merge_stores(stores: Sequence[FeatureStore], path: Path) -> FeatureStore:
+    """See `FeatureStore.merge`."""
+    if not stores:
+        raise FeatureError("there are no stores to merge; give one at least")
+    first = stores[0]
+    for other in stores[1:]:
+        first.check(other.facts["transcoder"]["hash"], other.facts["transcoder"]["name"])
+        if other.facts["settings"] != first.facts["settings"]:
+            raise FeatureError(
+                f"{first.path} and {other.path} were collected with different settings "
+                f"({first.facts['settings']} and {other.facts['settings']}); collect one of them again"
+            )
+
+    def layers() -> Iterable[LayerTally]:
+        for layer in range(len(first.n_features)):
+            merged = read_layer(first, layer)
+            for other in stores[1:]:
+                merged.merge(read_layer(other, layer))
+            yield merged
+
+    facts = dict(first.facts)
+    for name in ("n_tokens", "n_texts"):
+        facts[name] = sum(store.facts[name] for store in stores)
+    made = write_store(path, layers(), _merged_coactivations(stores), first.vocabulary, facts)
+    labels = {name: label for store in reversed(stores) for name, label in store.labels.entries().items()}
+    if labels:
+        made.labels.update_entries(labels)
+    return made
+
+
+def _merged_coactivations(stores: Sequence[FeatureStore]) -> Coactivations | None:
+    if not stores[0].has_coactivations:
+        return None
+    features, product = stores[0].coactivations()
+    for store in stores[1:]:
+        product = product + store.coactivations()[1]
+    merged = Coactivations.of(stores[0].n_features, features)
+    merged.product = product
+    return merged
+
+
+def save_tally(path: Path, tally: Tally, facts: Mapping[str, Any]) -> None:
+    """Write an unfinished tally, from which `load_tally` goes on."""
+    pieces: dict[str, list[Array]] = {}
+    for number, layer in enumerate(tally.layers):
+        for name, array in _state(layer).items():
+            pieces[f"{number}.{name}"] = [array]
+    if tally.coactivations is not None:
+        product = tally.coactivations.product.tocsr()
+        pieces |= {f"coactivation.{name}": [getattr(product, name)] for name in ("data", "indices", "indptr")}
+    write_arrays(path, pieces, {**facts, "n_tokens": tally.n_tokens, "n_texts": tally.n_texts})
+
+
+def load_tally(file: ArrayFile, into: Tally) -> Tally:
+    """Fill the empty tally `into` with what `save_tally` wrote."""
+    for number, layer in enumerate(into.layers):
+        for name, array in _state(layer).items():
+            array[...] = file[f"{number}.{name}"]
+    if into.coactivations is not None:
+        product = into.coactivations.product
+        parts = tuple(file[f"coactivation.{name}"] for name in ("data", "indices", "indptr"))
+        into.coactivations.product = type(product)(parts, shape=product.shape)
+    into.n_tokens, into.n_texts = file.metadata["n_tokens"], file.metadata["n_texts"]
+    return into
+
+
+def _state(layer: LayerTally) -> dict[str, Array]:
+    arrays = {"histogram": layer.histogram, "total": layer.total}
+    for name, kept in (("top", layer.top), ("sample", layer.sample)):
+        arrays |= {f"{name}.{column}": array for column, array in kept.arrays().items()}
+    return arrays

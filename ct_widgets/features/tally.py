@@ -1,0 +1,227 @@
+"""What a corpus says about every feature, added up batch by batch.
+
+Axes: l layer, b row of text, p position in a row, n token that counts (no padding, no BOS), f feature of one layer,
+c candidate example, w token of a window, m feature whose co-activations are summed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from ct_widgets.features.bins import N_BINS, bin_of
+from ct_widgets.features.kept import Candidates, Kept, Windows, context_keys
+
+Array = npt.NDArray[Any]
+
+
+class Window(NamedTuple):
+    """Tokens kept around an example."""
+
+    before: int
+    after: int
+
+    @property
+    def width(self) -> int:
+        """Tokens of the longest window."""
+        return self.before + 1 + self.after
+
+
+class Batch(NamedTuple):
+    """Rows of text that go through the model together.
+
+    ids: [b, p], padded on the right; length: [b]; text: [b], the number of the text that each row is from;
+    first: positions before it (BOS) do not count.
+    """
+
+    ids: Array
+    length: Array
+    text: Array
+    first: int
+
+    @property
+    def counts(self) -> npt.NDArray[np.bool_]:
+        """[b, p]: which tokens count."""
+        position = np.arange(self.ids.shape[1])
+        return (position >= self.first) & (position < self.length[:, None])
+
+
+class Tokens:
+    """The tokens of a batch that count, one after the other, and where each is from."""
+
+    def __init__(self, batch: Batch, window: Window) -> None:
+        self.batch = batch
+        self.window = window
+        self.row, self.position = np.nonzero(batch.counts)
+        self.key = context_keys(batch.ids, window.before)[self.row, self.position]
+        self.text = batch.text[self.row]
+        self._number = np.full(batch.ids.shape, -1)
+        self._number[self.row, self.position] = np.arange(len(self.row))
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def windows(self, n: Array, feature: Array, a: Tensor) -> Windows:
+        """The windows around tokens n [c], with the activations of one feature each. a: [n, f]."""
+        row, position = self.row[n], self.position[n]
+        start = np.maximum(position - self.window.before, 0)
+        end = np.minimum(position + self.window.after + 1, self.batch.length[row])
+        at = start[:, None] + np.arange(min(self.window.width, self.batch.ids.shape[1]))
+        inside = at < end[:, None]
+        at = np.minimum(at, self.batch.ids.shape[1] - 1)
+        number = self._number[row[:, None], at]
+        counted = inside & (number >= 0)
+        columns = torch.from_numpy(feature).to(a.device)[:, None]
+        activation = a[torch.from_numpy(np.maximum(number, 0)).to(a.device), columns].cpu().numpy()
+        own = a[torch.from_numpy(n).to(a.device), columns[:, 0]].cpu().numpy()
+        return Windows(
+            position=position,
+            peak=position - start,
+            length=end - start,
+            tokens=np.where(inside, self.batch.ids[row[:, None], at], 0),
+            # Adding 0 makes 0 of -0.
+            share=np.where(counted, activation / own[:, None] + 0.0, 0).astype(np.float16),
+        )
+
+
+class Active(NamedTuple):
+    """Where features of a layer are active: token [i], feature [i], activation [i], in order of tokens."""
+
+    token: Array
+    feature: Array
+    value: Array
+
+
+def find_active(a: Tensor) -> Active:
+    """The entries of a [n, f] that are not 0."""
+    token, feature = a.nonzero(as_tuple=True)
+    value = a[token, feature]
+    return Active(token.cpu().numpy(), feature.cpu().numpy(), value.float().cpu().numpy())
+
+
+@dataclass
+class LayerTally:
+    """Histogram [f, bins], sum of activations [f], and examples of the features of one layer."""
+
+    histogram: Array
+    total: Array
+    top: Kept
+    sample: Kept
+
+    @classmethod
+    def empty(cls, n_features: int, top: int, sample: int, width: int) -> Self:
+        """Nothing seen yet."""
+        return cls(
+            histogram=np.zeros((n_features, N_BINS), np.uint32),
+            total=np.zeros(n_features, np.float64),
+            top=Kept.empty("value", n_features, top, width),
+            sample=Kept.empty("chance", n_features, sample, width),
+        )
+
+    def add(self, a: Tensor, active: Active, tokens: Tokens) -> None:
+        """Count the activations a [n, f] of a batch; `active` are those that are not 0."""
+        n_features = len(self.total)
+        cell = torch.from_numpy(active.feature * N_BINS + bin_of(active.value))
+        # uint32 has no index_add in torch; the bits of an int32 are the same.
+        counts = torch.from_numpy(self.histogram.view(np.int32)).view(-1)
+        counts.index_add_(0, cell, torch.ones(len(cell), dtype=torch.int32))
+        total = torch.from_numpy(self.total)
+        total.index_add_(0, torch.from_numpy(active.feature), torch.from_numpy(active.value).double())
+        peaks = _peaks(active, tokens, n_features)
+        token, feature = active.token[peaks], active.feature[peaks]
+        found = Candidates(feature, tokens.key[token], active.value[peaks], tokens.text[token])
+        for kept in (self.top, self.sample):
+            chosen = np.flatnonzero(kept.promising(found))
+            if not len(chosen):
+                continue
+            owner, place, new = kept.insert(found.take(chosen))
+            kept.set_windows(owner, place, tokens.windows(token[chosen[new]], owner, a))
+
+    def merge(self, other: LayerTally) -> None:
+        """Add what another part of the corpus gave."""
+        self.histogram += other.histogram
+        self.total += other.total
+        self.top.merge(other.top)
+        self.sample.merge(other.sample)
+
+
+def _peaks(active: Active, tokens: Tokens, n_features: int) -> Array:
+    """Which entries are the largest of their feature in their row of text, the first of them where several are."""
+    cell = tokens.row[active.token] * n_features + active.feature
+    index = torch.from_numpy(cell)
+    largest = torch.full((len(tokens.batch.ids) * n_features,), -torch.inf)
+    largest.scatter_reduce_(0, index, torch.from_numpy(active.value), "amax")
+    peaks = np.flatnonzero(active.value == largest[index].numpy())
+    if len(peaks) == int((largest > -torch.inf).sum()):
+        return peaks
+    return peaks[np.sort(np.unique(cell[peaks], return_index=True)[1])]  # ties in a row: the first token
+
+
+@dataclass
+class Coactivations:
+    """Sums of products of activations at the same token, for chosen features: the sum over n of a_s a_t.
+
+    With the sum of each feature's own activations this is what TWERA asks of a corpus [CT25, "Global weights"].
+    features: [m], their numbers over all layers; column: L x [f], the place of a feature among the chosen ones, or -1.
+    """
+
+    features: Array
+    column: list[Array]
+    product: Any  # sparse [m, m]
+
+    @classmethod
+    def of(cls, n_features: Sequence[int], chosen: Array | None) -> Self:
+        """Of the features `chosen` (numbers over all layers) or of all."""
+        total = sum(n_features)
+        numbers = np.arange(total) if chosen is None else chosen
+        column = np.full(total, -1)
+        column[numbers] = np.arange(len(numbers))
+        product = sparse.csr_array((len(numbers), len(numbers)), dtype=np.float64)
+        return cls(numbers, np.split(column, np.cumsum(n_features)[:-1]), product)
+
+    def add(self, layers: Sequence[Active], n_tokens: int) -> None:
+        """Count the active features of a batch, by layer."""
+        column = np.concatenate([self.column[layer][active.feature] for layer, active in enumerate(layers)])
+        token = np.concatenate([active.token for active in layers])
+        value = np.concatenate([active.value for active in layers]).astype(np.float64)
+        keep = column >= 0
+        m = self.product.shape[0]
+        a = sparse.csr_array((value[keep], (token[keep], column[keep])), shape=(n_tokens, m))
+        self.product = self.product + a.T @ a
+
+
+@dataclass
+class Tally:
+    """Everything counted over a corpus: layers [l], tokens and texts that were read."""
+
+    layers: list[LayerTally]
+    coactivations: Coactivations | None
+    n_tokens: int = 0
+    n_texts: int = 0
+
+    def add(self, layers: Sequence[Tensor], tokens: Tokens) -> None:
+        """Count a batch. layers: L x [n, f], the activations of the tokens that count."""
+        found: list[Active] = []
+        for tally, a in zip(self.layers, layers, strict=True):
+            active = find_active(a)
+            tally.add(a, active, tokens)
+            found.append(active)
+        if self.coactivations is not None:
+            self.coactivations.add(found, len(tokens))
+        self.n_tokens += len(tokens)
+
+    def merge(self, other: Tally) -> None:
+        """Add what another part of the corpus gave."""
+        for mine, theirs in zip(self.layers, other.layers, strict=True):
+            mine.merge(theirs)
+        if self.coactivations is not None and other.coactivations is not None:
+            self.coactivations.product = self.coactivations.product + other.coactivations.product
+        self.n_tokens += other.n_tokens
+        self.n_texts += other.n_texts
