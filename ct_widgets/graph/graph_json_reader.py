@@ -68,7 +68,9 @@ def decode(value: Any) -> dict[str, Any]:
         "qParams": {key: part for key, part in rest.items() if part not in ([], "")},
         "nodes": _unlike_ours(columns, nodes),
     }
-    return {**columns, "provenance": {"model": metadata.get("scan"), "graph_json": kept}}
+    transcoder = (metadata.get("info") or {}).get("transcoder_set")
+    made_with = {"model": metadata.get("scan")} | ({"transcoder": transcoder} if transcoder else {})
+    return {**columns, "provenance": made_with | {"graph_json": kept}}
 
 
 def _nodes(kinds: list[str], records: list[Record], n_layers: int) -> list[_Node]:
