@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from ct_widgets.widgets.graph_widget import GraphWidget as GraphWidget
     from ct_widgets.widgets.page import graph_html as graph_html
     from ct_widgets.widgets.picture import static_picture as static_picture
+    from ct_widgets.widgets.state import Snapshot as Snapshot
 
-_HOMES = {"GraphWidget": "graph_widget", "graph_html": "page", "static_picture": "picture"}
+_HOMES = {"GraphWidget": "graph_widget", "Snapshot": "state", "graph_html": "page", "static_picture": "picture"}
 
-__all__ = ["GraphWidget", "graph_html", "static_picture"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["GraphWidget", "Snapshot", "graph_html", "static_picture"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,18 @@ from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.picture import static_picture
 from ct_widgets.widgets.state import DEFAULT_EDGE_THRESHOLD, DEFAULT_NODE_THRESHOLD, VIEW_STATE, initial_state
 from ct_widgets.widgets.static_files import static_file
-from ct_widgets.widgets.traits import Choice, Labels, Node, NodeLike, Nodes, Places, Share, Supernodes, Widgets
+from ct_widgets.widgets.traits import (
+    Choice,
+    Labels,
+    Node,
+    NodeLike,
+    Nodes,
+    Places,
+    Share,
+    Snapshots,
+    Supernodes,
+    Widgets,
+)
 
 __all__ = ["GraphWidget"]
 
@@ -51,6 +62,9 @@ class GraphWidget(anywidget.AnyWidget):
 
     places = Places()
     """Boxes of the subgraph that were dragged: (part of the width, pixels from the top) by the box's first node."""
+
+    snapshots = Snapshots()
+    """Subgraphs kept by name: each a `Snapshot` of pinned nodes, supernodes and places, or such a tuple."""
 
     labels = Labels()
     """Text for nodes (keys: NodeId) and for features at every position (keys such as "L2/517")."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from ct_widgets.graph import AttributionGraph, NodeId
+from ct_widgets.graph import AttributionGraph, NodeId, Supernode
 from ct_widgets.graph.node_id import LabelKey
 
 VIEW_STATE = (
@@ -15,12 +16,23 @@ VIEW_STATE = (
     "pinned",
     "supernodes",
     "places",
+    "snapshots",
     "labels",
     "node_threshold",
     "edge_threshold",
     "theme",
 )
 """Names of the traits that hold it."""
+
+
+class Snapshot(NamedTuple):
+    """The subgraph as it was when it was kept under a name."""
+
+    pinned: tuple[NodeId, ...] = ()
+    supernodes: tuple[Supernode, ...] = ()
+    places: Mapping[NodeId, tuple[float, float]] = MappingProxyType({})
+    """Where its boxes were put."""
+
 
 DEFAULT_NODE_THRESHOLD = 0.8
 DEFAULT_EDGE_THRESHOLD = 0.98
@@ -63,6 +75,18 @@ def places_to_json(places: Mapping[NodeId, tuple[float, float]]) -> dict[str, li
 def places_from_json(places: Mapping[str, Sequence[float]]) -> dict[Any, Any]:
     """The reverse of `places_to_json`."""
     return {_key_from_json(key): place for key, place in places.items()}
+
+
+def snapshots_to_json(snapshots: Mapping[str, Snapshot]) -> dict[str, Any]:
+    """Snapshots as objects."""
+    return {name: {**kept._asdict(), "places": places_to_json(kept.places)} for name, kept in snapshots.items()}
+
+
+def snapshots_from_json(snapshots: Mapping[str, Any]) -> dict[str, Any]:
+    """The reverse of `snapshots_to_json`."""
+    return {
+        name: (kept["pinned"], kept["supernodes"], places_from_json(kept["places"])) for name, kept in snapshots.items()
+    }
 
 
 def _key_to_json(key: LabelKey) -> str:

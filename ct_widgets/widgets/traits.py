@@ -11,7 +11,15 @@ import traitlets as t
 from ct_widgets.errors import GraphError, WidgetError
 from ct_widgets.graph import NodeId, Supernode
 from ct_widgets.graph.node_id import LabelKey, as_label_key
-from ct_widgets.widgets.state import labels_from_json, labels_to_json, places_from_json, places_to_json
+from ct_widgets.widgets.state import (
+    Snapshot,
+    labels_from_json,
+    labels_to_json,
+    places_from_json,
+    places_to_json,
+    snapshots_from_json,
+    snapshots_to_json,
+)
 
 NodeLike = NodeId | tuple[str, int, int, int] | int
 """A node as a NodeId, as a tuple (kind, layer, position, index), or as a row number of `graph.nodes`."""
@@ -30,6 +38,38 @@ def _node(view: HasNodes, trait: str, value: NodeLike) -> NodeId:
         return view.node(value)
     except GraphError as error:
         raise WidgetError(f"{trait}: {error}") from error
+
+
+def _nodes(view: HasNodes, trait: str, value: Iterable[NodeLike]) -> tuple[NodeId, ...]:
+    if isinstance(value, NodeId | str) or not isinstance(cast("Any", value), Iterable):
+        raise WidgetError(f"{trait}: expected a list of nodes, not {value!r}")
+    return tuple(dict.fromkeys(_node(view, trait, node) for node in value))
+
+
+def _supernodes(view: HasNodes, trait: str, value: Iterable[Any]) -> tuple[Supernode, ...]:
+    groups: list[Supernode] = []
+    for group in value:
+        try:
+            name, members = group
+        except (TypeError, ValueError) as error:
+            raise WidgetError(f"{trait}: {group!r} is no supernode: expected (name, [node, ...])") from error
+        groups.append(Supernode(str(name), tuple(_node(view, trait, member) for member in members)))
+    return tuple(groups)
+
+
+def _places(view: HasNodes, trait: str, value: Mapping[Any, Any]) -> Mapping[NodeId, tuple[float, float]]:
+    if not isinstance(cast("Any", value), Mapping):
+        raise WidgetError(f"{trait}: expected a mapping such as {{node: (0.5, 40)}}, not {value!r}")
+    places: dict[NodeId, tuple[float, float]] = {}
+    for node, place in value.items():
+        try:
+            x, y = (float(part) for part in place)
+        except (TypeError, ValueError) as error:
+            raise WidgetError(f"{trait}: {place!r} is no place: expected (x, y), e.g. (0.5, 40)") from error
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise WidgetError(f"{trait}: {place!r} is no place: both numbers must be finite")
+        places[_node(view, trait, node)] = (x, y)
+    return places
 
 
 class Node(t.TraitType[NodeId | None, NodeLike | None]):
@@ -57,9 +97,7 @@ class Nodes(t.TraitType[tuple[NodeId, ...], Iterable[NodeLike]]):
 
     def validate(self, obj: Any, value: Iterable[NodeLike]) -> tuple[NodeId, ...]:
         """`value` as NodeIds of nodes in the graph."""
-        if isinstance(value, NodeId | str) or not isinstance(cast("Any", value), Iterable):
-            raise WidgetError(f"{self.name}: expected a list of nodes, not {value!r}")
-        return tuple(dict.fromkeys(_node(obj, str(self.name), node) for node in value))
+        return _nodes(obj, str(self.name), value)
 
 
 class Supernodes(t.TraitType[tuple[Supernode, ...], Iterable[Any]]):
@@ -73,14 +111,7 @@ class Supernodes(t.TraitType[tuple[Supernode, ...], Iterable[Any]]):
 
     def validate(self, obj: Any, value: Iterable[Any]) -> tuple[Supernode, ...]:
         """`value` as Supernodes whose members are in the graph."""
-        groups: list[Supernode] = []
-        for group in value:
-            try:
-                name, members = group
-            except (TypeError, ValueError) as error:
-                raise WidgetError(f"{self.name}: {group!r} is no supernode: expected (name, [node, ...])") from error
-            groups.append(Supernode(str(name), tuple(_node(obj, str(self.name), member) for member in members)))
-        return tuple(groups)
+        return _supernodes(obj, str(self.name), value)
 
 
 def _labels_to_json(labels: Mapping[LabelKey, str], view: Any) -> dict[str, str]:
@@ -134,18 +165,43 @@ class Places(t.TraitType[Mapping[NodeId, tuple[float, float]], Mapping[Any, Any]
 
     def validate(self, obj: Any, value: Mapping[Any, Any]) -> Mapping[NodeId, tuple[float, float]]:
         """`value` as pairs of finite numbers by NodeIds of nodes in the graph."""
+        return _places(obj, str(self.name), value)
+
+
+def _snapshots_to_json(snapshots: Mapping[str, Snapshot], view: Any) -> dict[str, Any]:
+    del view
+    return snapshots_to_json(snapshots)
+
+
+def _snapshots_from_json(snapshots: Mapping[str, Any], view: Any) -> dict[str, Any]:
+    del view
+    return snapshots_from_json(snapshots)
+
+
+class Snapshots(t.TraitType[Mapping[str, Snapshot], Mapping[str, Any]]):
+    """Subgraphs that were kept under a name."""
+
+    info_text = "a mapping from names to (pinned, supernodes, places)"
+
+    def __init__(self) -> None:
+        super().__init__(default_value={})
+        self.tag(sync=True, to_json=_snapshots_to_json, from_json=_snapshots_from_json)
+
+    def validate(self, obj: Any, value: Mapping[str, Any]) -> Mapping[str, Snapshot]:
+        """`value` as Snapshots of nodes in the graph."""
         if not isinstance(cast("Any", value), Mapping):
-            raise WidgetError(f"{self.name}: expected a mapping such as {{node: (0.5, 40)}}, not {value!r}")
-        places: dict[NodeId, tuple[float, float]] = {}
-        for node, place in value.items():
+            raise WidgetError(f"{self.name}: expected a mapping from names to Snapshots, not {value!r}")
+        kept: dict[str, Snapshot] = {}
+        for name, snapshot in value.items():
+            where = f"{self.name}[{name!r}]"
             try:
-                x, y = (float(part) for part in place)
+                pinned, supernodes, places = snapshot
             except (TypeError, ValueError) as error:
-                raise WidgetError(f"{self.name}: {place!r} is no place: expected (x, y), e.g. (0.5, 40)") from error
-            if not (math.isfinite(x) and math.isfinite(y)):
-                raise WidgetError(f"{self.name}: {place!r} is no place: both numbers must be finite")
-            places[_node(obj, str(self.name), node)] = (x, y)
-        return places
+                raise WidgetError(f"{where}: {snapshot!r} is none: expected (pinned, supernodes, places)") from error
+            kept[str(name)] = Snapshot(
+                _nodes(obj, where, pinned), _supernodes(obj, where, supernodes), _places(obj, where, places)
+            )
+        return kept
 
 
 def _widgets_to_json(widgets: tuple[Any, ...], view: Any) -> list[str]:

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Places } from "../src/core/box_layout";
 import type { Labels } from "../src/core/describe";
+import type { Snapshots } from "../src/core/edits";
 import { idOf, type NodeId } from "../src/core/graph";
 import { readTrait, Session, type Synced } from "../src/core/session";
 import { signal } from "../src/core/signals";
@@ -20,6 +21,7 @@ function session(): Session & { synced: Synced } {
     places: signal<Places>({}),
     nodeThreshold: signal(1),
     edgeThreshold: signal(1),
+    snapshots: signal<Snapshots>({}),
     panels: signal([]),
     theme: signal("auto" as const),
   });
@@ -106,6 +108,33 @@ describe("edits", () => {
     view.edits.tidy();
     view.edits.undo();
     expect(view.synced.places.value).toEqual({ [box!.key]: [0.25, 90] });
+  });
+});
+
+describe("snapshots", () => {
+  it("keep the subgraph under a name, bring it back, and go, all of it undone", () => {
+    const view = session();
+    const { edits, synced } = view;
+    synced.pinned.value = [id(2), id(3), id(6)];
+    edits.group(view.boxes.value.slice(0, 2));
+    edits.place(view.boxes.value[0]!, 0.5, 40);
+    const then = [synced.pinned.value, synced.supernodes.value, synced.places.value];
+    edits.saveSnapshot("before");
+    edits.ungroup(view.boxes.value);
+    edits.togglePin(6);
+    edits.tidy();
+    edits.saveSnapshot("after");
+    expect(Object.keys(synced.snapshots.value)).toEqual(["before", "after"]);
+    edits.restoreSnapshot("before");
+    expect([synced.pinned.value, synced.supernodes.value, synced.places.value]).toEqual(then);
+    edits.undo();
+    expect(synced.pinned.value).toEqual([id(2), id(3)]);
+    edits.deleteSnapshot("before");
+    edits.restoreSnapshot("before");
+    expect(Object.keys(synced.snapshots.value)).toEqual(["after"]);
+    expect(synced.pinned.value).toEqual([id(2), id(3)]);
+    edits.undo();
+    expect(Object.keys(synced.snapshots.value)).toEqual(["before", "after"]);
   });
 });
 

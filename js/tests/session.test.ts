@@ -20,6 +20,7 @@ function synced(state: Partial<{ [K in keyof Synced]: Synced[K]["value"] }> = {}
     places: signal(state.places ?? {}),
     nodeThreshold: signal(state.nodeThreshold ?? 1),
     edgeThreshold: signal(state.edgeThreshold ?? 1),
+    snapshots: signal(state.snapshots ?? {}),
     panels: signal(state.panels ?? []),
     theme: signal(state.theme ?? "auto"),
   };
@@ -61,6 +62,12 @@ describe("readTrait", () => {
     expect(readTrait.nodes("feature")).toEqual([]);
     expect(readTrait.labels({ a: "b", c: 1 })).toEqual({ a: "b" });
     expect(readTrait.labels(null)).toEqual({});
+    const kept = { pinned: [FEATURE, 3], supernodes: [["a", [ERROR]], 4], places: { x: [1, 2], y: "z" } };
+    expect(readTrait.snapshots({ mine: kept, broken: null })).toEqual({
+      mine: { pinned: [FEATURE], supernodes: [["a", [ERROR]]], places: { x: [1, 2] } },
+      broken: { pinned: [], supernodes: [], places: {} },
+    });
+    expect(readTrait.snapshots(7)).toEqual({});
     expect([readTrait.share(7), readTrait.share(-1), readTrait.share("x")]).toEqual([1, 0, 1]);
     expect([readTrait.theme("dark"), readTrait.theme("<b>")]).toEqual(["dark", "auto"]);
   });
@@ -96,7 +103,7 @@ describe("bindTrait", () => {
     };
     const controller = new AbortController();
     const bound = bindGraph(store, controller.signal);
-    expect(watchers).toBe(10);
+    expect(watchers).toBe(11);
     controller.abort();
     expect(watchers).toBe(0);
     bound.nodeThreshold.value = 0.3;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph, NodeId, Supernode
-from ct_widgets.widgets import GraphWidget, graph_widget, static_picture
+from ct_widgets.widgets import GraphWidget, Snapshot, graph_widget, static_picture
 from ct_widgets.widgets import static_files as static
 from tests.e2e.samples import layered_graph
 
@@ -167,3 +168,23 @@ def test_panels_travel_as_references_and_stay_out_of_pages(graph: AttributionGra
     for wrong in (["card"], 7):
         with pytest.raises(WidgetError, match="no widget"):
             view.panels = wrong
+
+
+def test_snapshots_go_both_ways_and_into_pages(graph: AttributionGraph, tmp_path: Path) -> None:
+    view = graph.show()
+    first, second, third = graph.node_ids[7:10]
+    view.snapshots = {"mine": ([7, 8], [("pair", [7, 8])], {7: (0.5, 40)}), "empty": Snapshot()}
+    mine = Snapshot((first, second), (Supernode("pair", (first, second)),), {first: (0.5, 40.0)})
+    assert view.snapshots == {"mine": mine, "empty": Snapshot()}
+    state = view.get_state(["snapshots"])["snapshots"]
+    assert json.loads(json.dumps(state["mine"])) == {
+        "pinned": [list(first), list(second)],
+        "supernodes": [["pair", [list(first), list(second)]]],
+        "places": {json.dumps(list(first), separators=(",", ":")): [0.5, 40.0]},
+    }
+    from_browser(view, snapshots={**state, "other": {"pinned": [list(third)], "supernodes": [], "places": {}}})
+    assert view.snapshots == {"mine": mine, "empty": Snapshot(), "other": Snapshot((third,))}
+    assert '"snapshots": {"mine"' in view.to_html(tmp_path / "page.html").read_text()
+    for wrong in (7, {"a": 7}, {"a": ([10**6], [], {})}, {"a": ([7], [], 3)}):
+        with pytest.raises(WidgetError, match="snapshots"):
+            view.snapshots = wrong

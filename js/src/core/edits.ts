@@ -1,4 +1,4 @@
-/** What a person does to pins, supernodes, labels and places, and back again. */
+/** What a person does to pins, supernodes, labels, places and snapshots, and back again. */
 
 import type { Places } from "./box_layout";
 import type { Labels } from "./describe";
@@ -6,12 +6,22 @@ import { featureName, type Graph, idOf, keyOf, type NodeId } from "./graph";
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "./signals";
 import type { Box, Supernode } from "./subgraph";
 
+/** The subgraph as it was when it was kept under a name. */
+export interface Snapshot {
+  readonly pinned: readonly NodeId[];
+  readonly supernodes: readonly Supernode[];
+  readonly places: Places;
+}
+
+export type Snapshots = Readonly<Record<string, Snapshot>>;
+
 /** The signals that edits change; undo restores them. */
 export interface Edited {
   readonly pinned: Signal<readonly NodeId[]>;
   readonly supernodes: Signal<readonly Supernode[]>;
   readonly labels: Signal<Labels>;
   readonly places: Signal<Places>;
+  readonly snapshots: Signal<Snapshots>;
 }
 
 type Name = keyof Edited;
@@ -96,6 +106,21 @@ export class Edits {
   /** Back to the automatic layout. */
   tidy(): void {
     this.#apply({ places: {} });
+  }
+
+  saveSnapshot(name: string): void {
+    const { pinned, supernodes, places, snapshots } = this.state;
+    const now = { pinned: pinned.peek(), supernodes: supernodes.peek(), places: places.peek() };
+    this.#apply({ snapshots: { ...snapshots.peek(), [name]: now } });
+  }
+
+  restoreSnapshot(name: string): void {
+    this.#apply({ ...this.state.snapshots.peek()[name] });
+  }
+
+  deleteSnapshot(name: string): void {
+    const { [name]: _, ...others } = this.state.snapshots.peek();
+    this.#apply({ snapshots: others });
   }
 
   undo(): void {

@@ -5,7 +5,7 @@
 
 import type { Places } from "./box_layout";
 import { type Labels, labelOf } from "./describe";
-import { Edits } from "./edits";
+import { Edits, type Snapshots } from "./edits";
 import { type Folds, foldTokens } from "./folding";
 import { asNodeId, type Graph, idOf, type NodeId, rowOf, type Scores } from "./graph";
 import { type Pruned, prune } from "./prune";
@@ -21,6 +21,7 @@ export interface Synced {
   readonly supernodes: Signal<readonly Supernode[]>;
   readonly labels: Signal<Labels>;
   readonly places: Signal<Places>;
+  readonly snapshots: Signal<Snapshots>;
   readonly nodeThreshold: Signal<number>;
   readonly edgeThreshold: Signal<number>;
   /** References of the widgets in the side panel. */
@@ -47,6 +48,17 @@ export const readTrait = {
         ([, place]) => Array.isArray(place) && place.length === 2 && place.every(Number.isFinite),
       ),
     ) as Places,
+  snapshots: (value: unknown): Snapshots =>
+    Object.fromEntries(
+      Object.entries(value ?? {}).map(([name, kept]) => [
+        name,
+        {
+          pinned: readTrait.nodes(kept?.pinned),
+          supernodes: readTrait.supernodes(kept?.supernodes),
+          places: readTrait.places(kept?.places),
+        },
+      ]),
+    ),
   share: (value: unknown): number => (typeof value === "number" ? Math.min(1, Math.max(0, value)) : 1),
   theme: (value: unknown): ThemeSetting => (value === "light" || value === "dark" ? value : "auto"),
 };

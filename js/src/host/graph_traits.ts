@@ -11,6 +11,7 @@ export function bindGraph(store: TraitStore, abort: AbortSignal): Synced {
     supernodes: bindTrait(store, "supernodes", readTrait.supernodes, abort),
     labels: bindTrait(store, "labels", readTrait.labels, abort),
     places: bindTrait(store, "places", readTrait.places, abort),
+    snapshots: bindTrait(store, "snapshots", readTrait.snapshots, abort),
     nodeThreshold: bindTrait(store, "node_threshold", readTrait.share, abort),
     edgeThreshold: bindTrait(store, "edge_threshold", readTrait.share, abort),
     panels: bindTrait(store, "panels", readTrait.texts, abort),

@@ -65,7 +65,7 @@ function build(root: HTMLElement, session: Session, abort: AbortSignal, host?: P
     },
     abort,
   );
-  const subgraph = createSubgraph(session, textMeasure(root), abort);
+  const subgraph = createSubgraph(session, textMeasure(root), () => plot.stage.focus(), abort);
   const status = h("div", { class: "ctw-spoken", role: "status" });
   const help =
     "Arrow keys walk the nodes, [ and ] follow the strongest input and output, P pins, G groups, L labels, / searches, Escape releases.";

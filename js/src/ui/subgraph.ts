@@ -10,6 +10,7 @@ import { boxElement, boxWidth, edgeElements, MOST_BOX_EDGES } from "./box_figure
 import { button, h, s } from "./dom";
 import { editText } from "./edit_text";
 import { download, pngOf, standaloneSvg } from "./export";
+import { createSnapshots } from "./snapshots";
 
 /** Pixels that a press may move and still be a click, and that a key moves a box. */
 const STILL = 4;
@@ -29,7 +30,13 @@ export interface Subgraph {
   key(event: KeyboardEvent, target: Element): boolean;
 }
 
-export function createSubgraph(session: Session, measure: (text: string) => number, abort: AbortSignal): Subgraph {
+/** `leave` takes the focus when something was typed that no box can take it for. */
+export function createSubgraph(
+  session: Session,
+  measure: (text: string) => number,
+  leave: () => void,
+  abort: AbortSignal,
+): Subgraph {
   const { graph, edits, synced } = session;
   const svg = s("svg", { class: "ctw-figure", role: "group", "aria-label": "pinned subgraph" });
   const stage = h("div", { class: "ctw-figure-stage" }, svg);
@@ -144,6 +151,7 @@ export function createSubgraph(session: Session, measure: (text: string) => numb
     "section",
     { class: "ctw-subgraph", "aria-label": "subgraph" },
     createBar(session, { group, rename, save }, abort),
+    createSnapshots(session, leave, abort),
     stage,
   );
   return { element, group, key };
