@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     import torch
 
     from ct_widgets.attribution import OnInterrupt, Target
-    from ct_widgets.graph import AttributionGraph
-    from ct_widgets.interventions import Intervention, InterventionResult, InterventionResults
+    from ct_widgets.graph import AttributionGraph, NodeId
+    from ct_widgets.interventions import (
+        Generated,
+        Intervention,
+        InterventionResult,
+        InterventionResults,
+        PerturbationSession,
+    )
 
 
 class ReplacementModel:
@@ -96,12 +102,13 @@ class ReplacementModel:
         max_feature_nodes: compute rows for this many features only, the most influential first; the others are left
             out and count as unexplained.
         ignore_bos: position 0 has no feature or error nodes; what its MLPs write counts as bias, so rows still close.
-        max_memory: bytes that intermediate results may take; less memory can mean more time, never another result.
+        max_memory: bytes that all this may take besides the model; less can mean more time, never another result.
         on_interrupt: "partial" returns the graph of the rows done so far on Ctrl-C, marked in its provenance.
         progress: True or False shows or hides the bar; by default it appears after one second.
 
         Raises PromptError for a prompt that does not fit the model, TargetError for a target that does not exist,
-        ModelError for a model that is not understood exactly.
+        GraphError for more rows than fit `max_memory` (it says how many do), ModelError for a model that is not
+        understood exactly.
 
         >>> graph = model.attribute("calc: 36+59=", targets=[("95", "94")])
         """
@@ -183,6 +190,49 @@ class ReplacementModel:
             layers=layers,
             freeze_attention=freeze_attention,
             freeze_norms=freeze_norms,
+        )
+
+    def perturbation(self, graph: AttributionGraph, boxes: Mapping[str, Sequence[NodeId]]) -> PerturbationSession:
+        """Hold the prompt of `graph` ready for fast changes of the strengths of named groups of features.
+
+        >>> session = model.perturbation(graph, {name: nodes for name, nodes in graph.supernodes})
+        >>> session.run({"sum = _5": -1.0}).activity
+        """
+        from ct_widgets.interventions import PerturbationSession
+
+        return PerturbationSession(self.language_model, self.transcoder, graph, boxes)
+
+    def generate(
+        self,
+        prompt: str | Sequence[int] | Tensor,
+        interventions: Sequence[Intervention] = (),
+        *,
+        max_new_tokens: int = 20,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> Generated:
+        """Continue a prompt with and without open-ended steering, side by side.
+
+        Interventions at position None act on every token after the first, generated ones too; a feature's own
+        activation, which `scale` multiplies, is the one in the unsteered model on the same text.
+        temperature: 0 takes the likeliest token; top_k and top_p narrow what is drawn from, `seed` draws.
+
+        >>> model.generate("calc: 36+59=", [ct.Intervention(2, -1, 517, scale=-1)], max_new_tokens=1)
+        """
+        from ct_widgets.interventions import generate
+
+        return generate(
+            self.language_model,
+            self.transcoder,
+            prompt,
+            interventions,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
         )
 
     def __repr__(self) -> str:

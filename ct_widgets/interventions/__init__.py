@@ -1,8 +1,25 @@
 """Interventions: changing features of a prompt and seeing what the model makes of it [CT25, "Intervention"]."""
 
+from ct_widgets.interventions.generate import Generated, generate
 from ct_widgets.interventions.intervene import intervene
 from ct_widgets.interventions.intervention import Intervention
 from ct_widgets.interventions.plan import Method, Plan
+from ct_widgets.interventions.prediction import Prediction, predict
 from ct_widgets.interventions.result import InterventionResult, InterventionResults
+from ct_widgets.interventions.session import PerturbationSession, Perturbed, Settings
 
-__all__ = ["Intervention", "InterventionResult", "InterventionResults", "Method", "Plan", "intervene"]
+__all__ = [
+    "Generated",
+    "Intervention",
+    "InterventionResult",
+    "InterventionResults",
+    "Method",
+    "PerturbationSession",
+    "Perturbed",
+    "Plan",
+    "Prediction",
+    "Settings",
+    "generate",
+    "intervene",
+    "predict",
+]

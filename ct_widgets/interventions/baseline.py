@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from ct_widgets.interventions.live_blocks import LiveModel, live_model
@@ -50,17 +51,19 @@ class Baseline:
         live = live_model(self.model)
         if live is None:
             return None
-        x = self.run.resid_pre[0][None]
-        worst = 0.0
+        with torch.no_grad():
+            return live if self._disagreement(live) <= self.model.tolerance else None
+
+    def _disagreement(self, live: LiveModel) -> float:
+        """Largest relative error when the blocks run this prompt from the embeddings on."""
+        run, x, worst = self.run, self.run.resid_pre[0][None], 0.0
         for layer, block in enumerate(live.blocks):
-            attention = block.attention(x, self.run.pattern[layer], self.values_of(live, layer)[:0])
-            middle = x + attention
-            seen = x if block.parallel else middle
-            worst = max(worst, relative_error(block.read(self.run.input_hook, x, middle)[0], self.run.mlp_input[layer]))
-            x = middle + block.mlp(seen)
-        worst = max(worst, relative_error(x[0], self.run.resid_final))
-        worst = max(worst, relative_error(live.final(x)[0], self.run.normed_final))
-        return live if worst <= self.model.tolerance else None
+            middle = x + block.attention(x, run.pattern[layer], self.values_of(live, layer)[:0])
+            read = block.read(run.input_hook, x, middle)
+            worst = max(worst, relative_error(read[0], run.mlp_input[layer]))
+            x = middle + block.mlp(x if block.parallel else middle)
+        worst = max(worst, relative_error(x[0], run.resid_final))
+        return max(worst, relative_error(live.final(x)[0], run.normed_final))
 
     def values_of(self, live: LiveModel, layer: int) -> Tensor:
         """Attention's values of every position in this run. -> [k, g, e]."""

@@ -56,7 +56,7 @@ def make_plan(
         raise InterventionError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
     if method == "open" and layers is not None:
         raise InterventionError('an "open" intervention has no layer range; leave `layers` out, or name another method')
-    lowest, highest = (changed[0], changed[-1]) if changed else (0, n_layers - 1)
+    lowest, highest = (changed[0], changed[-1]) if changed else (0, 0)
     if method == "open":
         first, last = 0, n_layers - 1
     elif layers is None:
