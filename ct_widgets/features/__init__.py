@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ct_widgets.features.catalog import Feature as Feature
+    from ct_widgets.features.catalog import Features as Features
     from ct_widgets.features.collect import collect_features as collect_features
     from ct_widgets.features.labels import Label as Label
     from ct_widgets.features.store import Example as Example
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Example": "store",
+    "Feature": "catalog",
     "FeatureRecord": "store",
     "FeatureStore": "store",
+    "Features": "catalog",
     "Label": "labels",
     "Section": "store",
     "collect_features": "collect",

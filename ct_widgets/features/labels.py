@@ -30,15 +30,16 @@ class Label:
 
 
 class Labels(MutableMapping[str, str]):
-    """Labels by feature name; every change is written to disk at once, the whole file or nothing.
+    """Labels by feature name; every change is written to disk at once, the whole file or nothing, unless not `keep`.
 
     >>> labels["L2/517"] = "sum = _5"
     >>> labels.entry("L2/517").origin
     'person'
     """
 
-    def __init__(self, path: Path, n_features: Sequence[int]) -> None:
+    def __init__(self, path: Path, n_features: Sequence[int], *, keep: bool = True) -> None:
         self._path = path
+        self._keep = keep
         self._n_features = n_features
         self._entries = _read(path) if path.is_file() else {}
 
@@ -57,9 +58,7 @@ class Labels(MutableMapping[str, str]):
     def update_entries(self, labels: dict[str, Label]) -> None:
         """Set several labels in one write."""
         for name in labels:
-            layer, index = parse_name(name)
-            if layer >= len(self._n_features) or index >= self._n_features[layer]:
-                raise FeatureError(f"there is no feature {name} to label")
+            check_feature(self._n_features, *parse_name(name))
         self._entries |= labels
         self._write()
 
@@ -80,6 +79,8 @@ class Labels(MutableMapping[str, str]):
         return len(self._entries)
 
     def _write(self) -> None:
+        if not self._keep:
+            return
         entries = {
             name: {key: value for key, value in vars(label).items() if value is not None}
             for name, label in sorted(self._entries.items(), key=lambda item: parse_name(item[0]))
@@ -102,6 +103,16 @@ def parse_name(name: str) -> tuple[int, int]:
     if match is None:
         raise FeatureError(f'{name!r} is no feature; a feature is named like "L2/517"')
     return int(match[1]), int(match[2])
+
+
+def check_feature(n_features: Sequence[int], layer: int, index: int) -> None:
+    """Raise FeatureError unless there is such a feature. n_features: [l]."""
+    if not 0 <= layer < len(n_features):
+        raise FeatureError(f"there is no layer {layer}; the transcoder has {len(n_features)}, from 0")
+    if not 0 <= index < n_features[layer]:
+        raise FeatureError(
+            f"there is no feature L{layer}/{index}; layer {layer} has features 0 to {n_features[layer] - 1}"
+        )
 
 
 def _read(path: Path) -> dict[str, Label]:

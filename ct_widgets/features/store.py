@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ct_widgets.errors import FeatureError, FileFormatError
 from ct_widgets.features.array_file import ArrayFile
 from ct_widgets.features.bins import EDGES
-from ct_widgets.features.labels import Labels
+from ct_widgets.features.labels import Labels, check_feature
 from ct_widgets.features.vocabulary import Vocabulary
 
 ARRAYS, LABELS = "features.safetensors", "labels.json"
@@ -113,7 +113,7 @@ class FeatureStore:
     Raises FileFormatError for a directory that is no store, or one of a newer version.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keep_labels: bool = True) -> None:
         self.path = path
         self._file = ArrayFile(path / ARRAYS)
         facts = self._file.metadata
@@ -128,13 +128,16 @@ class FeatureStore:
         self.n_features: list[int] = facts["n_features"]
         self.n_tokens: int = facts["n_tokens"]
         self._first = np.cumsum([0, *self.n_features])
-        self.labels = Labels(path / LABELS, self.n_features)
+        self.labels = Labels(path / LABELS, self.n_features, keep=keep_labels)
         """Labels of features, by name ("L2/517"); setting one writes it to disk."""
 
     @classmethod
-    def open(cls, path: str | Path) -> FeatureStore:
-        """Open the store in the directory `path`. Nothing is read but its header."""
-        return cls(Path(path).expanduser())
+    def open(cls, path: str | Path, *, keep_labels: bool = True) -> FeatureStore:
+        """Open the store in the directory `path`. Nothing is read but its header.
+
+        keep_labels: whether labels that are set are written to disk, or last as long as this object.
+        """
+        return cls(Path(path).expanduser(), keep_labels=keep_labels)
 
     def check(self, fingerprint: str, name: str) -> None:
         """Raise FeatureError unless the store was made with the transcoder of this fingerprint."""
@@ -152,12 +155,7 @@ class FeatureStore:
 
     def number(self, layer: int, index: int) -> int:
         """The place of a feature among those of all layers. Raises FeatureError if there is no such feature."""
-        if not 0 <= layer < len(self.n_features):
-            raise FeatureError(f"there is no layer {layer}; the transcoder has {len(self.n_features)}, from 0")
-        if not 0 <= index < self.n_features[layer]:
-            raise FeatureError(
-                f"there is no feature L{layer}/{index}; layer {layer} has features 0 to {self.n_features[layer] - 1}"
-            )
+        check_feature(self.n_features, layer, index)
         return int(self._first[layer]) + index
 
     def place(self, number: int) -> tuple[int, int]:

@@ -1,0 +1,220 @@
+"""model.features: every feature of a replacement model, by number, with all that is known of it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ct_widgets.errors import FeatureError
+from ct_widgets.features.card import Scored, card
+from ct_widgets.features.directions import Directions, extremes
+from ct_widgets.features.fingerprint import fingerprint
+from ct_widgets.features.guess import Guess, guess
+from ct_widgets.features.labels import Label, check_feature, parse_name
+from ct_widgets.features.search import search
+from ct_widgets.features.store import FeatureRecord, FeatureStore
+from ct_widgets.features.vocabulary import Vocabulary, read_vocabulary
+from ct_widgets.replacement_model import ReplacementModel
+
+_SHOWN_TOKENS = 10
+
+
+class Features:
+    """All features of `model`, with the examples of a `store` if there is one.
+
+    >>> model.features[2, 517]              # last line of a cell: the card
+    >>> model.features[2, 517].examples     # its examples as a DataFrame
+    >>> model.features.search("basketball")
+
+    Raises FeatureError for a store of another transcoder.
+    """
+
+    def __init__(self, model: ReplacementModel, store: FeatureStore | None = None) -> None:
+        if store is not None:
+            store.check(fingerprint(model.transcoder), model.transcoder.name)
+        self._model = model
+        self.store = store
+        self.directions = Directions(model)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The model's tokens."""
+        if self.store is not None:
+            return self.store.vocabulary
+        return read_vocabulary(self._model.language_model.bridge.tokenizer, self._model.language_model.d_vocab)
+
+    def __getitem__(self, feature: tuple[int, int] | str) -> Feature:
+        layer, index = parse_name(feature) if isinstance(feature, str) else feature
+        check_feature(self.n_features, layer, index)
+        return Feature(self, int(layer), int(index))
+
+    def search(self, query: str, k: int = 20) -> pd.DataFrame:
+        """Features that have to do with a text: by their examples, labels and promoted tokens, the best first.
+
+        Columns: layer, index, label, score, and where the text was found.
+        """
+        return search(self, query, k)
+
+    def card(self, name: str) -> dict[str, Any]:
+        """What a view shows of the feature `name`, as JSON values."""
+        return self[name].card()
+
+    @property
+    def n_features(self) -> list[int]:
+        """Features of every layer."""
+        t = self._model.transcoder
+        return [t.n_features(layer) for layer in range(t.n_layers)]
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Texts of token ids."""
+        return [self.vocabulary.text(int(i)) for i in ids]
+
+    def __repr__(self) -> str:
+        what = "no examples: give ReplacementModel a FeatureStore" if self.store is None else repr(self.store)
+        return f"<Features of {self._model.transcoder.name}: {sum(self.n_features):,}; {what}>"
+
+
+class Feature:
+    """One feature: statistics and examples from the store, tokens from the weights, a label."""
+
+    def __init__(self, features: Features, layer: int, index: int) -> None:
+        self._features = features
+        self.layer = layer
+        self.index = index
+
+    @property
+    def name(self) -> str:
+        """For example "L2/517"."""
+        return f"L{self.layer}/{self.index}"
+
+    @cached_property
+    def record(self) -> FeatureRecord | None:
+        """What the store holds of it; None without a store."""
+        store = self._features.store
+        return None if store is None else store[self.layer, self.index]
+
+    def _known(self) -> FeatureRecord:
+        if self.record is None:
+            raise FeatureError(
+                "no examples were collected for this model: store = ct.collect_features(model, texts, path), "
+                "then ReplacementModel(bridge, transcoder, features=store)"
+            )
+        return self.record
+
+    @property
+    def density(self) -> float:
+        """Share of the corpus' tokens where it is active."""
+        return self._known().density
+
+    @property
+    def maximum(self) -> float:
+        """Its highest activation in the corpus."""
+        return self._known().maximum
+
+    @property
+    def examples(self) -> pd.DataFrame:
+        """Examples, one a row: section ("top" or the share of active contexts), activation, token, context, place."""
+        vocabulary = self._features.vocabulary
+        rows = [
+            {
+                "section": "top" if section.share is None else f"{section.share[0]:.0%}–{section.share[1]:.0%}",
+                "activation": example.value,
+                "token": vocabulary.text(int(example.tokens[example.peak])),
+                "context": vocabulary.join(example.tokens.tolist()),
+                "text": example.text,
+                "position": example.position,
+            }
+            for section in self._known().sections()
+            for example in section.examples
+        ]
+        return pd.DataFrame(rows, columns=["section", "activation", "token", "context", "text", "position"])
+
+    def promoted(self, k: int = _SHOWN_TOKENS, *, output_layer: int | None = None) -> pd.DataFrame:
+        """Tokens whose logits it raises most: token, id, value per unit of activation, less the mean over all tokens.
+
+        By all its decoder vectors together, or by what it writes to one `output_layer`. Norms are left out.
+        """
+        values = self._features.directions.output(self.layer, self.index, output_layer)
+        return self._table(values, k, largest=True)
+
+    def suppressed(self, k: int = _SHOWN_TOKENS, *, output_layer: int | None = None) -> pd.DataFrame:
+        """Tokens whose logits it lowers most; as `promoted`."""
+        values = self._features.directions.output(self.layer, self.index, output_layer)
+        return self._table(values, k, largest=False)
+
+    def driving(self, k: int = _SHOWN_TOKENS) -> pd.DataFrame:
+        """Tokens whose embedding drives its encoder most: token, id, what it adds to the pre-activation."""
+        return self._table(self._features.directions.input(self.layer, self.index), k, largest=True)
+
+    def _table(self, values: Any, k: int, *, largest: bool) -> pd.DataFrame:
+        ids, found = extremes(values, k, largest=largest)
+        return pd.DataFrame({"token": self._features.tokens(ids.tolist()), "id": ids, "value": found})
+
+    @property
+    def label(self) -> str:
+        """Its label, or "" where nobody gave one; setting it keeps it in the store."""
+        entry = self._label()
+        return "" if entry is None else entry.text
+
+    @label.setter
+    def label(self, text: str) -> None:
+        store = self._features.store
+        if store is None:
+            raise FeatureError("labels are kept in a FeatureStore, and this model has none")
+        if text.strip():
+            store.labels[self.name] = text.strip()
+        else:
+            store.labels.pop(self.name, None)
+
+    def _label(self) -> Label | None:
+        store = self._features.store
+        return None if store is None else store.labels.entry(self.name)
+
+    @property
+    def guess(self) -> Guess | None:
+        """What it seems to be about, from statistics alone, with the evidence; None where nothing stands out."""
+        if self.record is None:
+            return None
+        promoted = self.promoted()["token"].tolist()
+        return guess(self.record, self._features.vocabulary, promoted)
+
+    def card(self) -> dict[str, Any]:
+        """What a view shows of it, as JSON values."""
+        return card(
+            self.name,
+            record=self.record,
+            vocabulary=self._features.vocabulary,
+            label=self._label(),
+            guess=self.guess,
+            promotes=_pairs(self.promoted()),
+            suppresses=_pairs(self.suppressed()),
+            drives=_pairs(self.driving()),
+        )
+
+    def show(self, **state: Any) -> Any:
+        """The card as an ExamplesWidget; `state` are its settings."""
+        from ct_widgets.widgets import ExamplesWidget
+
+        return ExamplesWidget(self._features, self.name, **state)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.show()._repr_mimebundle_(**options)
+
+    def _repr_html_(self) -> str:
+        """For places that run no widgets."""
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+    def __repr__(self) -> str:
+        facts = "" if self.record is None else f", density {self.density:.2g}, maximum {self.maximum:.3g}"
+        guessed = self.guess
+        about = f" {self.label!r}" if self.label else "" if guessed is None else f" perhaps {guessed.text}"
+        return f"<Feature {self.name}{about}{facts}>"
+
+
+def _pairs(table: pd.DataFrame) -> Scored:
+    return list(zip(table["token"], np.asarray(table["value"], float), strict=True))
