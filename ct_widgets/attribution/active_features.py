@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ct_widgets.errors import GraphError
 from ct_widgets.language_model import FrozenRun
 from ct_widgets.transcoders import Transcoder
 
@@ -19,7 +20,7 @@ from ct_widgets.transcoders import Transcoder
 class ActiveFeatures:
     """Active features, sorted by position, then layer, then index: the order in which the sweep reads them.
 
-    layer, position, index: [s] integers; activation, preactivation: [s].
+    layer, position, index: [s] integers, on the CPU, where they are read; activation, preactivation: [s].
     """
 
     layer: Tensor
@@ -54,7 +55,7 @@ def find_active(transcoder: Transcoder, run: FrozenRun, first_position: int) -> 
         x = run.mlp_input[layer]
         a = transcoder.encode(layer, x)
         a[:first_position] = 0
-        position, index = a.nonzero(as_tuple=True)
+        position, index = a.nonzero().cpu().T
         layers.append(torch.full_like(position, layer))
         positions.append(position)
         indices.append(index)
@@ -114,13 +115,23 @@ class FeatureWrites:
         out = self.rows[0].new_zeros(len(self.rows), features.n_positions, d)
         for m, rows in enumerate(self.rows):
             writes = (features.layer <= m) & (features.layer >= self.first_layer[m])
-            out[m].index_add_(0, features.position[writes], rows)
+            out[m].index_add_(0, features.position[writes].to(rows.device), rows)
         return out
 
 
-def read_writes(transcoder: Transcoder, features: ActiveFeatures) -> FeatureWrites:
-    """Gather the decoder vectors of the active features, layer by layer, touching no other rows of the decoder."""
+def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: float) -> FeatureWrites:
+    """Gather the decoder vectors of the active features, layer by layer, touching no other rows of the decoder.
+
+    Raises GraphError if they take more than `max_memory` bytes.
+    """
     n_layers = features.n_layers
+    outputs = torch.tensor([len(transcoder.output_layers(layer)) for layer in range(n_layers)])
+    n_bytes = 4 * transcoder.d_model * int(outputs[features.layer].sum())
+    if n_bytes > max_memory:
+        raise GraphError(
+            f"the vectors that the {len(features):,} active features of this prompt write take {n_bytes / 2**30:.2f} "
+            f"GiB, more than max_memory ({max_memory / 2**30:.2f} GiB); shorten the prompt, or raise max_memory"
+        )
     first_layer = [0 if transcoder.kind == "clt" else m for m in range(n_layers)]
     writes = [(features.layer <= m) & (features.layer >= first_layer[m]) for m in range(n_layers)]
     # Place of every feature among those that write to output m; they keep their order.
@@ -129,7 +140,7 @@ def read_writes(transcoder: Transcoder, features: ActiveFeatures) -> FeatureWrit
     for layer in range(n_layers):
         mine = (features.layer == layer).nonzero().flatten()
         vectors = transcoder.decoder_vectors(layer, features.index[mine])
-        vectors = vectors * features.activation[mine, None, None]
+        vectors *= features.activation[mine, None, None]
         for m in transcoder.output_layers(layer):
             rows[m][place[m][mine]] = vectors[:, m - layer]
     return FeatureWrites(rows, features, first_layer)

@@ -17,7 +17,7 @@ from torch import Tensor
 from ct_widgets.attribution.assemble import assemble
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.nodes import lay_out
-from ct_widgets.attribution.plan import choose_cut
+from ct_widgets.attribution.plan import make_plan
 from ct_widgets.attribution.reference import AutogradRows
 from ct_widgets.attribution.rows import RowComputer
 from ct_widgets.attribution.targets import LogitTargets, Target, logit_targets
@@ -50,12 +50,13 @@ def attribute(
     """Attribution graph of a prompt; `ReplacementModel.attribute` says what the arguments mean. `bar` counts rows."""
     if max_feature_nodes is not None and max_feature_nodes < 1:
         raise GraphError(f"max_feature_nodes is {max_feature_nodes}; give at least 1, or None for all features")
-    local = LocalReplacementModel.build(model, transcoder, model.tokens(prompt), ignore_bos=ignore_bos)
+    tokens = model.tokens(prompt)
+    local = LocalReplacementModel.build(model, transcoder, tokens, ignore_bos=ignore_bos, max_memory=max_memory)
     asked = logit_targets(model, local, targets)
     n_features = len(local.features)
     budget = n_features if max_feature_nodes is None else min(max_feature_nodes, n_features)
     every = budget == n_features
-    rows = _rows(local, asked, choose_cut(local, max_memory) if every else 0)
+    rows = _rows(local, asked, None if every else budget, max_memory)
     visited = np.zeros(n_features, dtype=bool)
     bar.extend(budget)
     partial = False
@@ -72,10 +73,13 @@ def attribute(
     return assemble(rows, visited, text, partial=partial)
 
 
-def _rows(local: LocalReplacementModel, asked: LogitTargets, cut: int) -> RowComputer | AutogradRows:
+def _rows(
+    local: LocalReplacementModel, asked: LogitTargets, budget: int | None, max_memory: float
+) -> RowComputer | AutogradRows:
     nodes = lay_out(local, asked)
+    plan = make_plan(local, budget, max_memory)
     if local.explicit_map is not None:
-        return RowComputer(local, asked, nodes, cut)
+        return RowComputer(local, asked, nodes, plan)
     warnings.warn(
         f"{local.model.name}: the sweep does not know this family; its rows come from autograd, one at a time",
         stacklevel=2,

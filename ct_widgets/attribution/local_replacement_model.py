@@ -49,16 +49,23 @@ class LocalReplacementModel:
 
     @classmethod
     def build(
-        cls, model: LanguageModel, transcoder: Transcoder, tokens: Tensor, *, ignore_bos: bool = True
+        cls,
+        model: LanguageModel,
+        transcoder: Transcoder,
+        tokens: Tensor,
+        *,
+        ignore_bos: bool = True,
+        max_memory: float = float("inf"),
     ) -> LocalReplacementModel:
         """Run the prompt `tokens` [p] once and replace its MLPs.
 
         With `ignore_bos`, position 0 has no features and no error vectors (its activations are huge and say
-        nothing about the prompt): what its MLPs write becomes a constant, so the logits stay the model's.
+        nothing about the prompt): what its MLPs write becomes a constant, so the logits stay the model's. Raises
+        GraphError if what the active features write takes more than `max_memory` bytes.
         """
         run = model.frozen_run(tokens, transcoder.feature_input_hook)
         first = int(ignore_bos)
-        writes = read_writes(transcoder, find_active(transcoder, run, first))
+        writes = read_writes(transcoder, find_active(transcoder, run, first), max_memory)
         skip = torch.stack([transcoder.skip(layer, x) for layer, x in enumerate(run.mlp_input)])
         b_dec = torch.stack([b.to(run.mlp_out) for b in transcoder.b_dec])
         constant = b_dec[:, None].repeat(1, run.n_positions, 1)

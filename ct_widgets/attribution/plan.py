@@ -1,26 +1,86 @@
-"""Where sources going up and targets coming down meet, chosen by counting multiplications and memory.
+"""How the rows of one prompt are computed within a budget of memory, chosen by counting multiplications and bytes.
 
-Axes: l (m) layer, p position.
+Sources going up and targets coming down meet at the plane in layer `cut`. Axes: l (m) layer, p position.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
+from ct_widgets.errors import GraphError
 
 Floats = npt.NDArray[np.float64]
+
+# Buffers of a block that are as large as its vectors: the vectors, attention's two, and the rows.
+_BUFFERS = 4
+# Numbers in each of them: a block is as long as a processor's cache, or the launch of a kernel on a GPU, rewards.
+_LARGEST = {"cpu": 2**22, "cuda": 2**27}
+_SMALLEST = 2**18
+
+
+class Plan(NamedTuple):
+    """cut: the layer of the plane; block: largest number of floats in the vectors of a block of targets."""
+
+    cut: int
+    block: int
+
+
+def make_plan(local: LocalReplacementModel, max_feature_nodes: int | None, max_memory: float) -> Plan:
+    """Choose the plan for all rows (None), or for as many; raises GraphError if they do not fit `max_memory` bytes."""
+    counts = _counts(local)
+    writes = sum(4.0 * rows.numel() for rows in local.writes.rows)
+    if max_feature_nodes is None:
+        rows = _bytes_of_all(counts, local.first_position)
+    else:
+        rows = _bytes_of_some(counts, max_feature_nodes)
+    rest = max_memory - writes - rows
+    if rest < 4 * _BUFFERS * _SMALLEST:
+        raise GraphError(_does_not_fit(counts, writes, max_feature_nodes, rows, max_memory))
+    block = int(min(_LARGEST.get(local.run.embedding.device.type, _LARGEST["cuda"]), rest / 2 / (4 * _BUFFERS)))
+    cut = choose_cut(local, rest / 2) if max_feature_nodes is None else 0
+    return Plan(cut, max(block, _SMALLEST))
+
+
+def _bytes_of_all(counts: Floats, first: int) -> float:
+    """Bytes of all rows while the graph is put together: the rows, and the graph's source and weight of each edge."""
+    n_layers, n_positions = counts.shape
+    below = np.cumsum(np.cumsum(counts, axis=0), axis=1) - np.cumsum(counts, axis=1)  # [l, p]: features that it reads
+    layer, position = np.arange(n_layers)[:, None], np.arange(n_positions)
+    others = position + 1 + layer * np.clip(position + 1 - first, 0, None)
+    return 12 * float((counts * (below + others)).sum())
+
+
+def _bytes_of_some(counts: Floats, n: int) -> float:
+    """Bytes of the rows of `n` features, whose edges from features without rows are dropped in the end."""
+    n_layers, n_positions = counts.shape
+    others = n_positions * (n_layers + 1)
+    return 4 * n * float(counts.sum() + others) + 8 * n * (n / 2 + others)
+
+
+def _does_not_fit(counts: Floats, writes: float, n: int | None, rows: float, max_memory: float) -> str:
+    """What to say, and how many rows would fit."""
+    what = "all rows" if n is None else f"the rows of {n:,} features"
+    needs = f"{what} of this prompt take {(writes + rows) / 2**30:.2f} GiB, of max_memory {max_memory / 2**30:.2f} GiB"
+    room = max_memory - writes - 8 * _BUFFERS * _SMALLEST
+    fitting = int(counts.sum()) if n is None else n
+    while fitting and _bytes_of_some(counts, fitting) > room:
+        fitting = fitting * 9 // 10
+    if not fitting:
+        return f"{needs}; raise max_memory"
+    return f"{needs}; pass max_feature_nodes={fitting} for the most influential features, or a larger max_memory"
 
 
 def choose_cut(local: LocalReplacementModel, max_bytes: float) -> int:
     """The layer of the plane for which all rows cost the fewest multiplications.
 
-    The streams of sources below it take half of `max_bytes` at most. At 0 nothing but the embeddings flows up, which
-    needs no memory to speak of.
+    The streams of sources below it take `max_bytes` at most. At 0 nothing but the embeddings flows up, which needs no
+    memory to speak of.
     """
     counts = _counts(local)
     n_layers, n_positions = counts.shape
@@ -30,7 +90,7 @@ def choose_cut(local: LocalReplacementModel, max_bytes: float) -> int:
     held = 4 * d * np.cumsum(counts @ reach)
     for cut in range(1, n_layers):
         errors = 4 * d * cut * n_positions**2
-        if held[cut - 1] + errors > max_bytes / 2:
+        if held[cut - 1] + errors > max_bytes:
             costs[cut] = np.inf
     return int(np.argmin(costs))
 
@@ -57,13 +117,13 @@ def _multiplications(counts: Floats, cut: int, d: int, first: int) -> float:
     return up + down + plane + d * float((writers * readers).sum())
 
 
-def blocks(position: npt.NDArray[np.int64], d: int, device: torch.device) -> list[slice]:
+def blocks(position: npt.NDArray[np.int64], d: int, device: torch.device, largest: int) -> list[slice]:
     """Runs of targets that walk together. position: [t], rising.
 
     A block is as wide as its last target, so one that mixes positions multiplies zeros: that is worth it until they are
-    as many vectors as an efficient product needs. It is as long as the cache of the machine allows.
+    as many vectors as an efficient product needs. Its vectors have `largest` floats at most.
     """
-    largest, enough = (2**22, 2**9) if device.type == "cpu" else (2**27, 2**14)
+    enough = 2**9 if device.type == "cpu" else 2**14
     bounds, start, used = [0], 0, 0
     for end, width in enumerate((position + 1).tolist()):
         count = end - start

@@ -47,12 +47,13 @@ class RowStore:
 
     def add(self, rows: Rows, target: Ints) -> None:
         """Add the rows of the nodes `target` [t], of which those of one layer and position are neighbours."""
+        dense = rows.dense.float().cpu()  # the block's one transfer from a GPU
         layer, position = (self._nodes.columns[name][target] for name in ("layer", "position"))
         ends = np.flatnonzero((np.diff(layer) != 0) | (np.diff(position) != 0)) + 1
         for start, stop in zip([0, *ends], [*ends, len(target)], strict=True):
             cell = self._cell(int(layer[start]), int(position[start]))
-            places = torch.from_numpy(self._places(rows, cell.source)).to(rows.dense.device)
-            weight = rows.dense[start:stop].index_select(1, places).float().cpu().numpy()
+            places = torch.from_numpy(self._places(rows, cell.source))
+            weight = dense[start:stop].index_select(1, places).numpy()
             self.row_total[target[start:stop]] = np.abs(weight).sum(1)
             cell.parts.append(_Part(target[start:stop], weight))
 

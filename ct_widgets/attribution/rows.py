@@ -15,7 +15,7 @@ from torch import Tensor
 from ct_widgets.attribution.flow import Streams
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.nodes import Nodes
-from ct_widgets.attribution.plan import blocks
+from ct_widgets.attribution.plan import Plan, blocks
 from ct_widgets.attribution.row_store import RowStore
 from ct_widgets.attribution.sweep import Rows, Targets, read_streams, sweep
 from ct_widgets.attribution.targets import LogitTargets
@@ -28,16 +28,17 @@ Ints = npt.NDArray[np.int64]
 class RowComputer:
     """Computes rows for one prompt and keeps them in `store`.
 
-    `climb` comes first; `sweep_logits` and `sweep_features` give the rows of targets above the plane in layer `cut`.
+    `climb` comes first; `sweep_logits` and `sweep_features` give the rows of targets above the plane in layer
+    `plan.cut`.
     """
 
-    def __init__(self, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes, cut: int) -> None:
-        self.local, self.asked, self.nodes = local, asked, nodes
+    def __init__(self, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes, plan: Plan) -> None:
+        self.local, self.asked, self.nodes, self.plan = local, asked, nodes, plan
         self.store = RowStore(nodes)
         self.has_logits = False
         self.workspace = Workspace(local.run.embedding)
         self.transports = [Transport.of_layer(local, layer, self.workspace) for layer in range(local.run.n_layers)]
-        self.streams = Streams(local, cut, self.transports)
+        self.streams = Streams(local, plan.cut, self.transports)
         last_scale = local.run.scales["final"][-1:].expand(len(asked.text))
         self.read_final = local.frozen_map.ln_final.pull_back(
             asked.direction, last_scale
@@ -50,7 +51,7 @@ class RowComputer:
         """Compute all rows; yields the features that have theirs."""
         yield from self.climb(keep_rows=True)
         self.sweep_logits()
-        yield from self.sweep_features(np.flatnonzero(self.local.features.layer.cpu().numpy() > self.streams.cut))
+        yield from self.sweep_features(np.flatnonzero(self.local.features.layer.numpy() > self.streams.cut))
 
     def before_ranking(self) -> None:
         """Compute the rows that the first ranking of features needs: those of the logits."""
@@ -79,7 +80,7 @@ class RowComputer:
         """Compute the rows of the logits."""
         run, n = self.local.run, len(self.asked.text)
         layer, position = torch.full((n,), run.n_layers), torch.full((n,), run.n_positions - 1)
-        targets = Targets(layer, position.to(run.embedding.device), self.read_final)
+        targets = Targets(layer, position, self.read_final)
         numbers = torch.arange(len(self.local.features), len(self.local.features) + n)
         self._sweep(targets, self.nodes.logit, numbers)
         self.has_logits = True
@@ -88,8 +89,9 @@ class RowComputer:
         """Compute the rows of the features numbered `chosen`; yields those of each block when it is done."""
         features, run = self.local.features, self.local.run
         chosen = np.sort(chosen)  # features are numbered by position
-        layer, position = features.layer.cpu().numpy(), features.position.cpu().numpy()
-        for part in blocks(position[chosen], run.embedding.shape[-1], run.embedding.device):
+        layer, position = features.layer.numpy(), features.position.numpy()
+        d, device = run.embedding.shape[-1], run.embedding.device
+        for part in blocks(position[chosen], d, device, self.plan.block):
             block = chosen[part]
             block = block[np.argsort(-layer[block], kind="stable")]
             numbers = torch.from_numpy(block)
@@ -107,7 +109,6 @@ class RowComputer:
 def feature_targets(local: LocalReplacementModel, chosen: Tensor) -> Targets:
     """What the features numbered `chosen` read of the residual stream at their layer and position."""
     features, run = local.features, local.run
-    chosen = chosen.to(features.layer.device)
     layer, position, index = features.layer[chosen], features.position[chosen], features.index[chosen]
     vector = features.activation.new_empty(len(chosen), run.embedding.shape[-1])
     for one in layer.unique().tolist():

@@ -25,7 +25,7 @@ from ct_widgets.attribution.workspace import Workspace
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Nodes to compute rows for. layer, position: [t]; vector: [t, d].
+    """Nodes to compute rows for. layer, position: [t], on the CPU; vector: [t, d].
 
     `layer` is the number of layers for logits; `vector` is what the target reads of the residual stream there.
     """
@@ -118,7 +118,7 @@ class _Walk:
         while self.joined < len(self.layers) and self.layers[self.joined] == layer:
             self.joined += 1
         new = slice(begin, self.joined)
-        position = self.targets.position[new] - self.first
+        position = self.targets.position[new].to(self.G.device) - self.first
         self.G[new].scatter_(1, position[:, None, None].expand(-1, 1, self.G.shape[-1]), self.targets.vector[new, None])
         return new
 

@@ -133,8 +133,8 @@ def record(bridge: Any, tokens: Tensor, input_hook: str) -> FrozenRun:
     """Run `tokens` [p] once and keep what `FrozenRun` holds. No hook stays behind, whatever happens."""
     if input_hook not in READ_POINTS:
         raise ModelError(f"transcoder reads {input_hook!r}; supported read points: {', '.join(READ_POINTS)}")
-    n_layers = int(bridge.cfg.n_layers)
-    norms = [name for name in bridge.blocks[0].submodules if f"blocks.0.{name}.hook_scale" in bridge.hook_dict]
+    n_layers, known = int(bridge.cfg.n_layers), bridge.hook_dict
+    norms = [name for name in bridge.blocks[0].submodules if f"blocks.0.{name}.hook_scale" in known]
     per_layer = {
         "pattern": "attn.hook_pattern",
         "resid_pre": "hook_resid_pre",
@@ -143,7 +143,7 @@ def record(bridge: Any, tokens: Tensor, input_hook: str) -> FrozenRun:
         "mlp_input": input_hook,
     } | {name: f"{name}.hook_scale" for name in norms}
     single = {f"final.{name}": f"ln_final.hook_{name}" for name in ("scale", "in", "out")}
-    has_positions = getattr(bridge, "pos_embed", None) is not None and "pos_embed.hook_out" in bridge.hook_dict
+    has_positions = getattr(bridge, "pos_embed", None) is not None and "pos_embed.hook_out" in known
     if has_positions:
         single["position_embedding"] = "pos_embed.hook_out"
     names = {f"{key}.{layer}": f"blocks.{layer}.{hook}" for key, hook in per_layer.items() for layer in range(n_layers)}
@@ -179,8 +179,8 @@ def record(bridge: Any, tokens: Tensor, input_hook: str) -> FrozenRun:
 def run_and_keep(bridge: Any, tokens: Tensor, names: Iterable[str]) -> tuple[Tensor, dict[str, Tensor]]:
     """One forward pass of tokens [b, p] without gradients; -> logits [b, p, v] and the activations at `names`."""
     kept: dict[str, Tensor] = {}
-    wanted = list(names)
-    unknown = [name for name in wanted if name not in bridge.hook_dict]
+    wanted, known = list(names), bridge.hook_dict
+    unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ModelError(
             f"{type(bridge.original_model).__name__} has no hook {unknown[0]!r}; "

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +48,7 @@ def test_same_graph_again(tiny_model: ReplacementModel, full: AttributionGraph) 
 def test_memory_and_threads_change_nothing(tiny_model: ReplacementModel, full: AttributionGraph) -> None:
     threads = torch.get_num_threads()
     try:
-        for n, memory in ((1, 0), (2, 2**40)):
+        for n, memory in ((1, 5 * 2**20), (2, 2**40)):
             torch.set_num_threads(n)
             other = matrix(tiny_model.attribute(TOKENS, max_memory=memory))
             assert np.abs(other - matrix(full)).max() < 1e-5 * np.abs(full.weight).max()
@@ -60,7 +63,7 @@ def test_blocks_change_nothing(
         return [slice(i, i + 3) for i in range(0, len(position), 3)]
 
     monkeypatch.setattr(rows_module, "blocks", small_blocks)
-    for settings in ({}, {"max_memory": 0}):
+    for settings in ({}, {"max_memory": 5 * 2**20}):
         other = matrix(tiny_model.attribute(TOKENS, **settings))
         assert np.abs(other - matrix(full)).max() < 1e-5 * np.abs(full.weight).max()
     kept = features(tiny_model.attribute(TOKENS, max_feature_nodes=40))
@@ -205,10 +208,63 @@ def test_plane_and_blocks_follow_cost_and_memory(tiny_model: ReplacementModel) -
     assert choose_cut(local, 0) == 0
     assert choose_cut(local, 2**40) > 0
     position = np.repeat(np.arange(40), 30)
-    parts = blocks(position, d=768, device=torch.device("cpu"))
+    parts = blocks(position, d=768, device=torch.device("cpu"), largest=2**22)
     assert [i for part in parts for i in range(part.start, part.stop)] == list(range(len(position)))
     for part in parts:
         width = int(position[part].max()) + 1
         assert (part.stop - part.start) * width * 768 <= 2**22
         assert (width - 1 - position[part]).sum() <= 2**9
-    assert blocks(position[:0], d=768, device=torch.device("cpu")) == []
+    assert blocks(position[:0], d=768, device=torch.device("cpu"), largest=2**22) == []
+
+
+LONG = """
+import sys, threading, time
+sys.path.insert(0, sys.argv[1])
+import torch
+from conftest import NATIVE, random_transcoder
+from ct_widgets.errors import GraphError
+from ct_widgets.language_model import native_bridge
+from ct_widgets.replacement_model import ReplacementModel
+
+def anonymous():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+
+model = ReplacementModel(native_bridge(NATIVE | {"n_ctx": 256}), random_transcoder(3, 24, 100, seed=0))
+tokens = torch.randint(1, 60, (200,), generator=torch.Generator().manual_seed(0)).tolist()
+model.attribute(tokens[:4])
+before = peak = anonymous()
+def watch():
+    global peak
+    while True:
+        peak = max(peak, anonymous())
+        time.sleep(0.002)
+threading.Thread(target=watch, daemon=True).start()
+budget = 200 * 2**20
+try:
+    model.attribute(tokens, max_memory=budget)
+except GraphError as error:
+    print(error)
+    n = int(str(error).split("max_feature_nodes=")[1].split()[0])
+graph = model.attribute(tokens, max_memory=budget, max_feature_nodes=n)
+print(len(graph.kind), n, peak - before, budget)
+"""
+
+
+def test_a_long_prompt_stays_within_its_memory_or_says_how_much_fits() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", LONG, str(Path(__file__).parents[1])], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    error, numbers = ran.stdout.splitlines()
+    assert "all rows of this prompt take" in error and "or a larger max_memory" in error
+    nodes, features, used, budget = map(int, numbers.split())
+    assert features > 100 and nodes > features
+    assert used < budget
+
+
+def test_what_no_budget_can_hold_is_refused_before_it_is_made(tiny_model: ReplacementModel) -> None:
+    with pytest.raises(GraphError, match="active features of this prompt write take .* more than max_memory"):
+        tiny_model.attribute(TOKENS, max_memory=1000)
+    with pytest.raises(GraphError, match="the rows of 20 features of this prompt take .*; raise max_memory"):
+        tiny_model.attribute(TOKENS, max_feature_nodes=20, max_memory=2**20)

@@ -16,6 +16,7 @@ from ct_widgets.attribution import LocalReplacementModel
 from ct_widgets.attribution.frozen_forward import frozen_forward
 from ct_widgets.attribution.nodes import lay_out
 from ct_widgets.attribution.reference import AutogradRows
+from ct_widgets.attribution.plan import Plan
 from ct_widgets.attribution.row_store import RowStore
 from ct_widgets.attribution.rows import RowComputer
 from ct_widgets.attribution.targets import logit_targets
@@ -87,7 +88,7 @@ def test_rows_equal_autograd_wherever_sources_and_targets_meet(case: Case, ignor
     expected = dense(oracle.store)
     layer = local.features.layer.numpy()
     for cut in range(case.model.n_layers):
-        rows = RowComputer(local, asked, nodes, cut)
+        rows = RowComputer(local, asked, nodes, Plan(cut, 2**22))
         below = list(rows.climb(keep_rows=True))
         rows.sweep_logits()
         done = np.concatenate([*below, *rows.sweep_features(np.flatnonzero(layer > cut))])
