@@ -39,6 +39,7 @@ export function layoutBoxes(
   widths: readonly number[],
   width: number,
   dragged: Places,
+  tall = BOX_HEIGHT,
 ): BoxLayout {
   const mean = (column: ArrayLike<number>, { rows }: Box): number =>
     rows.reduce((sum, row) => sum + column[row]!, 0) / rows.length;
@@ -55,22 +56,22 @@ export function layoutBoxes(
       return wrap(line, size, width - 2 * MARGIN);
     });
   const places = new Array<BoxPlace>(boxes.length);
-  const leading = BOX_HEIGHT + (lines.length > MANY_LINES ? NARROWEST_LEADING : WIDEST_LEADING);
+  const leading = tall + (lines.length > MANY_LINES ? NARROWEST_LEADING : WIDEST_LEADING);
   lines.forEach((line, place) => {
-    const y = MARGIN + BOX_HEIGHT / 2 + place * leading;
+    const y = MARGIN + tall / 2 + place * leading;
     const aside = Math.min(MOST_ASIDE, column / 4) * (lines.length > 2 ? ASIDE[place % ASIDE.length]! : 0);
     for (const box of line) wish[box]! += aside;
     const centres = spread(line, wish, size, width);
     for (const [i, box] of line.entries()) places[box] = { x: centres[i]!, y, width: size[box]! };
   });
-  let height = lines.length === 0 ? 0 : 2 * MARGIN + BOX_HEIGHT + (lines.length - 1) * leading;
+  let height = lines.length === 0 ? 0 : 2 * MARGIN + tall + (lines.length - 1) * leading;
   for (const [box, { key }] of boxes.entries()) {
     const put = dragged[key];
     if (!put) continue;
     const half = size[box]! / 2;
     const x = Math.max(half, Math.min(width - half, put[0] * width));
-    places[box] = { x, y: Math.max(BOX_HEIGHT / 2, put[1]), width: size[box]! };
-    height = Math.max(height, places[box].y + BOX_HEIGHT / 2 + MARGIN);
+    places[box] = { x, y: Math.max(tall / 2, put[1]), width: size[box]! };
+    height = Math.max(height, places[box].y + tall / 2 + MARGIN);
   }
   return { places, height };
 }

@@ -85,16 +85,21 @@ function members(graph: Graph, box: Box): string[] {
 }
 
 /** Edges as curves with a head at their target, weak ones below. */
-export function edgeElements(boxes: readonly Box[], edges: readonly BoxEdge[], layout: BoxLayout): SVGGElement[] {
+export function edgeElements(
+  boxes: readonly Box[],
+  edges: readonly BoxEdge[],
+  layout: BoxLayout,
+  tall = BOX_HEIGHT,
+): SVGGElement[] {
   const shown = edges.slice(0, MOST_BOX_EDGES);
   const strongest = Math.max(1e-9, ...shown.map(({ weight }) => weight));
   return shown.reverse().map((edge) => {
     const size = Math.sqrt(edge.weight / strongest);
     const [from, to] = [layout.places[edge.source]!, layout.places[edge.target]!];
     const up = from.y >= to.y;
-    const start = from.y + (up ? -BOX_HEIGHT / 2 : BOX_HEIGHT / 2);
+    const start = from.y + (up ? -tall / 2 : tall / 2);
     // Below the second rectangle that a group stands on.
-    const tip = to.y + (up ? BOX_HEIGHT / 2 + (boxes[edge.target]!.group === null ? 0 : STACK) : -BOX_HEIGHT / 2);
+    const tip = to.y + (up ? tall / 2 + (boxes[edge.target]!.group === null ? 0 : STACK) : -tall / 2);
     const base = tip + (up ? ARROW : -ARROW);
     const bend = Math.max(12, Math.abs(start - base) / 3) * (up ? 1 : -1);
     const half = 2 + 1.5 * size;
