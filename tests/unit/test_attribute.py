@@ -231,7 +231,7 @@ def anonymous():
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
 
 model = ReplacementModel(native_bridge(NATIVE | {"n_ctx": 256}), random_transcoder(3, 24, 100, seed=0))
-tokens = torch.randint(1, 60, (200,), generator=torch.Generator().manual_seed(0)).tolist()
+tokens = torch.randint(1, 60, (160,), generator=torch.Generator().manual_seed(0)).tolist()
 model.attribute(tokens[:4])
 before = peak = anonymous()
 def watch():
@@ -240,7 +240,7 @@ def watch():
         peak = max(peak, anonymous())
         time.sleep(0.002)
 threading.Thread(target=watch, daemon=True).start()
-budget = 200 * 2**20
+budget = 100 * 2**20
 try:
     model.attribute(tokens, max_memory=budget)
 except GraphError as error:
@@ -251,20 +251,22 @@ print(len(graph.kind), n, peak - before, budget)
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_long_prompt_stays_within_its_memory_or_says_how_much_fits() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", LONG, str(Path(__file__).parents[1])], capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
     error, numbers = ran.stdout.splitlines()
-    assert "all rows of this prompt take" in error and "or a larger max_memory" in error
+    assert "all rows of this prompt take" in error
+    assert "or a larger max_memory" in error
     nodes, features, used, budget = map(int, numbers.split())
-    assert features > 100 and nodes > features
+    assert nodes > features > 100
     assert used < budget
 
 
 def test_what_no_budget_can_hold_is_refused_before_it_is_made(tiny_model: ReplacementModel) -> None:
-    with pytest.raises(GraphError, match="active features of this prompt write take .* more than max_memory"):
+    with pytest.raises(GraphError, match=r"active features of this prompt write take .* more than max_memory"):
         tiny_model.attribute(TOKENS, max_memory=1000)
-    with pytest.raises(GraphError, match="the rows of 20 features of this prompt take .*; raise max_memory"):
+    with pytest.raises(GraphError, match=r"the rows of 20 features of this prompt take .*; raise max_memory"):
         tiny_model.attribute(TOKENS, max_feature_nodes=20, max_memory=2**20)

@@ -15,8 +15,8 @@ from scipy.sparse import csr_array
 from ct_widgets.attribution import LocalReplacementModel
 from ct_widgets.attribution.frozen_forward import frozen_forward
 from ct_widgets.attribution.nodes import lay_out
-from ct_widgets.attribution.reference import AutogradRows
 from ct_widgets.attribution.plan import Plan
+from ct_widgets.attribution.reference import AutogradRows
 from ct_widgets.attribution.row_store import RowStore
 from ct_widgets.attribution.rows import RowComputer
 from ct_widgets.attribution.targets import logit_targets
