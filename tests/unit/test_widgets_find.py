@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,3 +71,14 @@ def test_select_takes_a_query(graph: AttributionGraph) -> None:
     with pytest.raises(WidgetError, match="columns are kind, layer"):
         view.select("layr > 2")
     assert view.selected == before
+
+
+def test_paths_are_those_that_the_browser_finds() -> None:
+    fixture = json.loads((Path(__file__).parents[2] / "js" / "tests" / "fixtures" / "paths.json").read_text())
+    for case in fixture["cases"]:
+        graph = layered_graph(features=26, edges=130, tokens=3, layers=5, seed=case["seed"])
+        for pair in case["pairs"]:
+            found = graph.paths(pair["source"], pair["target"], fixture["k"])
+            assert [[graph.row(node) for node in path.nodes] for path in found] == [rows for rows, _ in pair["paths"]]
+            shares = [path.share * path.sign for path in found]
+            assert shares == pytest.approx([share for _, share in pair["paths"]], rel=1e-5)

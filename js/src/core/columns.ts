@@ -25,6 +25,10 @@ export class ColumnsError extends Error {
   override name = "ColumnsError";
 }
 
+export function check(isRight: unknown, otherwise: string): asserts isRight {
+  if (!isRight) throw new ColumnsError(otherwise);
+}
+
 interface Entry {
   dtype: string;
   shape: number[];
@@ -51,17 +55,19 @@ const TYPES = {
 /** Decode `bytes`. 64-bit integers become float64 columns, exact up to 2^53; larger ones are an error. */
 export function decodeColumns(bytes: DataView | Uint8Array): Columns {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.byteLength < 8) throw new ColumnsError(`${view.byteLength} bytes are too short for columns`);
+  check(view.byteLength >= 8, `${view.byteLength} bytes are too short for columns`);
   const length = Number(view.getBigUint64(0, true));
-  if (length > view.byteLength - 8) throw new ColumnsError("the header is longer than the data: truncated?");
-  const header = parseHeader(new Uint8Array(view.buffer, view.byteOffset + 8, length));
+  check(length <= view.byteLength - 8, "the header is longer than the data: truncated?");
+  const text = new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + 8, length));
+  const header = asRecord(parse(text, "the header"), "header");
   const bodyStart = 8 + length;
   const bodyLength = view.byteLength - bodyStart;
   const arrays = new Map<string, { data: Column; shape: number[] }>();
   const metadata = new Map<string, unknown>();
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") {
-      for (const [key, text] of Object.entries(asRecord(value, "metadata"))) metadata.set(key, parseFact(key, text));
+      for (const [key, fact] of Object.entries(asRecord(value, "metadata")))
+        metadata.set(key, parse(String(fact), `metadata "${key}"`));
       continue;
     }
     const entry = checkEntry(name, value, bodyLength);
@@ -73,29 +79,16 @@ export function decodeColumns(bytes: DataView | Uint8Array): Columns {
   return { arrays, metadata };
 }
 
-function parseHeader(bytes: Uint8Array): Record<string, unknown> {
-  let header: unknown;
-  try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    throw new ColumnsError("the header is not JSON: these are not columns");
-  }
-  return asRecord(header, "header");
-}
-
-function parseFact(key: string, text: unknown): unknown {
-  if (typeof text !== "string") throw new ColumnsError(`metadata "${key}" is not text`);
+function parse(text: string, what: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new ColumnsError(`metadata "${key}" is not JSON`);
+    throw new ColumnsError(`${what} is not JSON: are these columns?`);
   }
 }
 
 function asRecord(value: unknown, what: string): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ColumnsError(`the ${what} is not an object`);
-  }
+  check(typeof value === "object" && value !== null && !Array.isArray(value), `the ${what} is not an object`);
   return value as Record<string, unknown>;
 }
 
@@ -106,16 +99,14 @@ function isCount(value: unknown): value is number {
 function checkEntry(name: string, value: unknown, bodyLength: number): Entry {
   const { dtype, shape, data_offsets: offsets } = asRecord(value, `entry of column "${name}"`);
   const width = Object.hasOwn(TYPES, dtype as string) && TYPES[dtype as keyof typeof TYPES].BYTES_PER_ELEMENT;
-  if (!width) throw new ColumnsError(`column "${name}" has unknown dtype ${String(dtype)}`);
-  if (!Array.isArray(shape) || !shape.every(isCount)) throw new ColumnsError(`column "${name}" has a wrong shape`);
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
-    throw new ColumnsError(`column "${name}" has wrong offsets`);
-  }
+  const column = `column "${name}"`;
+  check(width, `${column} has unknown dtype ${dtype}`);
+  check(Array.isArray(shape) && shape.every(isCount), `${column} has a wrong shape`);
+  check(Array.isArray(offsets) && offsets.length === 2 && offsets.every(isCount), `${column} has wrong offsets`);
   const [begin, end] = offsets as [number, number];
-  if (begin > end || end > bodyLength) throw new ColumnsError(`column "${name}" lies outside the data: truncated?`);
+  check(begin <= end && end <= bodyLength, `${column} lies outside the data: truncated?`);
   const size = (shape as number[]).reduce((product, axis) => product * axis, width);
-  if (size !== end - begin)
-    throw new ColumnsError(`column "${name}" has ${end - begin} bytes, its shape needs ${size}`);
+  check(size === end - begin, `${column} has ${end - begin} bytes, its shape needs ${size}`);
   return { dtype: dtype as string, shape: shape as number[], begin, end };
 }
 

@@ -6,7 +6,7 @@
  */
 
 import type { Column, Columns } from "./columns";
-import { ColumnsError } from "./columns";
+import { ColumnsError, check } from "./columns";
 
 export const EMBEDDING = 0;
 export const FEATURE = 1;
@@ -97,10 +97,12 @@ export function sameFeature(graph: Graph, row: number): number[] {
 export function readGraph(columns: Columns): Graph {
   const array = <T extends Column>(name: string, length: number, type: new (size: number) => T): T => {
     const entry = columns.arrays.get(name);
-    if (!entry) throw new ColumnsError(`column "${name}" is missing`);
-    if (entry.data.length !== length)
-      throw new ColumnsError(`column "${name}" has ${entry.data.length} of ${length} values`);
-    return entry.data instanceof type ? entry.data : convert(entry.data, new type(length));
+    check(entry, `column "${name}" is missing`);
+    check(entry.data.length === length, `column "${name}" has ${entry.data.length} of ${length} values`);
+    if (entry.data instanceof type) return entry.data;
+    const converted = new type(length);
+    converted.set(entry.data);
+    return converted;
   };
   const n = columns.arrays.get("kind")?.data.length ?? 0;
   const e = columns.arrays.get("source")?.data.length ?? 0;
@@ -153,18 +155,13 @@ export function readGraph(columns: Columns): Graph {
   return graph;
 }
 
-function convert<T extends Column>(from: Column, into: T): T {
-  for (let i = 0; i < from.length; i++) into[i] = from[i]!;
-  return into;
-}
-
 /** Target of every edge; checks that rows are in order and that sources come before their targets. */
 function targetsOf(indptr: Int32Array, source: Uint16Array, n: number): Uint16Array {
-  if (n > 65_536) throw new ColumnsError(`${n} nodes are more than a view can hold`);
-  if (indptr[0] !== 0 || indptr[n] !== source.length) throw new ColumnsError("rows do not cover the edges");
+  check(n <= 65_536, `${n} nodes are more than a view can hold`);
+  check(indptr[0] === 0 && indptr[n] === source.length, "rows do not cover the edges");
   const target = new Uint16Array(source.length);
   for (let row = 0; row < n; row++) {
-    if (indptr[row + 1]! < indptr[row]!) throw new ColumnsError(`row ${row} ends before it starts`);
+    check(indptr[row + 1]! >= indptr[row]!, `row ${row} ends before it starts`);
     for (let edge = indptr[row]!; edge < indptr[row + 1]!; edge++) {
       if (source[edge]! >= row) throw new ColumnsError(`edge ${edge} does not come from an earlier node`);
       target[edge] = row;
@@ -186,36 +183,34 @@ function outputsOf(source: Uint16Array, n: number): [outptr: Int32Array, outEdge
 function nodeTokens(columns: Columns, n: number): string[] {
   const token = new Array<string>(n).fill("");
   const named = columns.metadata.get("node_token");
-  if (typeof named !== "object" || named === null) throw new ColumnsError('metadata "node_token" is missing');
+  check(typeof named === "object" && named, 'metadata "node_token" is missing');
   for (const [row, value] of Object.entries(named))
     if (Number(row) < n && typeof value === "string") token[Number(row)] = value;
   return token;
 }
 
-function text(columns: Columns, key: string): string {
+function fact<T>(columns: Columns, key: string, what: string, isRight: (value: unknown) => boolean): T {
   const value = columns.metadata.get(key);
-  if (typeof value !== "string") throw new ColumnsError(`metadata "${key}" is not text`);
-  return value;
+  check(isRight(value), `metadata "${key}" is not ${what}`);
+  return value as T;
+}
+
+const isText = (value: unknown): boolean => typeof value === "string";
+
+function text(columns: Columns, key: string): string {
+  return fact(columns, key, "text", isText);
 }
 
 function texts(columns: Columns, key: string): string[] {
-  const value = columns.metadata.get(key);
-  if (!Array.isArray(value) || !value.every((item) => typeof item === "string")) {
-    throw new ColumnsError(`metadata "${key}" is not a list of texts`);
-  }
-  return value;
+  return fact(columns, key, "a list of texts", (value) => Array.isArray(value) && value.every(isText));
 }
 
 function number(columns: Columns, key: string): number {
-  const value = columns.metadata.get(key);
-  if (typeof value !== "number") throw new ColumnsError(`metadata "${key}" is not a number`);
-  return value;
+  return fact(columns, key, "a number", (value) => typeof value === "number");
 }
 
 function count(columns: Columns, key: string): number {
-  const value = number(columns, key);
-  if (!Number.isSafeInteger(value) || value < 0) throw new ColumnsError(`metadata "${key}" is not a count`);
-  return value;
+  return fact(columns, key, "a count", (value) => Number.isSafeInteger(value) && (value as number) >= 0);
 }
 
 function readScores(value: unknown): Scores | null {
