@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -215,54 +212,6 @@ def test_plane_and_blocks_follow_cost_and_memory(tiny_model: ReplacementModel) -
         assert (part.stop - part.start) * width * 768 <= 2**22
         assert (width - 1 - position[part]).sum() <= 2**9
     assert blocks(position[:0], d=768, device=torch.device("cpu"), largest=2**22) == []
-
-
-LONG = """
-import sys, threading, time
-sys.path.insert(0, sys.argv[1])
-import torch
-from conftest import NATIVE, random_transcoder
-from ct_widgets.errors import GraphError
-from ct_widgets.language_model import native_bridge
-from ct_widgets.replacement_model import ReplacementModel
-
-def anonymous():
-    lines = open("/proc/self/status").read().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
-
-model = ReplacementModel(native_bridge(NATIVE | {"n_ctx": 256}), random_transcoder(3, 24, 100, seed=0))
-tokens = torch.randint(1, 60, (160,), generator=torch.Generator().manual_seed(0)).tolist()
-model.attribute(tokens[:4])
-before = peak = anonymous()
-def watch():
-    global peak
-    while True:
-        peak = max(peak, anonymous())
-        time.sleep(0.002)
-threading.Thread(target=watch, daemon=True).start()
-budget = 100 * 2**20
-try:
-    model.attribute(tokens, max_memory=budget)
-except GraphError as error:
-    print(error)
-    n = int(str(error).split("max_feature_nodes=")[1].split()[0])
-graph = model.attribute(tokens, max_memory=budget, max_feature_nodes=n)
-print(len(graph.kind), n, peak - before, budget)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_long_prompt_stays_within_its_memory_or_says_how_much_fits() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", LONG, str(Path(__file__).parents[1])], capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    error, numbers = ran.stdout.splitlines()
-    assert "all rows of this prompt take" in error
-    assert "or a larger max_memory" in error
-    nodes, features, used, budget = map(int, numbers.split())
-    assert nodes > features > 100
-    assert used < budget
 
 
 def test_what_no_budget_can_hold_is_refused_before_it_is_made(tiny_model: ReplacementModel) -> None:
