@@ -86,7 +86,8 @@ def test_a_long_prompt_stays_within_its_memory_or_says_how_much_fits() -> None:
 
 LARGE = """
 watch = Watch()
-model = ReplacementModel(native_bridge(NATIVE | {"n_layers": 6, "d_model": 32, "d_head": 8}), Transcoder.load(sys.argv[2]))
+bridge = native_bridge(NATIVE | {"n_layers": 6, "d_model": 32, "d_head": 8})
+model = ReplacementModel(bridge, Transcoder.load(sys.argv[2]))
 graph = model.attribute([3, 17, 5, 41])
 print(int((graph.kind == 1).sum()), watch.used())
 """
@@ -106,8 +107,9 @@ def write_mostly_holes(path: Path, shapes: dict[str, tuple[int, ...]], rows: dic
         file.truncate(start + end)
         for name, values in rows.items():
             for row, value in values.items():
-                file.seek(start + header[name]["data_offsets"][0] + row * value.nbytes)
-                file.write(value.astype(np.float32).tobytes())
+                data = value.astype(np.float32).tobytes()
+                file.seek(start + header[name]["data_offsets"][0] + row * len(data))
+                file.write(data)
 
 
 @linux
