@@ -24,7 +24,7 @@ import torch
 from ct_widgets.language_model import native_bridge
 from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.transcoders import Transcoder
-from conftest import NATIVE
+from conftest import NATIVE, random_transcoder
 
 def own():
     lines = open("/proc/self/status").read().splitlines()
@@ -56,7 +56,6 @@ def run(script: str, *arguments: str) -> list[str]:
 
 
 LONG = """
-from conftest import random_transcoder
 from ct_widgets.errors import GraphError
 
 model = ReplacementModel(native_bridge(NATIVE | {"n_ctx": 256}), random_transcoder(3, 24, 100, seed=0))
@@ -85,8 +84,9 @@ def test_a_long_prompt_stays_within_its_memory_or_says_how_much_fits() -> None:
 
 
 LARGE = """
-watch = Watch()
 bridge = native_bridge(NATIVE | {"n_layers": 6, "d_model": 32, "d_head": 8})
+ReplacementModel(bridge, random_transcoder(6, 32)).attribute([3, 17, 5, 41])  # imports take memory, too
+watch = Watch()
 model = ReplacementModel(bridge, Transcoder.load(sys.argv[2]))
 graph = model.attribute([3, 17, 5, 41])
 print(int((graph.kind == 1).sum()), watch.used())
