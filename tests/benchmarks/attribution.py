@@ -1,10 +1,11 @@
 """Attribution graphs of a random GPT-2 with a random CLT: ours and circuit-tracer's, on the same weights, in one run.
 
-    python tests/benchmarks/attribution.py [--shape small|gpt2] [--out attribution.json]
+    python tests/benchmarks/attribution.py [--shape small|gpt2|long] [--out attribution.json]
 
 Every measurement has a process of its own (attribution_worker.py), which says wall time, CPU seconds and peak memory.
 circuit-tracer needs older versions of half the stack, so it gets an environment of its own beside this script; where
-that cannot be made, its half is left out. Times vary with the machine, so read the ratios.
+that cannot be made, its half is left out. A GPU, where there is one, is measured after the CPU. Times vary with the
+machine, so read the ratios.
 """
 
 from __future__ import annotations
@@ -54,13 +55,14 @@ class Shape(NamedTuple):
 SHAPES = {
     "small": Shape(4, 256, 12, 1024, 20, (None,), (16, 64, 256)),
     "gpt2": Shape(12, 768, 16, 2048, 40, (None, 1000), (4, 64)),
+    "long": Shape(12, 768, 200, 2048, 40, (1000,), ()),  # memory is the question here, so it runs alone
 }
 
 
 def make_weights(shape: Shape, folder: Path, seed: int = 0) -> None:
     """A random model and a CLT whose thresholds make `shape.active` features active, and the prompt's tokens."""
     torch.manual_seed(seed)
-    config = GPT2Config(n_layer=shape.layers, n_embd=shape.width, n_head=shape.width // 64, n_positions=64)
+    config = GPT2Config(n_layer=shape.layers, n_embd=shape.width, n_head=shape.width // 64, n_positions=256)
     GPT2LMHeadModel(config).save_pretrained(folder / "model")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / "model" / name).write_bytes((TOKENIZER / name).read_bytes())
@@ -83,13 +85,15 @@ def make_weights(shape: Shape, folder: Path, seed: int = 0) -> None:
     (folder / "tokens.json").write_text(json.dumps(tokens.tolist()))
 
 
-def product_rate() -> float:
+def product_rate(device: str) -> float:
     """Floating point operations per second of a large float32 matrix product with all threads."""
-    a, b = torch.randn(4096, 768), torch.randn(768, 768)
+    a, b = torch.randn(4096, 768, device=device), torch.randn(768, 768, device=device)
     rates: list[float] = []
     for _ in range(10):
         start = time.perf_counter()
         a @ b
+        if device != "cpu":
+            torch.cuda.synchronize()
         rates.append(2 * a.numel() * b.shape[1] / (time.perf_counter() - start))
     return float(np.median(rates[2:]))
 
@@ -129,25 +133,35 @@ def measure(python: Path | str, who: str, folder: Path, **settings: Any) -> dict
     return settings | json.loads(done.stdout.splitlines()[-1])
 
 
-def compare(shape: Shape, folder: Path) -> list[dict[str, Any]]:
+def compare(shape: Shape, folder: Path, device: str) -> list[dict[str, Any]]:
     """Ours against the peer's best batch size, for every budget of rows."""
-    peer = peer_python()
+    peer = peer_python() if shape.peer_batches else None
     table: list[dict[str, Any]] = []
     for budget in shape.budgets:
-        rate = product_rate()
-        ours = measure(sys.executable, "ours", folder, budget=budget)
+        rate = product_rate(device)
+        settings = {"budget": budget, "device": device}
+        ours = measure(sys.executable, "ours", folder, **settings)
         needed = bound(shape, ours.pop("rows"))
-        theirs = [measure(peer, "peer", folder, budget=budget, batch=b) for b in shape.peer_batches] if peer else []
-        row: dict[str, Any] = {"budget": budget, "ours": ours, "circuit-tracer": theirs}
+        theirs = [measure(peer, "peer", folder, **settings, batch=b) for b in shape.peer_batches] if peer else []
+        row: dict[str, Any] = {**settings, "ours": ours, "circuit-tracer": theirs}
         row["product_rate_gflops"], row["bound_gflop"] = rate / 1e9, needed / 1e9
         row["fraction_of_bound"] = needed / rate / ours["wall_s"]
         if theirs:
             best = min(theirs, key=lambda one: one["wall_s"])
             row["times_faster"] = best["wall_s"] / ours["wall_s"]
             row["memory_share"] = ours["peak_mb"] / best["peak_mb"]
+            row["own_memory_share"] = ours["own_mb"] / best["own_mb"]
         table.append(row)
         print(describe(row), flush=True)
     return table
+
+
+def taken(one: dict[str, Any]) -> str:
+    """Time and memory of one measurement."""
+    return (
+        f"{one['wall_s']:8.2f} s {one['cpu_s']:8.1f} CPU s {one['peak_mb']:6.0f} MB, "
+        f"{one['own_mb']:.0f} MB of it for the attribution"
+    )
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -155,18 +169,16 @@ def describe(row: dict[str, Any]) -> str:
     ours = row["ours"]
     what = "all rows" if row["budget"] is None else f"{row['budget']:,} feature rows"
     lines = [
-        f"{what}, {ours['features']:,} of features; matrix products at {row['product_rate_gflops']:.0f} GFLOP/s",
-        f"  ours                  {ours['wall_s']:8.2f} s  {ours['cpu_s']:8.1f} CPU s  {ours['peak_mb']:6.0f} MB   "
+        f"{row['device']}: {what}, {ours['features']:,} features; products at {row['product_rate_gflops']:.0f} GFLOP/s; "
         f"{row['fraction_of_bound']:.0%} of the bound ({row['bound_gflop']:.0f} GFLOP)",
+        f"  ours                  {taken(ours)}",
     ]
     for one in row["circuit-tracer"]:
-        lines.append(
-            f"  circuit-tracer, {one['batch']:>4}  {one['wall_s']:8.2f} s  {one['cpu_s']:8.1f} CPU s  "
-            f"{one['peak_mb']:6.0f} MB"
-        )
+        lines.append(f"  circuit-tracer, {one['batch']:>4}  {taken(one)}")
     if "times_faster" in row:
         lines.append(
-            f"  {row['times_faster']:.1f} times faster than its best batch, {row['memory_share']:.0%} of its memory"
+            f"  {row['times_faster']:.1f} times faster than its best batch; {row['memory_share']:.0%} of its memory, "
+            f"{row['own_memory_share']:.0%} of what it takes for the attribution"
         )
     return "\n".join(lines)
 
@@ -179,7 +191,8 @@ def main() -> None:
     shape = SHAPES[arguments.shape]
     with tempfile.TemporaryDirectory() as folder:
         make_weights(shape, Path(folder))
-        table = compare(shape, Path(folder))
+        devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+        table = [row for device in devices for row in compare(shape, Path(folder), device)]
     machine = {"machine": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
     arguments.out.write_text(json.dumps({"shape": shape._asdict(), **machine, "results": table}, indent=1) + "\n")
 

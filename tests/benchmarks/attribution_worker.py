@@ -3,7 +3,8 @@
     python attribution_worker.py ours|peer FOLDER '{"budget": null, "batch": 64}'
 
 "ours" runs in this project's environment, "peer" in circuit-tracer's, so imports are local. The clock starts when model
-and transcoder are loaded and warm: one short attribution comes first.
+and transcoder are loaded and warm: one short attribution comes first. Two figures for memory: `peak_mb` is the whole
+process with the files it has mapped, `own_mb` what the attribution itself adds to the memory that only the process has.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +21,32 @@ from typing import Any
 WARM_UP = [0, 1, 2]
 
 
-def ours(folder: Path, budget: int | None) -> tuple[Callable[[list[int]], Any], Callable[[Any], dict[str, Any]]]:
+def own_bytes() -> int:
+    """Memory that the process has for itself: without mapped files, which the system may drop at any time."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+
+
+class Watch(threading.Thread):
+    """Looks every few milliseconds at how much memory the process has."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.before = self.peak = own_bytes()
+
+    def run(self) -> None:
+        while True:
+            self.peak = max(self.peak, own_bytes())
+            time.sleep(0.005)
+
+
+def ours(
+    folder: Path, budget: int | None, device: str
+) -> tuple[Callable[[list[int]], Any], Callable[[Any], dict[str, Any]]]:
     """ct_widgets: the attribution, and what its graph has."""
     from ct_widgets.replacement_model import ReplacementModel
 
-    model = ReplacementModel.from_pretrained(folder / "model", folder / "transcoder")
+    model = ReplacementModel.from_pretrained(folder / "model", folder / "transcoder", device=device)
 
     def attribute(tokens: list[int]) -> Any:
         return model.attribute(tokens, max_feature_nodes=budget, progress=False)
@@ -37,7 +60,7 @@ def ours(folder: Path, budget: int | None) -> tuple[Callable[[list[int]], Any], 
 
 
 def peer(
-    folder: Path, budget: int | None, batch: int
+    folder: Path, budget: int | None, device: str, batch: int
 ) -> tuple[Callable[[list[int]], Any], Callable[[Any], dict[str, Any]]]:
     """circuit-tracer on the same weights."""
     import torch
@@ -59,9 +82,9 @@ def peer(
         d_vocab=hf.config.vocab_size,
         act_fn="gelu_new",
         normalization_type="LN",
-        device="cpu",
+        device=device,
     )
-    transcoder = load_clt(str(folder / "transcoder"), device=torch.device("cpu"), dtype=torch.float32)
+    transcoder = load_clt(str(folder / "transcoder"), device=torch.device(device), dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(folder / "model")
     model = TransformerLensReplacementModel.from_config(config, transcoder, tokenizer=tokenizer)
     with torch.no_grad():
@@ -87,11 +110,14 @@ def main() -> None:
     attribute, describe = {"ours": ours, "peer": peer}[who](folder, **settings)
     tokens = json.loads((folder / "tokens.json").read_text())
     attribute(WARM_UP)
+    watch = Watch()
+    watch.start()
     wall, cpu = time.perf_counter(), time.process_time()
     graph = attribute(tokens)
     taken = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({**taken, "peak_mb": peak, **describe(graph)}))
+    memory = {"peak_mb": peak, "own_mb": (watch.peak - watch.before) / 2**20}
+    print(json.dumps({**taken, **memory, **describe(graph)}))
 
 
 if __name__ == "__main__":
