@@ -6,7 +6,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ct_widgets.graph import AttributionGraph
@@ -39,19 +39,29 @@ body { margin: 0; padding: 12px; background: #ffffff; }
 
 def graph_html(graph: AttributionGraph, state: Mapping[str, Any] | None = None) -> str:
     """The page of `graph`; `state` holds traits of a view in their JSON form, by default those of a new view."""
-    script = static_text("graph.page.js").replace("</script", "<\\/script").replace("<!--", "<\\!--")
-    data = {
+    # A prompt may hold half a character, which no encoding writes.
+    prompt = graph.prompt[:200].encode("utf-8", "replace").decode()
+    return page_html(f"{prompt} · attribution graph", "graph.page.js", ("graph.css",), graph_data(graph, state))
+
+
+def graph_data(graph: AttributionGraph, state: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a page holds of the view of one graph."""
+    return {
         "state": dict(state) if state is not None else initial_json(graph),
         "buffers": {"_columns": base64.b64encode(wire(graph)).decode("ascii")},
     }
+
+
+def page_html(title: str, script: str, styles: Iterable[str], data: Mapping[str, Any]) -> str:
+    """A page that runs the built `script` over `data`, as `js/src/host/page.ts` reads it."""
+    text = static_text(script).replace("</script", "<\\/script").replace("<!--", "<\\!--")
     # Nothing may be fetched, and of scripts only the one below runs; a PNG is drawn from an image of its own data.
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
     return _PAGE.format(
         policy=f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:",
-        # A prompt may hold half a character, which no encoding writes.
-        title=html.escape(graph.prompt[:200].encode("utf-8", "replace").decode() + " · attribution graph"),
-        style=static_text("graph.css") + _PAGE_STYLE,
+        title=html.escape(title),
+        style="".join(map(static_text, styles)) + _PAGE_STYLE,
         # In JSON "<" only stands inside strings, where its escape means the same and ends no element.
         state=json.dumps(data, ensure_ascii=True, allow_nan=False).replace("<", "\\u003c"),
-        script=script,
+        script=text,
     )

@@ -2,11 +2,20 @@
 
 import type { TraitStore } from "./traits";
 
-/** The state that `graph_html` wrote into the element `id`; binary traits are base64 text under `buffers`. */
+/** Traits as a page holds them; binary ones are base64 text under `buffers`. */
+export interface Saved {
+  readonly state: Record<string, unknown>;
+  readonly buffers?: Record<string, string>;
+}
+
+/** The state that `page_html` wrote into the element `id`. */
 export function readPageState(id: string): Map<string, unknown> {
   const text = document.getElementById(id)?.textContent;
   if (!text) throw new Error(`this page has no element "${id}" with its data: export it again`);
-  const { state, buffers } = JSON.parse(text) as { state: Record<string, unknown>; buffers: Record<string, string> };
+  return traitsOf(JSON.parse(text));
+}
+
+export function traitsOf({ state, buffers = {} }: Saved): Map<string, unknown> {
   const traits = new Map(Object.entries(state));
   for (const [name, base64] of Object.entries(buffers)) {
     traits.set(
