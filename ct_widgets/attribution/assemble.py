@@ -5,6 +5,7 @@ Axes: n node, s active feature, p position, l layer.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -81,7 +82,6 @@ def feature_bias(local: LocalReplacementModel) -> Tensor:
 
 
 def _provenance(local: LocalReplacementModel) -> dict[str, Any]:
-    versions = {name: version(name) for name in ("torch", "transformer-lens")}
     return {
         "model": local.model.name,
         "transcoder": local.transcoder.name,
@@ -89,5 +89,10 @@ def _provenance(local: LocalReplacementModel) -> dict[str, Any]:
         "by_autograd": local.explicit_map is None,
         "ignore_bos": bool(local.first_position),
         "logit_error": float((local.logits(slice(-1, None)) - local.run.logits[-1:]).abs().max()),
-        "versions": {"ct-widgets": ct_widgets.__version__, **versions},
+        "versions": {"ct-widgets": ct_widgets.__version__, **_versions()},
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("torch", "transformer-lens")}

@@ -169,8 +169,8 @@ def describe(row: dict[str, Any]) -> str:
     ours = row["ours"]
     what = "all rows" if row["budget"] is None else f"{row['budget']:,} feature rows"
     lines = [
-        f"{row['device']}: {what}, {ours['features']:,} features; products at {row['product_rate_gflops']:.0f} GFLOP/s; "
-        f"{row['fraction_of_bound']:.0%} of the bound ({row['bound_gflop']:.0f} GFLOP)",
+        f"{row['device']}: {what}, {ours['features']:,} features; {row['product_rate_gflops']:.0f} GFLOP/s, "
+        f"{row['fraction_of_bound']:.0%} of the bound of {row['bound_gflop']:.0f} GFLOP",
         f"  ours                  {taken(ours)}",
     ]
     for one in row["circuit-tracer"]:
