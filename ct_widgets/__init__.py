@@ -14,24 +14,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ct_widgets.demo import load_demo as load_demo
+    from ct_widgets.features import FeatureStore as FeatureStore
+    from ct_widgets.features import collect_features as collect_features
     from ct_widgets.graph import AttributionGraph as AttributionGraph
     from ct_widgets.graph import NodeId as NodeId
     from ct_widgets.interventions import Intervention as Intervention
     from ct_widgets.language_model import LanguageModel as LanguageModel
     from ct_widgets.replacement_model import ReplacementModel as ReplacementModel
     from ct_widgets.transcoders import Transcoder as Transcoder
+    from ct_widgets.widgets import ExamplesWidget as ExamplesWidget
     from ct_widgets.widgets import GraphWidget as GraphWidget
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AttributionGraph": "graph",
+    "ExamplesWidget": "widgets",
+    "FeatureStore": "features",
     "GraphWidget": "widgets",
     "Intervention": "interventions",
     "LanguageModel": "language_model",
     "NodeId": "graph",
     "ReplacementModel": "replacement_model",
     "Transcoder": "transcoders",
+    "collect_features": "features",
     "load_demo": "demo",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from ct_widgets.attribution import OnInterrupt, Target
+    from ct_widgets.features import Features, FeatureStore
     from ct_widgets.graph import AttributionGraph, NodeId
     from ct_widgets.interventions import (
         Generated,
@@ -30,17 +32,21 @@ if TYPE_CHECKING:
 class ReplacementModel:
     """A language model whose MLPs a transcoder explains [CT25, "From cross-layer transcoder to replacement model"].
 
-    bridge: a TransformerLens `TransformerBridge`, which is never changed; transcoder: trained on that model.
-    Raises TranscoderError when the two do not fit each other.
+    bridge: a TransformerLens `TransformerBridge`, which is never changed; transcoder: trained on that model;
+    features: a FeatureStore, or its path, with examples of the transcoder's features.
+    Raises TranscoderError when the first two do not fit each other, FeatureError for a store of another transcoder.
 
     >>> model = ct_widgets.load_demo()
     >>> graph = model.attribute("calc: 36+59=")
     """
 
-    def __init__(self, bridge: Any, transcoder: Transcoder) -> None:
+    def __init__(self, bridge: Any, transcoder: Transcoder, features: FeatureStore | str | Path | None = None) -> None:
         self.language_model = LanguageModel(bridge)
         self.transcoder = transcoder.to(self.language_model.device)
         _check_fit(self.language_model, transcoder)
+        self._store = features
+        if features is not None:
+            _ = self.features  # a store that does not belong here is refused now
 
     @classmethod
     def from_pretrained(
@@ -56,6 +62,18 @@ class ReplacementModel:
         >>> ReplacementModel.from_pretrained("google/gemma-2-2b", "mntss/clt-gemma-2-2b-426k")
         """
         return cls(load_bridge(model, device=device, dtype=dtype), Transcoder.load(_local_directory(transcoder)))
+
+    @cached_property
+    def features(self) -> Features:
+        """Every feature by (layer, index), with its examples if there is a store: tokens, statistics, labels, search.
+
+        >>> model.features[2, 517]
+        >>> model.features.search("basketball")
+        """
+        from ct_widgets.features import Features, FeatureStore
+
+        store = self._store
+        return Features(self, store if store is None or isinstance(store, FeatureStore) else FeatureStore.open(store))
 
     @overload
     def attribute(
@@ -130,6 +148,7 @@ class ReplacementModel:
                 )
                 for one in cast("list[str]", prompt if several else [prompt])
             ]
+        graphs = [graph.with_features(self.features) for graph in graphs]
         return graphs if several else graphs[0]
 
     @overload

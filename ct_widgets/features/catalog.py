@@ -64,6 +64,10 @@ class Features:
         """What a view shows of the feature `name`, as JSON values."""
         return self[name].card()
 
+    def set_label(self, name: str, text: str) -> None:
+        """Label the feature `name`; an empty text takes the label away."""
+        self[name].label = text
+
     @property
     def n_features(self) -> list[int]:
         """Features of every layer."""

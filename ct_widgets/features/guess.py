@@ -6,6 +6,7 @@ that a person or a model gave takes their place.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ _SHARE = 0.8
 """Of the examples, so many must agree."""
 
 _FEWEST = 3
+_WIDEST = 20
+"""Numbers further apart than this are no range."""
+
 _PROMOTED = 5
 
 
@@ -38,12 +42,12 @@ def guess(record: FeatureRecord, vocabulary: Vocabulary, promoted: Sequence[str]
         _says(examples, vocabulary, promoted),
         _one(peaks, "“{}”", "examples are at “{}”"),
         _few(peaks),
-        _family(peaks),
+        *_families(peaks),
         _one([_plain(vocabulary, e, -1) for e in examples], "after “{}”", "examples follow “{}”"),
         _position(examples),
     ]
     # The first rule of those with the most examples: rules are in order of how much they say.
-    votes = [(count, -place, label) for place, (count, label) in enumerate(filter(None, found))]
+    votes = [(vote[0], -place, vote[1]) for place, vote in enumerate(found) if vote is not None]
     if not votes or max(votes)[0] < _SHARE * len(examples):
         return None
     count, _, (text, evidence) = max(votes)
@@ -77,32 +81,60 @@ def _says(examples: Sequence[Example], vocabulary: Vocabulary, promoted: Sequenc
     vote = _one([token if token in likely else "" for token in following], "says “{}”", "examples are followed by “{}”")
     if vote is not None and vote[0] >= _SHARE * len(examples):
         return vote
-    promoted_family, following_family = _family(likely), _family(following)
-    if promoted_family is None or following_family is None or promoted_family[1][0] != following_family[1][0]:
-        return None
-    if promoted_family[0] < len(likely):
-        return None
-    family = following_family[1][0]
-    return following_family[0], (f"says {family}", f"examples are followed by {family}, which it promotes")
+    for family in _families(following):
+        if family is not None and family[0] >= _SHARE * len(examples) and all(family[2](token) for token in likely):
+            count, (name, _), _ = family
+            return count, (f"says {name}", f"examples are followed by {name}, which it promotes")
+    return None
 
 
-_FAMILIES: tuple[tuple[str, Callable[[str], bool]], ...] = (
-    *((f"numbers ending in {digit}", re.compile(rf"\d*{digit}").fullmatch) for digit in range(10)),  # pyright: ignore
-    *((f"numbers {tens}0 to {tens}9", re.compile(rf"{tens}\d").fullmatch) for tens in range(1, 10)),  # pyright: ignore
+Holds = Callable[[str], object]
+Family = tuple[int, tuple[str, str], Holds]
+"""A vote, and what tells whether a token belongs."""
+
+
+def _families(tokens: Sequence[str]) -> list[Family | None]:
+    """Families that the tokens may be of, the narrow ones first."""
+    return [_family(tokens, _ENDINGS), _range(tokens), _family(tokens, _KINDS)]
+
+
+_ENDINGS: tuple[tuple[str, Holds], ...] = tuple(
+    (f"numbers ending in {digit}", re.compile(rf"\d*{digit}").fullmatch) for digit in range(10)
+)
+_KINDS: tuple[tuple[str, Holds], ...] = (
     ("numbers over 99", re.compile(r"\d{3,}").fullmatch),
     ("numbers", re.compile(r"\d+").fullmatch),
     ("capitalised words", re.compile(r"[^\W\d_a-z][\w'’-]*").fullmatch),
     ("punctuation", re.compile(r"[^\w\s]+").fullmatch),
-)  # fmt: skip
+)
 
 
-def _family(tokens: Sequence[str]) -> Vote | None:
-    """The narrowest family that holds enough tokens, of more than one kind."""
-    best: Vote | None = None
-    for name, holds in _FAMILIES:
+def _range(tokens: Sequence[str]) -> Family | None:
+    """Numbers close to each other."""
+    numbers = sorted(int(token) for token in tokens if token.isdecimal() and len(token) < 10)
+    size = math.ceil(_SHARE * len(tokens))
+    if len(numbers) < size or len(set(numbers)) == 1:
+        return None
+    # Of all runs of so many numbers the shortest.
+    start = min(range(len(numbers) - size + 1), key=lambda i: numbers[i + size - 1] - numbers[i])
+    low, high = numbers[start], numbers[start + size - 1]
+    if not 0 < high - low <= _WIDEST:
+        return None
+    name = f"numbers {low} to {high}"
+
+    def holds(token: str) -> bool:
+        return token.isdecimal() and low <= int(token) <= high
+
+    return sum(low <= number <= high for number in numbers), (name, f"examples are at {name}"), holds
+
+
+def _family(tokens: Sequence[str], families: Sequence[tuple[str, Holds]]) -> Family | None:
+    """The first family of those that hold the most tokens, of more than one kind."""
+    best: Family | None = None
+    for name, holds in families:
         members = [token for token in tokens if holds(token)]
         if len(set(members)) > 1 and (best is None or len(members) > best[0]):
-            best = len(members), (name, f"examples are at {name}")
+            best = len(members), (name, f"examples are at {name}"), holds
     return best
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -52,6 +53,12 @@ class AttributionGraph(GraphData):
     def edges(self) -> pd.DataFrame:
         """Source and target (row numbers of `nodes`) and signed weight of every edge."""
         return edges_table(self)
+
+    def with_features(self, features: Any) -> Self:
+        """The same graph with `model.features` at hand, from which its views show examples; files do not keep it."""
+        graph = copy(self)
+        object.__setattr__(graph, "features", features)
+        return graph
 
     def prune(
         self,

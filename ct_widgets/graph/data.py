@@ -78,6 +78,8 @@ class GraphData:
     pinned: tuple[NodeId, ...]
     provenance: Mapping[str, Any]
     """Model, transcoder, settings, versions, hashes: JSON values."""
+    features: Any = None
+    """What knows the model's features, for cards of them in views; see `AttributionGraph.with_features`."""
 
     def __post_init__(self) -> None:
         check(self)

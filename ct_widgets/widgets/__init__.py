@@ -6,14 +6,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ct_widgets.widgets.examples_widget import ExamplesWidget as ExamplesWidget
     from ct_widgets.widgets.graph_widget import GraphWidget as GraphWidget
     from ct_widgets.widgets.page import graph_html as graph_html
     from ct_widgets.widgets.picture import static_picture as static_picture
     from ct_widgets.widgets.state import Snapshot as Snapshot
 
-_HOMES = {"GraphWidget": "graph_widget", "Snapshot": "state", "graph_html": "page", "static_picture": "picture"}
+_HOMES = {
+    "ExamplesWidget": "examples_widget",
+    "GraphWidget": "graph_widget",
+    "Snapshot": "state",
+    "graph_html": "page",
+    "static_picture": "picture",
+}
 
-__all__ = ["GraphWidget", "Snapshot", "graph_html", "static_picture"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ import traitlets as t
 
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph, NodeId
+from ct_widgets.widgets.examples_widget import ExamplesWidget
 from ct_widgets.widgets.page import graph_html
 from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.picture import static_picture
@@ -76,7 +77,9 @@ class GraphWidget(anywidget.AnyWidget):
     """Of the edges between these nodes, the fewest that carry this share of the influence are shown."""
 
     panels = Widgets()
-    """Widgets shown in the side panel for the node in focus (`js/src/ui/panel_slot.ts` says how they hear of it)."""
+    """Widgets shown in the side panel for the node in focus (`js/src/ui/panel_slot.ts` says how they hear of it).
+
+    By default the examples of the feature in focus."""
 
     theme = Choice("auto", "light", "dark")
     """"auto" follows the notebook."""
@@ -89,7 +92,11 @@ class GraphWidget(anywidget.AnyWidget):
                 hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(settings)}"
                 raise WidgetError(f"GraphWidget has no setting {name!r}: {hint}")
         self._graph = graph
-        super().__init__(_columns=wire(graph), **{**initial_state(graph), **state})
+        card = None if "panels" in state else ExamplesWidget(graph.features, graph=graph, compact=True)
+        panels = {} if card is None else {"panels": (card,)}
+        super().__init__(_columns=wire(graph), **{**initial_state(graph), **panels, **state})
+        if card is not None:
+            t.dlink((self, "theme"), (card, "theme"))
 
     @property
     def graph(self) -> AttributionGraph:

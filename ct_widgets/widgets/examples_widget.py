@@ -1,0 +1,143 @@
+"""ExamplesWidget: the card of a feature, by itself or in the side panel of a graph."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import anywidget
+import traitlets as t
+
+from ct_widgets.errors import CTWidgetsError, GraphError, WidgetError
+from ct_widgets.graph import AttributionGraph
+from ct_widgets.widgets.static_files import static_file
+from ct_widgets.widgets.traits import Choice
+
+__all__ = ["CardSource", "ExamplesWidget"]
+
+_NO_SOURCE = (
+    "No examples: this graph came without its model. Give the view the model's features: "
+    "view.panels = [ct.ExamplesWidget(model.features, graph=graph, compact=True)]"
+)
+
+
+def _values(card: dict[str, Any] | None) -> dict[str, Any]:
+    """A card that may not be there yet."""
+    return card or {}
+
+
+class CardSource(Protocol):
+    """What knows features: `model.features`."""
+
+    def card(self, name: str) -> dict[str, Any]:
+        """What a view shows of the feature `name` ("L2/517"), as JSON values."""
+        ...
+
+    def set_label(self, name: str, text: str) -> None:
+        """Keep a label; an empty one takes it away."""
+        ...
+
+
+class ExamplesWidget(anywidget.AnyWidget):
+    """Examples, histogram, tokens and label of one feature at a time.
+
+    source: `model.features`; without one the card says what is missing.
+    graph: marks the feature's activation on the graph's prompt; compact: the small form of a graph's side panel.
+
+    >>> view = ExamplesWidget(model.features, "L2/517")
+    >>> view.feature = "L2/31"
+    >>> view.label = "sum = _5"             # kept in the store
+    >>> ct.GraphWidget(graph, panels=[ExamplesWidget(model.features, graph=graph, compact=True)])
+    """
+
+    _esm = static_file("examples.js")
+    _css = static_file("examples.css")
+
+    _card = t.Dict(allow_none=True, default_value=None).tag(sync=True)
+
+    feature = t.Unicode().tag(sync=True)
+    """The feature that is shown, as "L2/517"; "" for none."""
+
+    position = t.Int(None, allow_none=True).tag(sync=True)
+    """The token of the graph's prompt whose activation is marked, or None."""
+
+    activation = t.Float(None, allow_none=True)
+    """The activation that is marked in the histogram, by default that at `position` in the graph."""
+
+    label = t.Unicode(None, allow_none=True).tag(sync=True)
+    """Set it to label the feature; None until then."""
+
+    compact = t.Bool(False).tag(sync=True)
+    """Whether to show the small form."""
+
+    theme = Choice("auto", "light", "dark")
+    """"auto" follows the notebook."""
+
+    def __init__(
+        self,
+        source: CardSource | None = None,
+        feature: str = "",
+        *,
+        graph: AttributionGraph | None = None,
+        activation: float | None = None,
+        compact: bool = False,
+        theme: str = "auto",
+    ) -> None:
+        self._source = source
+        self._graph = graph
+        super().__init__(feature=feature, activation=activation, compact=compact, theme=theme)
+        if feature and source is not None and "promotes" not in _values(self._card):
+            raise WidgetError(_values(self._card)["missing"])
+
+    @t.observe("feature", "position", "activation")
+    def _ask(self, change: Any) -> None:
+        """Answer a wish from either side; of several that came together, once."""
+        del change
+        wish = {"feature": self.feature, "position": self.position, "activation": self._activation()}
+        if self.feature and wish != {name: _values(self._card).get(name) for name in wish}:
+            self.label = None
+            self._card = self._make_card()
+
+    @t.observe("label")
+    def _keep_label(self, change: Any) -> None:
+        if change["new"] is None or self._source is None or not self.feature:
+            return
+        try:
+            self._source.set_label(self.feature, change["new"])
+            self._card = self._make_card()
+        except CTWidgetsError as error:
+            self._card = {**self._make_card(), "missing": f"The label was not kept: {error}"}
+
+    def _make_card(self) -> dict[str, Any]:
+        facts = {
+            "feature": self.feature,
+            "position": self.position,
+            "activation": self._activation(),
+            "missing": "",
+        }
+        if self._source is None:
+            return facts | {"missing": _NO_SOURCE}
+        try:
+            card = self._source.card(self.feature)
+        except CTWidgetsError as error:
+            return facts | {"missing": str(error)}
+        if "density" not in card:
+            facts["missing"] = (
+                "No examples were collected for this model: "
+                "ct.collect_features(model, texts, path), then ReplacementModel(bridge, transcoder, features=path)"
+            )
+        return card | facts
+
+    def _activation(self) -> float | None:
+        """The one that was set, or what the graph says of the feature at the position."""
+        if self.activation is not None or self._graph is None or self.position is None:
+            return self.activation
+        try:
+            layer, index = map(int, self.feature.removeprefix("L").split("/"))
+            value = float(self._graph.activation[self._graph.row(("feature", layer, self.position, index))])
+        except (GraphError, ValueError):
+            return None
+        return None if math.isnan(value) else value
+
+    def __repr__(self) -> str:
+        return f"<ExamplesWidget of {self.feature or 'no feature'}>"

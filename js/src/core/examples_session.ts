@@ -1,0 +1,55 @@
+/**
+ * State of one examples widget, shared by all its views: which feature is wanted, and which cards have come.
+ *
+ * A wish travels as traits, of which the host sends only the last while the kernel is busy; the answer is a trait too.
+ * An answer to an older wish is kept for later, but not shown.
+ */
+
+import { type Card, readCard } from "./feature_card";
+import { computed, type ReadonlySignal, type Signal } from "./signals";
+import type { ThemeSetting } from "./theme";
+
+export interface SyncedExamples {
+  readonly feature: ReadonlySignal<string>;
+  readonly position: ReadonlySignal<number | null>;
+  readonly label: Signal<string | null>;
+  readonly card: ReadonlySignal<Card | null>;
+  readonly compact: ReadonlySignal<boolean>;
+  readonly theme: Signal<ThemeSetting>;
+}
+
+export const readExamplesTrait = {
+  feature: (value: unknown): string => (typeof value === "string" ? value : ""),
+  position: (value: unknown): number | null => (Number.isSafeInteger(value) ? (value as number) : null),
+  label: (value: unknown): string | null => (typeof value === "string" ? value : null),
+  card: readCard,
+  compact: (value: unknown): boolean => value === true,
+};
+
+const MOST_KEPT = 200;
+
+export class ExamplesSession {
+  /** The card of the feature that is wanted, as soon as it is there. */
+  readonly shown: ReadonlySignal<Card | null>;
+  readonly #kept = new Map<string, Card>();
+
+  constructor(readonly synced: SyncedExamples) {
+    this.shown = computed(() => {
+      const card = synced.card.value;
+      if (card) this.#keep(card);
+      return this.#kept.get(keyOf(synced.feature.value, synced.position.value)) ?? null;
+    });
+  }
+
+  #keep(card: Card): void {
+    const key = keyOf(card.feature, card.position);
+    this.#kept.delete(key);
+    this.#kept.set(key, card);
+    const oldest = this.#kept.keys().next().value;
+    if (this.#kept.size > MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+  }
+}
+
+function keyOf(feature: string, position: number | null): string {
+  return `${feature}@${position ?? ""}`;
+}

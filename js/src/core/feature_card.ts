@@ -1,0 +1,164 @@
+/**
+ * What a card shows of a feature: the values that `ct_widgets/features/card.py` made, checked, since they may come out
+ * of a notebook that somebody else saved.
+ */
+
+/** A stretch of text that reads on: one token, or those that share a character, with the activation of each. */
+export interface Piece {
+  readonly text: string;
+  readonly activations: readonly number[];
+}
+
+export interface Example {
+  readonly pieces: readonly Piece[];
+  /** The piece that the example is about. */
+  readonly peak: number;
+  /** Of the peak in its row of text, and the number of the text in the corpus. */
+  readonly position: number;
+  readonly text: number;
+}
+
+export interface Section {
+  /** Part of the active contexts by rank, or null for the top examples. */
+  readonly share: readonly [from: number, to: number] | null;
+  readonly low: number;
+  readonly high: number;
+  readonly examples: readonly Example[];
+}
+
+export type Scored = readonly (readonly [token: string, value: number])[];
+
+export interface Histogram {
+  readonly counts: readonly number[];
+  /** One more than counts; null where a bin is open. */
+  readonly edges: readonly (number | null)[];
+}
+
+/** What a corpus said. */
+export interface Statistics {
+  readonly count: number;
+  readonly tokens: number;
+  readonly density: number;
+  readonly maximum: number;
+  readonly histogram: Histogram;
+  readonly sections: readonly Section[];
+}
+
+export interface Card {
+  readonly feature: string;
+  readonly position: number | null;
+  readonly label: { readonly text: string; readonly origin: string; readonly model: string | null } | null;
+  readonly guess: { readonly text: string; readonly reason: string } | null;
+  readonly promotes: Scored;
+  readonly suppresses: Scored;
+  readonly drives: Scored;
+  /** Whether tokens are words that a space would part. */
+  readonly spaced: boolean;
+  readonly statistics: Statistics | null;
+  /** Activation on the prompt at hand. */
+  readonly activation: number | null;
+  /** What is missing, and what to do about it. */
+  readonly missing: string;
+}
+
+type Values = Record<string, unknown>;
+
+const object = (value: unknown): Values => (typeof value === "object" && value !== null ? (value as Values) : {});
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+const number = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
+const maybe = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
+
+/** A card of whatever comes; null if it is none. */
+export function readCard(value: unknown): Card | null {
+  const card = object(value);
+  if (text(card["feature"]) === "") return null;
+  const label = object(card["label"]);
+  const guess = object(card["guess"]);
+  return {
+    feature: text(card["feature"]),
+    position: maybe(card["position"]),
+    label: text(label["text"])
+      ? { text: text(label["text"]), origin: text(label["origin"]), model: text(label["model"]) || null }
+      : null,
+    guess: text(guess["text"]) ? { text: text(guess["text"]), reason: text(guess["reason"]) } : null,
+    promotes: readScored(card["promotes"]),
+    suppresses: readScored(card["suppresses"]),
+    drives: readScored(card["drives"]),
+    spaced: card["spaced"] === true,
+    statistics: "density" in card ? readStatistics(card) : null,
+    activation: maybe(card["activation"]),
+    missing: text(card["missing"]),
+  };
+}
+
+function readStatistics(card: Values): Statistics {
+  const histogram = object(card["histogram"]);
+  const counts = list(histogram["counts"]).map(number);
+  return {
+    count: number(card["count"]),
+    tokens: number(card["tokens"]),
+    density: number(card["density"]),
+    maximum: number(card["maximum"]),
+    histogram: {
+      counts,
+      edges: Array.from({ length: counts.length + 1 }, (_, i) => maybe(list(histogram["edges"])[i])),
+    },
+    sections: list(card["sections"]).map(readSection),
+  };
+}
+
+function readSection(value: unknown): Section {
+  const section = object(value);
+  const share = list(section["share"]);
+  return {
+    share: share.length === 2 ? [number(share[0]), number(share[1])] : null,
+    low: number(section["low"]),
+    high: number(section["high"]),
+    examples: list(section["examples"])
+      .map(readExample)
+      .filter(({ pieces }) => pieces.length > 0),
+  };
+}
+
+function readExample(value: unknown): Example {
+  const example = object(value);
+  const pieces = list(example["pieces"]).map((piece) => ({
+    text: text(list(piece)[0]),
+    activations: list(list(piece)[1]).map(number),
+  }));
+  return {
+    pieces,
+    peak: Math.max(0, Math.min(pieces.length - 1, Math.round(number(example["peak"])))),
+    position: number(example["position"]),
+    text: number(example["text"]),
+  };
+}
+
+function readScored(value: unknown): Scored {
+  return list(value).map((pair) => [text(list(pair)[0]), number(list(pair)[1])] as const);
+}
+
+/** The largest activation among a piece's tokens. */
+export function activationOf(piece: Piece): number {
+  return Math.max(0, ...piece.activations);
+}
+
+/** Which bar of a histogram a value falls into, as a place from 0 to the number of bars; the nearest end outside. */
+export function placeInBins({ edges, counts }: Histogram, value: number): number {
+  for (let bin = 0; bin < counts.length; bin++) {
+    const high = edges[bin + 1] ?? Number.POSITIVE_INFINITY;
+    if (value >= high) continue;
+    const low = edges[bin] ?? Number.NEGATIVE_INFINITY;
+    if (value < low) return bin;
+    const part = (value - low) / (high - low);
+    return bin + (Number.isFinite(part) ? part : 0.5);
+  }
+  return counts.length;
+}
+
+/** "0–25 %", the part of the active contexts that a section stands for. */
+export function sectionName({ share }: Section): string {
+  if (share === null) return "top";
+  return `${Math.round(share[0] * 100)}–${Math.round(share[1] * 100)} %`;
+}

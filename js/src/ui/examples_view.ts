@@ -1,0 +1,99 @@
+/** One view of an examples widget: the card of the feature in question, kept in step with the session. */
+
+import type { ExamplesSession } from "../core/examples_session";
+import type { Card } from "../core/feature_card";
+import { live } from "../host/traits";
+import { h } from "./dom";
+import { editText } from "./edit_text";
+import { about, compactCard, fullCard } from "./feature_card";
+import { followTheme } from "./theme";
+import { walkExamples } from "./tinted";
+
+/** After this time without an answer the view says that it waits. */
+const PATIENCE_MS = 2_000;
+
+export function mountExamples(el: HTMLElement, session: ExamplesSession, abort: AbortSignal): void {
+  const root = h("div", { class: "ctw ctw-card" });
+  el.append(root);
+  abort.addEventListener("abort", () => root.remove(), { once: true });
+  followTheme(root, session.synced.theme, abort);
+  const content = h("div", { class: "ctw-card-content" });
+  const tooltip = h("div", { class: "ctw-tooltip", hidden: true, role: "tooltip" });
+  root.append(content, tooltip);
+  const tip = followTips(root, content, tooltip, abort);
+  walkExamples(content, tip, abort);
+  live(abort, () => {
+    const card = session.shown.value;
+    tip(null);
+    root.classList.toggle("ctw-compact", session.synced.compact.value);
+    root.classList.toggle("ctw-waiting", card === null && session.synced.feature.value !== "");
+    if (card) {
+      content.replaceChildren(
+        ...(session.synced.compact.value ? compactCard(card) : fullCard(card, label(card, session, abort))),
+      );
+      return undefined;
+    }
+    if (session.synced.feature.value === "") {
+      content.replaceChildren(h("p", { class: "ctw-missing" }, "No feature is selected."));
+      return undefined;
+    }
+    const patience = setTimeout(() => {
+      content.replaceChildren(
+        h("p", { class: "ctw-missing" }, `Waiting for ${session.synced.feature.peek()}: is the kernel busy or gone?`),
+      );
+    }, PATIENCE_MS);
+    return () => clearTimeout(patience);
+  });
+}
+
+/** The label, and what makes it an input. */
+function label(card: Card, session: ExamplesSession, abort: AbortSignal): HTMLElement {
+  const press = h("button", { type: "button", class: "ctw-card-label", title: "Change the label" });
+  const parts = about(card);
+  press.append(...(parts.length > 0 ? parts : [h("span", { class: "ctw-muted" }, "add label")]));
+  const box = h("span", { class: "ctw-card-label-box" }, press);
+  press.addEventListener(
+    "click",
+    () => {
+      const done = (text: string | null): void => {
+        press.hidden = false;
+        if (text !== null && text !== (card.label?.text ?? "")) session.synced.label.value = text;
+        press.focus();
+      };
+      // Who takes over a guess confirms it.
+      const { input, start } = editText(
+        { text: card.label?.text ?? card.guess?.text ?? "", name: `Label of ${card.feature}`, done },
+        abort,
+      );
+      press.hidden = true;
+      box.append(input);
+      start();
+    },
+    { signal: abort },
+  );
+  return box;
+}
+
+/** Show the `data-tip` of what is under the pointer in `tooltip`; returns a function that does so for any element. */
+function followTips(
+  root: HTMLElement,
+  content: HTMLElement,
+  tooltip: HTMLElement,
+  abort: AbortSignal,
+): (target: Element | null) => void {
+  const show = (target: Element | null): void => {
+    const text = target?.getAttribute("data-tip") ?? "";
+    tooltip.hidden = text === "";
+    if (!target || text === "") return;
+    tooltip.textContent = text;
+    const [box, at] = [root.getBoundingClientRect(), target.getBoundingClientRect()];
+    const left = Math.max(0, at.left - box.left + at.width / 2);
+    const isLow = at.top - box.top > 28;
+    const top = isLow ? `calc(${at.top - box.top - 4}px - 100%)` : `${at.bottom - box.top + 4}px`;
+    tooltip.style.transform = `translate(clamp(0px, calc(${left}px - 50%), calc(${box.width}px - 100%)), ${top})`;
+  };
+  const over = (event: Event): void => show((event.target as Element).closest("[data-tip]"));
+  content.addEventListener("pointerover", over, { signal: abort });
+  content.addEventListener("pointerleave", () => show(null), { signal: abort });
+  return show;
+}
