@@ -108,7 +108,9 @@ def _check_order(graph: GraphData) -> None:
             f"row {row} is out of order: expected embeddings by position, per layer features by (position, index) and "
             "then errors by position, and logits last"
         )
-    if len(set(graph.node_ids)) != graph.n_nodes:
+    ids = np.stack([graph.kind, graph.layer, graph.position, graph.index], axis=1)
+    ids = ids[np.lexsort(ids.T)]
+    if (ids[1:] == ids[:-1]).all(axis=1).any():
         raise GraphError("two nodes have the same kind, layer, position and index")
 
 
