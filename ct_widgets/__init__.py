@@ -22,23 +22,33 @@ if TYPE_CHECKING:
     from ct_widgets.language_model import LanguageModel as LanguageModel
     from ct_widgets.replacement_model import ReplacementModel as ReplacementModel
     from ct_widgets.transcoders import Transcoder as Transcoder
+    from ct_widgets.widgets import CircuitExplorer as CircuitExplorer
+    from ct_widgets.widgets import CompareWidget as CompareWidget
     from ct_widgets.widgets import ExamplesWidget as ExamplesWidget
     from ct_widgets.widgets import GraphWidget as GraphWidget
+    from ct_widgets.widgets import PerturbationWidget as PerturbationWidget
+    from ct_widgets.widgets import compare as compare
+    from ct_widgets.widgets import register_panel as register_panel
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AttributionGraph": "graph",
+    "CircuitExplorer": "widgets",
+    "CompareWidget": "widgets",
     "ExamplesWidget": "widgets",
     "FeatureStore": "features",
     "GraphWidget": "widgets",
     "Intervention": "interventions",
     "LanguageModel": "language_model",
     "NodeId": "graph",
+    "PerturbationWidget": "widgets",
     "ReplacementModel": "replacement_model",
     "Transcoder": "transcoders",
+    "compare": "widgets",
     "collect_features": "features",
     "load_demo": "demo",
+    "register_panel": "widgets",
 }
 
 __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -18,6 +18,7 @@ from ct_widgets.errors import InterventionError
 from ct_widgets.interventions.baseline import Baseline
 from ct_widgets.interventions.intervention import Changes
 from ct_widgets.interventions.plan import Plan
+from ct_widgets.language_model import LanguageModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,23 +105,7 @@ class InterventionResult:
         """The likeliest next tokens after the change, and those before it: token, id, probability before and after,
         rank before and after, and the change of the logit (less the mean change over the vocabulary).
         """
-        import pandas as pd
-
-        before, after = (logits[position].double() for logits in (self.logits_before, self.logits))
-        ids = list(dict.fromkeys([*after.topk(k).indices.tolist(), *before.topk(k).indices.tolist()]))
-        moved = (after - after.mean()) - (before - before.mean())
-        table = pd.DataFrame(
-            {
-                "token": self.baseline.model.str_tokens(ids),
-                "id": ids,
-                "before": before.softmax(-1)[ids].cpu().numpy(),
-                "after": after.softmax(-1)[ids].cpu().numpy(),
-                "rank_before": [1 + int((before > before[i]).sum()) for i in ids],
-                "rank_after": [1 + int((after > after[i]).sum()) for i in ids],
-                "logit_change": moved[ids].cpu().numpy(),
-            }
-        )
-        return table.sort_values("after", ascending=False, ignore_index=True)
+        return outputs_table(self.baseline.model, self.logits_before[position], self.logits[position], k)
 
     def __repr__(self) -> str:
         first, last = self.plan.layers
@@ -174,3 +159,24 @@ class InterventionResults(Mapping[str, InterventionResult]):
 
     def __repr__(self) -> str:
         return f"<InterventionResults: {', '.join(self._results)}>"
+
+
+def outputs_table(model: LanguageModel, before: Tensor, after: Tensor, k: int) -> pd.DataFrame:
+    """The `k` likeliest tokens of either of two logits [v], by falling probability after."""
+    import pandas as pd
+
+    before, after = before.double(), after.double()
+    ids = list(dict.fromkeys([*after.topk(k).indices.tolist(), *before.topk(k).indices.tolist()]))
+    moved = (after - after.mean()) - (before - before.mean())
+    table = pd.DataFrame(
+        {
+            "token": model.str_tokens(ids),
+            "id": ids,
+            "before": before.softmax(-1)[ids].cpu().numpy(),
+            "after": after.softmax(-1)[ids].cpu().numpy(),
+            "rank_before": [1 + int((before > before[i]).sum()) for i in ids],
+            "rank_after": [1 + int((after > after[i]).sum()) for i in ids],
+            "logit_change": moved[ids].cpu().numpy(),
+        }
+    )
+    return table.sort_values("after", ascending=False, ignore_index=True)

@@ -6,10 +6,11 @@ layer. Axes: n request, b box, c feature of a box, l layer, p position, d model,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,10 +23,14 @@ from ct_widgets.interventions.intervention import Changes, Intervention, Sets, r
 from ct_widgets.interventions.locks import model_lock, responsive
 from ct_widgets.interventions.plan import Plan, make_plan
 from ct_widgets.interventions.prediction import Prediction, predict
+from ct_widgets.interventions.result import outputs_table
 from ct_widgets.interventions.writers import Clamped, Writer, direct_writes, make_writer
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.transcoders import Transcoder
 from ct_widgets.transcoders.activation import activate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Strengths = Mapping[str, float]
 
@@ -53,8 +58,37 @@ class Perturbed:
     strengths: Strengths
     plan: Plan
     activity: Mapping[str, float]
-    logits: Tensor
+    logits: Tensor = field(repr=False)
     logits_before: Tensor = field(repr=False)
+    model: LanguageModel = field(repr=False)
+
+    def outputs(self, k: int = 10) -> pd.DataFrame:
+        """The likeliest next tokens, as `InterventionResult.outputs` gives them."""
+        return outputs_table(self.model, self.logits_before, self.logits, k)
+
+    def probabilities(self, tokens: Sequence[str]) -> list[float]:
+        """Probability of each token; TargetError for one that the model does not have."""
+        return self.logits.double().softmax(-1)[[self.model.single_token(token) for token in tokens]].tolist()
+
+    def answer(self, k: int = 8) -> dict[str, Any]:
+        """All that a view shows of this, as JSON."""
+        before, after = self.logits_before.double(), self.logits.double()
+        ids = list(dict.fromkeys([*before.topk(min(k, len(before))).indices.tolist(), int(after.argmax())]))
+        ids += [i for i in after.topk(min(k, len(after))).indices.tolist() if i not in ids]
+        columns = (
+            ids,
+            self.model.str_tokens(ids),
+            *(p.softmax(-1)[ids].tolist() for p in (before, after)),
+            *((p[None] > p[ids][:, None]).sum(-1).tolist() for p in (before, after)),
+        )
+        return {
+            "strengths": dict(self.strengths),
+            "layers": list(self.plan.layers),
+            "method": self.plan.method,
+            "frozen_attention": self.plan.freeze_attention,
+            "activity": {name: value if math.isfinite(value) else None for name, value in self.activity.items()},
+            "outputs": [list(row) for row in zip(*columns, strict=True)],
+        }
 
 
 class _Watched(NamedTuple):
@@ -116,6 +150,11 @@ class PerturbationSession:
                         "so take it out of one of them"
                     )
                 home[node] = name
+
+    @staticmethod
+    def settings(method: str, last_layer: int | None, freeze_attention: bool | None) -> Settings:
+        """Settings for those who hold a session and import nothing."""
+        return Settings(method, last_layer, freeze_attention)
 
     def plan(self, settings: Settings, named: Iterable[str]) -> Plan:
         """The plan that carries out `settings` when these boxes are named, at whatever strength."""
@@ -184,7 +223,7 @@ class PerturbationSession:
             else:
                 logits, activity = before.expand(len(moved), -1), self._activity_before.expand(len(moved), -1)
         return [
-            Perturbed(dict(one), plan, self._named(activity[n]) | moved[n], logits[n], before)
+            Perturbed(dict(one), plan, self._named(activity[n]) | moved[n], logits[n], before, self.base.model)
             for n, one in enumerate(requests)
         ]
 

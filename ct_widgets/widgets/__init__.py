@@ -6,17 +6,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ct_widgets.widgets.compare_widget import CompareWidget as CompareWidget
+    from ct_widgets.widgets.compare_widget import compare as compare
     from ct_widgets.widgets.examples_widget import ExamplesWidget as ExamplesWidget
+    from ct_widgets.widgets.explorer_widget import CircuitExplorer as CircuitExplorer
     from ct_widgets.widgets.graph_widget import GraphWidget as GraphWidget
     from ct_widgets.widgets.page import graph_html as graph_html
+    from ct_widgets.widgets.panels import register_panel as register_panel
+    from ct_widgets.widgets.perturbation_widget import PerturbationWidget as PerturbationWidget
     from ct_widgets.widgets.picture import static_picture as static_picture
     from ct_widgets.widgets.state import Snapshot as Snapshot
 
 _HOMES = {
+    "CircuitExplorer": "explorer_widget",
+    "CompareWidget": "compare_widget",
     "ExamplesWidget": "examples_widget",
     "GraphWidget": "graph_widget",
     "Snapshot": "state",
+    "PerturbationWidget": "perturbation_widget",
+    "compare": "compare_widget",
     "graph_html": "page",
+    "register_panel": "panels",
     "static_picture": "picture",
 }
 

@@ -1,0 +1,57 @@
+/** Method, range of layers and attention: they change the answer, so they stand above it. */
+
+import type { PerturbationSession } from "../core/perturbation_session";
+import { live } from "../host/traits";
+import { h } from "./dom";
+
+const METHODS: readonly (readonly [value: string, text: string, title: string])[] = [
+  [
+    "constrained",
+    "constrained patching",
+    "MLP outputs of the range are clamped to what they were plus what the changed features write",
+  ],
+  ["iterative", "iterative patching", "Features of the range are encoded again under the change, so effects cascade"],
+  ["open", "open-ended steering", "The change is added and everything runs, attention too"],
+];
+
+export function createSettings(session: PerturbationSession, abort: AbortSignal): HTMLElement {
+  const { synced, graph } = session;
+  const options = METHODS.map(([value, text, title]) => h("option", { value, title }, text));
+  const method = h("select", { class: "ctw-p-select", "aria-label": "method" }, ...options);
+  const layers = Array.from({ length: graph.nLayers }, (_, layer) => h("option", { value: layer }, `0 to ${layer}`));
+  const automatic = h("option", { value: "" }, "auto");
+  const last = h("select", { class: "ctw-p-select", "aria-label": "layers" }, automatic, ...layers);
+  const frozen = h("input", { type: "checkbox" });
+  const norms = h("span", { class: "ctw-muted" });
+  for (const control of [method, last, frozen]) control.disabled = session.grid !== null;
+  method.addEventListener(
+    "change",
+    () => {
+      synced.freezeAttention.value = null; // every method has its own default
+      synced.method.value = method.value;
+    },
+    { signal: abort },
+  );
+  last.addEventListener("change", () => (synced.lastLayer.value = last.value === "" ? null : Number(last.value)), {
+    signal: abort,
+  });
+  frozen.addEventListener("change", () => (synced.freezeAttention.value = frozen.checked), { signal: abort });
+  live(abort, () => {
+    const answer = session.answer.value;
+    method.value = synced.method.value;
+    last.value = synced.lastLayer.value === null ? "" : String(synced.lastLayer.value);
+    last.disabled = session.grid !== null || synced.method.value === "open";
+    automatic.textContent = answer && answer.method !== "open" ? `auto: 0 to ${answer.layers[1]}` : "auto";
+    frozen.checked = synced.freezeAttention.value ?? synced.method.value !== "open";
+    const all = answer?.method === "constrained" && answer.frozenAttention && answer.layers[1] === graph.nLayers - 1;
+    norms.textContent = all ? "norms frozen: the range holds all layers" : "norms live";
+  });
+  return h(
+    "div",
+    { class: "ctw-p-settings" },
+    h("label", {}, "method ", method),
+    h("label", { title: "First and last layer whose MLP outputs are held" }, "layers ", last),
+    h("label", { title: "Hold attention patterns as they were" }, frozen, " frozen attention"),
+    norms,
+  );
+}

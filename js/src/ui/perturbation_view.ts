@@ -1,0 +1,165 @@
+/** One view of a perturbation: settings, the figure of boxes, outputs and sweep, kept in step with the session. */
+
+import { formatNumber, visibleToken } from "../core/format";
+import { pythonCode } from "../core/perturbation";
+import type { PerturbationSession } from "../core/perturbation_session";
+import { live } from "../host/traits";
+import { button, h, s } from "./dom";
+import { download, pngOf, standaloneSvg } from "./export";
+import { createOutputs } from "./outputs_bars";
+import { createBoxes } from "./perturbation_boxes";
+import { createSettings } from "./perturbation_settings";
+import { textMeasure } from "./plot";
+import { createSweep } from "./strength_sweep";
+import { followTheme } from "./theme";
+
+/** Narrower views put outputs and sweep below the boxes. */
+const WIDE = 780;
+const SIDE = 330;
+const GAP = 24;
+const MARGIN = 12;
+
+/** Fill `el` as soon as it has a size, until `abort`. */
+export function mountPerturbation(el: HTMLElement, session: PerturbationSession, abort: AbortSignal): void {
+  const root = h("div", { class: "ctw ctw-perturbation" });
+  el.append(root);
+  abort.addEventListener("abort", () => root.remove(), { once: true });
+  followTheme(root, session.synced.theme, abort);
+  root.append(
+    createHeader(session, () => figure.svg, abort),
+    createSettings(session, abort),
+    createStatus(session, abort),
+  );
+  const figure = createFigure(session, root, abort);
+  root.append(figure.svg, createCode(session, abort));
+}
+
+/** Say in place of the view why there is none. */
+export function mountPerturbationError(el: HTMLElement, message: string, abort: AbortSignal): void {
+  const root = h("div", { class: "ctw ctw-perturbation ctw-failed", role: "alert" });
+  root.append(h("b", {}, "This perturbation cannot be shown. "), message, " Run the cell again to send it anew.");
+  el.append(root);
+  abort.addEventListener("abort", () => root.remove(), { once: true });
+}
+
+function createHeader(session: PerturbationSession, svg: () => SVGSVGElement, abort: AbortSignal): HTMLElement {
+  const { graph } = session;
+  const save = async (kind: "svg" | "png"): Promise<void> => {
+    const text = standaloneSvg(svg(), getComputedStyle(svg().parentElement!).backgroundColor);
+    download(kind === "svg" ? new Blob([text], { type: "image/svg+xml" }) : await pngOf(text), `perturbation.${kind}`);
+  };
+  const reset = button("Reset all", "Every slider back to 1", abort, () => session.resetAll());
+  const undo = button("Undo", "Undo the last change", abort, () => session.undo());
+  live(abort, () => {
+    undo.disabled = !session.canUndo.value;
+    reset.disabled = Object.keys(session.synced.strengths.value).length === 0;
+  });
+  return h(
+    "header",
+    { class: "ctw-p-header" },
+    h("span", { class: "ctw-p-prompt", title: graph.prompt.slice(0, 4000) }, visibleToken(graph.prompt, 300)),
+    h(
+      "span",
+      { class: "ctw-p-buttons" },
+      reset,
+      undo,
+      button("SVG", "Download the figure as SVG", abort, () => void save("svg")),
+      button("PNG", "Download the figure as PNG", abort, () => void save("png")),
+    ),
+  );
+}
+
+function createStatus(session: PerturbationSession, abort: AbortSignal): HTMLElement {
+  const line = h("p", { class: "ctw-p-status", role: "status" });
+  live(abort, () => {
+    const [error, answer] = [session.synced.error.value, session.answer.value];
+    line.classList.toggle("ctw-p-error", error !== "");
+    if (error) line.textContent = `The model did not answer: ${error}. Change a slider or a setting to try again.`;
+    else if (!answer) line.textContent = "Waiting for the model.";
+    else {
+      const legend =
+        "Drag a box, or use arrow keys; double click resets. Bar: activity as a multiple of what it was (line at 1); " +
+        "outlined where direct effects hold by construction, filled for knock-on effects; ◇ predicted by the graph.";
+      const source = session.grid
+        ? " Computed beforehand."
+        : answer.ms
+          ? ` Model: ${formatNumber(answer.ms, 2)} ms.`
+          : "";
+      line.textContent = legend + source;
+    }
+  });
+  return line;
+}
+
+function createFigure(session: PerturbationSession, root: HTMLElement, abort: AbortSignal): { svg: SVGSVGElement } {
+  const svg = s("svg", { class: "ctw-p-figure", role: "group", "aria-label": "supernodes with their strengths" });
+  const boxes = createBoxes(session, textMeasure(root), abort);
+  const outputs = createOutputs(session);
+  const sweep = createSweep(session);
+  svg.append(boxes.element, outputs.element, sweep.element);
+  let width = 0;
+  const lay = (): void => {
+    const inner = width - 2 * MARGIN;
+    const wide = inner >= WIDE;
+    const side = wide ? SIDE : inner;
+    const high = boxes.lay(wide ? inner - SIDE - GAP : inner);
+    outputs.lay(side);
+    sweep.lay(side);
+    const [x, y] = wide ? [MARGIN + inner - SIDE, MARGIN] : [MARGIN, high + 2 * MARGIN];
+    boxes.element.setAttribute("transform", `translate(${MARGIN} 0)`);
+    outputs.element.setAttribute("transform", `translate(${x} ${y})`);
+    sweep.element.setAttribute("transform", `translate(${x} ${y + outputs.height + GAP})`);
+    const total = Math.max(high, y + outputs.height + GAP + sweep.height + MARGIN);
+    svg.setAttribute("viewBox", `0 0 ${width} ${total}`);
+    svg.setAttribute("width", String(width));
+    svg.setAttribute("height", String(total));
+    outputs.paint();
+  };
+  const observer = new ResizeObserver(() => {
+    const now = Math.floor(root.clientWidth);
+    if (now === 0 || now === width) return;
+    width = now;
+    lay();
+  });
+  observer.observe(root);
+  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+  live(abort, () => {
+    boxes.paint();
+    outputs.paint();
+    sweep.paint();
+  });
+  return { svg };
+}
+
+/** The same call in Python, to copy. */
+function createCode(session: PerturbationSession, abort: AbortSignal): HTMLElement {
+  const code = h("pre", { class: "ctw-p-code-text", tabindex: 0 });
+  const copied = h("span", { class: "ctw-muted" });
+  const copy = async (): Promise<void> => {
+    getSelection()?.selectAllChildren(code);
+    try {
+      await navigator.clipboard.writeText(code.textContent ?? "");
+      copied.textContent = "copied";
+    } catch {
+      copied.textContent = "selected: press Ctrl or Cmd + C";
+    }
+  };
+  const details = h(
+    "details",
+    { class: "ctw-p-python" },
+    h("summary", {}, "As Python"),
+    h(
+      "div",
+      {},
+      button("Copy", "Copy the code", abort, () => void copy()),
+      copied,
+    ),
+    code,
+  );
+  live(abort, () => {
+    const answer = session.answer.value;
+    copied.textContent = "";
+    code.textContent = answer ? pythonCode(session.graph, session.boxes, answer) : "";
+  });
+  return details;
+}
