@@ -1,0 +1,100 @@
+"""CircuitExplorer: a graph and the panels that look into it, in one linked view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets as t
+
+from ct_widgets.errors import CTWidgetsError, WidgetError
+from ct_widgets.graph import AttributionGraph
+from ct_widgets.widgets.graph_widget import GraphWidget
+from ct_widgets.widgets.panels import panel_kinds
+from ct_widgets.widgets.picture import static_picture
+from ct_widgets.widgets.static_files import static_file
+
+if TYPE_CHECKING:
+    from ct_widgets.replacement_model import ReplacementModel
+
+__all__ = ["CircuitExplorer"]
+
+
+class CircuitExplorer(anywidget.AnyWidget):
+    """The graph of one prompt over panels that follow it: the feature in focus, perturbation, and what others register.
+
+    model: what the graph was made with. `state` is that of the graph's view, see GraphWidget.
+
+    >>> explorer = ct.CircuitExplorer(model, graph)
+    >>> explorer.view.selected              # the graph is a GraphWidget like any other
+    >>> explorer.panel = "perturbation"     # opens it, as its tab does
+    >>> explorer.shown.strengths = {"sum": -1}
+    """
+
+    _esm = static_file("explorer.js")
+    _css = static_file("explorer.css")
+
+    view = anywidget.WidgetTrait().tag(sync=True)
+    """The view of the graph."""
+
+    panel = t.Unicode().tag(sync=True)
+    """Name of the panel that is open, or "" for none."""
+
+    shown = anywidget.WidgetTrait().tag(sync=True)
+    """The widget in the open panel, or None."""
+
+    _missing = t.Unicode().tag(sync=True)
+    _panels = t.List().tag(sync=True)
+
+    def __init__(
+        self, model: ReplacementModel, graph: AttributionGraph, *, panel: str = "feature", **state: Any
+    ) -> None:
+        self._model = model
+        self._kinds = panel_kinds()
+        self._made: dict[str, Any] = {}
+        view = GraphWidget(graph, **state)
+        super().__init__(
+            view=view, _panels=[{"name": kind.name, "title": kind.title} for kind in self._kinds.values()], panel=panel
+        )
+        for name in {name for kind in self._kinds.values() for name in kind.depends}:
+            view.observe(self._remake, name)
+
+    @t.validate("panel")
+    def _check_panel(self, proposal: Any) -> str:
+        if proposal["value"] and proposal["value"] not in self._kinds:
+            raise WidgetError(
+                f"there is no panel {proposal['value']!r}: expected one of {', '.join(self._kinds)}, or ''"
+            )
+        return proposal["value"]
+
+    @t.observe("panel")
+    def _open(self, change: Any) -> None:
+        del change
+        missing, widget = "", None
+        if self.panel:
+            try:
+                widget = self._made[self.panel] = self._made.get(self.panel) or self._kinds[self.panel].make(
+                    self._model, self.view
+                )
+            except CTWidgetsError as error:
+                missing = str(error)
+        with self.hold_sync():
+            self._missing = missing
+            self.shown = widget
+
+    def _remake(self, change: Any) -> None:
+        """Forget the panels that the graph's new state makes out of date; the open one is made anew at once."""
+        stale = [kind.name for kind in self._kinds.values() if change["name"] in kind.depends]
+        old = [self._made.pop(name) for name in stale if name in self._made]
+        if self.panel in stale:
+            self._open(change)
+        for widget in old:
+            widget.close()
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The view, and a static picture of the graph for places that run no widgets."""
+        data, metadata = super()._repr_mimebundle_() or ({}, {})
+        return {**data, "image/svg+xml": static_picture(self.view.graph), "text/plain": repr(self)}, metadata
+
+    def __repr__(self) -> str:
+        return f"<CircuitExplorer of {self.view.graph.prompt!r}>"
