@@ -13,6 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from ct_widgets.demo import load_demo as load_demo
     from ct_widgets.features import FeatureStore as FeatureStore
     from ct_widgets.features import collect_features as collect_features
@@ -60,6 +62,11 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"ct_widgets.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """What `%load_ext ct_widgets` runs: adds %trace and %%trace."""
+    import_module("ct_widgets.magics").load(shell)
 
 
 def __dir__() -> list[str]:
