@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ct_widgets.features.catalog import Feature as Feature
     from ct_widgets.features.catalog import Features as Features
     from ct_widgets.features.collect import collect_features as collect_features
+    from ct_widgets.features.labeller import Labeller as Labeller
     from ct_widgets.features.labels import Label as Label
     from ct_widgets.features.store import Example as Example
     from ct_widgets.features.store import FeatureRecord as FeatureRecord
@@ -25,6 +26,7 @@ _HOMES = {
     "FeatureStore": "store",
     "Features": "catalog",
     "Label": "labels",
+    "Labeller": "labeller",
     "Section": "store",
     "collect_features": "collect",
 }

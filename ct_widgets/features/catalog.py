@@ -102,7 +102,13 @@ class Feature:
         store = self._features.store
         return None if store is None else store[self.layer, self.index]
 
-    def _known(self) -> FeatureRecord:
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's tokens."""
+        return self._features.vocabulary
+
+    def known(self) -> FeatureRecord:
+        """What the store holds of it. Raises FeatureError without a store."""
         if self.record is None:
             raise FeatureError(
                 "no examples were collected for this model: store = ct.collect_features(model, texts, path), "
@@ -113,12 +119,12 @@ class Feature:
     @property
     def density(self) -> float:
         """Share of the corpus' tokens where it is active."""
-        return self._known().density
+        return self.known().density
 
     @property
     def maximum(self) -> float:
         """Its highest activation in the corpus."""
-        return self._known().maximum
+        return self.known().maximum
 
     @property
     def examples(self) -> pd.DataFrame:
@@ -133,7 +139,7 @@ class Feature:
                 "text": example.text,
                 "position": example.position,
             }
-            for section in self._known().sections()
+            for section in self.known().sections()
             for example in section.examples
         ]
         return pd.DataFrame(rows, columns=["section", "activation", "token", "context", "text", "position"])

@@ -25,6 +25,7 @@ export function mountExamples(el: HTMLElement, session: ExamplesSession, abort: 
   live(abort, () => {
     const card = session.shown.value;
     tip(null);
+    root.setAttribute("data-feature", card?.feature ?? "");
     root.classList.toggle("ctw-compact", session.synced.compact.value);
     root.classList.toggle("ctw-waiting", card === null && session.synced.feature.value !== "");
     if (card) {

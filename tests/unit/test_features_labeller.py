@@ -1,0 +1,120 @@
+"""Labels by a language model, against a stub server on this machine."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import features_samples as samples
+import pytest
+from features_samples import gather
+
+from ct_widgets.errors import FeatureError
+from ct_widgets.features import Features, FeatureStore, Labeller
+
+
+class Stub(HTTPServer):
+    """Answers every request alike and keeps what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[tuple[str, dict[str, str], Any]] = []
+        self.answer: Any = {"choices": [{"message": {"content": '\n"Digits of a sum."\nBecause I say so.'}}]}
+        self.status = 200
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Stub
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append((self.path, dict(self.headers), body))
+        self.send_response(self.server.status)
+        if self.server.status == 302:
+            self.send_header("Location", "/v1/elsewhere")
+        self.end_headers()
+        answer = self.server.answer
+        self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    server = Stub()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Features:
+    return Features(samples.model("clt"), gather(tmp_path / "store", "clt"))
+
+
+def test_prompt_and_answer_stay_with_the_label(stub: Stub, features: Features) -> None:
+    labels = Labeller(stub.url, "judge", key="secret").label(features, ["L1/3", (2, 4)])
+    assert list(labels) == ["L1/3", "L2/4"]
+    ((path, headers, body), _) = stub.asked
+    assert (path, headers["Authorization"], body["model"]) == ("/v1/chat/completions", "Bearer secret", "judge")
+    prompt = body["messages"][0]["content"]
+    record = features[1, 3].record
+    assert record is not None
+    for example in record.top:
+        assert f"<<{features.vocabulary.text(int(example.tokens[example.peak]))}>>" in prompt
+    assert "(10)" in prompt
+    assert features[1, 3].promoted()["token"][0] in prompt
+    assert features.store is not None
+    kept = FeatureStore.open(features.store.path).labels.entry("L1/3")
+    assert kept is not None
+    assert (kept.text, kept.origin, kept.model) == ("Digits of a sum", "model", "judge")
+    assert (kept.prompt, kept.answer) == (prompt, stub.answer["choices"][0]["message"]["content"])
+    assert features.card("L1/3")["label"] == {"text": "Digits of a sum", "origin": "model", "model": "judge"}
+
+
+def test_labels_of_people_stay(stub: Stub, features: Features) -> None:
+    features["L1/3"].label = "mine"
+    labels = Labeller(stub.url, "judge").label(features, ["L1/3", "L1/4"])
+    assert list(labels) == ["L1/4"]
+    assert features["L1/3"].label == "mine"
+    assert "Authorization" not in stub.asked[0][1]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "message"),
+    [
+        (401, {"error": "no key"}, "answered 401: .*no key"),
+        (302, {}, "answered 302"),
+        (200, b"<html>", "OpenAI-compatible"),
+        (200, {"choices": []}, "OpenAI-compatible"),
+        (200, {"choices": [{"message": {"content": None}}]}, "without text"),
+        (200, {"choices": [{"message": {"content": ' "" \n'}}]}, "gave no label of L1/3"),
+    ],
+)
+def test_other_answers_are_errors(stub: Stub, features: Features, status: int, answer: Any, message: str) -> None:
+    stub.status, stub.answer = status, answer
+    with pytest.raises(FeatureError, match=message):
+        Labeller(stub.url, "judge", key="secret").label(features, ["L1/3"])
+    assert len(stub.asked) == 1
+    assert features["L1/3"].label == ""
+
+
+def test_wrong_uses(features: Features) -> None:
+    with pytest.raises(FeatureError, match="no endpoint"):
+        Labeller("file:///etc/passwd", "judge")
+    with pytest.raises(FeatureError, match="gave no answer"):
+        Labeller("http://127.0.0.1:9/v1", "judge", timeout=2).label(features, ["L1/3"])
+    with pytest.raises(FeatureError, match="this model has none"):
+        Labeller("http://127.0.0.1:9/v1", "judge").label(Features(samples.model("clt")), ["L1/3"])
