@@ -5,7 +5,7 @@
 #   make lint        the checks that run nothing
 #   make bench       measurements, as ratios against a reference in the same run
 #   make artifacts   train the embedded model and its transcoder again
-#   make notebooks   run the notebooks again, keep their outputs, and take the pictures of the README
+#   make notebooks   run all notebooks again, keep their outputs, and take pictures of the pages they export
 #
 # The checks run with the version of PyTorch named here; `make TORCH=torch` takes the newest.
 
@@ -43,8 +43,7 @@ artifacts: setup
 	@$(PY) -m ct_widgets.demo.make_artifacts
 
 notebooks: setup front-end browser
-	@$(PY) notebooks/run.py $(NOTEBOOK) --save --picture notebooks/images/graph-light.png
-	@$(PY) notebooks/run.py $(NOTEBOOK) --picture notebooks/images/graph-dark.png --scheme dark
+	@$(PY) notebooks/run.py --save --picture notebooks/images
 
 setup: $(READY)
 

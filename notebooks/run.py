@@ -1,8 +1,10 @@
-"""Run a notebook from start to end, as `make demo` and the tests do.
+"""Run notebooks from start to end, as `make demo`, `make notebooks` and the tests do.
 
-    python notebooks/run.py notebooks/01_trace_a_prompt.ipynb                      run it; fail where a cell fails
-    python notebooks/run.py notebooks/01_trace_a_prompt.ipynb --save               and keep the outputs in the file
-    python notebooks/run.py notebooks/01_trace_a_prompt.ipynb --picture graph.png  and photograph the page it exports
+    python notebooks/run.py                                   run all; fail where a cell fails
+    python notebooks/run.py 01_trace_a_prompt.ipynb --save    run one and keep the outputs in the file
+    python notebooks/run.py --picture FOLDER                  and photograph the pages that they export, light and dark,
+                                                              as FOLDER/PAGE-light.png and FOLDER/PAGE-dark.png
+    python notebooks/run.py 01_trace_a_prompt.ipynb --picture graph.png     only the first page, light
 
 Saved outputs hold still pictures instead of live widgets, so that the file reads well where no kernel runs.
 """
@@ -59,7 +61,7 @@ def is_progress_bar(output: nbformat.NotebookNode) -> bool:
     return output.output_type == "display_data" and WIDGET in output.data
 
 
-def photograph(page: Path, picture: Path, scheme: str = "light") -> None:
+def photograph(page: Path, picture: Path, scheme: str) -> None:
     """Write a picture of the widget on an exported page, as headless Chromium draws it."""
     from playwright.sync_api import sync_playwright
 
@@ -74,33 +76,50 @@ def photograph(page: Path, picture: Path, scheme: str = "light") -> None:
             color_scheme="dark" if scheme == "dark" else "light",
         )
         view.goto(page.resolve().as_uri())
-        view.locator("#ctw-view canvas").first.wait_for()
+        view.locator("#ctw-view :is(canvas, svg):visible").first.wait_for()
         view.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         view.locator("#ctw-view").screenshot(path=picture)
         browser.close()
+    print(f"{picture} shows {page.stem}")
+
+
+def photograph_all(pages: list[Path], place: Path) -> None:
+    """Pictures of `pages` into the folder `place`, or of the first page into the file."""
+    if not place.suffix:
+        place.mkdir(parents=True, exist_ok=True)
+        for page in pages:
+            for scheme in ("light", "dark"):
+                photograph(page, place / f"{page.stem}-{scheme}.png", scheme)
+    elif pages:
+        photograph(pages[0], place, "light")
+
+
+def run(path: Path, *, save: bool, picture: Path | None) -> bool:
+    """Run one notebook and do with it what is asked; whether all its cells ran."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            notebook = execute(path, Path(folder))
+        except CellExecutionError as error:
+            print(f"{path}: {error}", file=sys.stderr)
+            return False
+        print(f"{path}: all cells ran")
+        if save:
+            nbformat.write(still(notebook), path)
+        if picture:
+            photograph_all(sorted(Path(folder).glob("*.html")), picture)
+    return True
 
 
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("notebook", type=Path)
-    parser.add_argument("--save", action="store_true", help="keep the outputs in the notebook")
-    parser.add_argument("--picture", type=Path, help="where to write a picture of the first page that it exports")
-    parser.add_argument("--scheme", choices=("light", "dark"), default="light", help="of the picture")
+    parser.add_argument("notebooks", type=Path, nargs="*", help="default: all that are beside this file")
+    parser.add_argument("--save", action="store_true", help="keep the outputs in the notebooks")
+    parser.add_argument("--picture", type=Path, help="a folder for pictures of exported pages, or a file for the first")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            notebook = execute(options.notebook, Path(folder))
-        except CellExecutionError as error:
-            print(f"{options.notebook}: {error}", file=sys.stderr)
-            return 1
-        print(f"{options.notebook}: all cells ran")
-        if options.save:
-            nbformat.write(still(notebook), options.notebook)
-        if options.picture:
-            photograph(min(Path(folder).glob("*.html")), options.picture, options.scheme)
-            print(f"{options.picture} shows the graph")
-    return 0
+    paths = options.notebooks or sorted(Path(__file__).parent.glob("*.ipynb"))
+    failed = [path for path in paths if not run(path, save=options.save, picture=options.picture)]
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
