@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ct_widgets.features.catalog import Feature as Feature
     from ct_widgets.features.catalog import Features as Features
     from ct_widgets.features.collect import collect_features as collect_features
+    from ct_widgets.features.feature_json import read_feature_json as read_feature_json
+    from ct_widgets.features.feature_json import write_feature_json as write_feature_json
     from ct_widgets.features.labeller import Labeller as Labeller
     from ct_widgets.features.labels import Label as Label
     from ct_widgets.features.store import Example as Example
@@ -29,6 +31,8 @@ _HOMES = {
     "Labeller": "labeller",
     "Section": "store",
     "collect_features": "collect",
+    "read_feature_json": "feature_json",
+    "write_feature_json": "feature_json",
 }
 
 __all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -19,7 +19,7 @@ from ct_widgets.errors import FeatureError
 from ct_widgets.features.array_file import ArrayFile
 from ct_widgets.features.corpus import RowMaker, Source, Text, in_chunks, read_texts
 from ct_widgets.features.fingerprint import fingerprint
-from ct_widgets.features.merging import load_tally, save_tally, write_store
+from ct_widgets.features.merging import layer_columns, load_tally, save_tally, write_store
 from ct_widgets.features.store import FeatureStore
 from ct_widgets.features.tally import Batch, Coactivations, LayerTally, Tally, Tokens, Window
 from ct_widgets.features.vocabulary import read_vocabulary
@@ -204,7 +204,7 @@ class Collection:
             "n_texts": tally.n_texts,
         }
         vocabulary = read_vocabulary(model.bridge.tokenizer, model.d_vocab)
-        write_store(self._path, tally.layers, tally.coactivations, vocabulary, facts)
+        write_store(self._path, map(layer_columns, tally.layers), tally.coactivations, vocabulary, facts)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._part(0).parent)
 

@@ -29,18 +29,22 @@ Array = npt.NDArray[Any]
 
 def write_store(
     path: Path,
-    layers: Iterable[LayerTally],
+    layers: Iterable[Mapping[str, Array]],
     coactivations: Coactivations | None,
     vocabulary: Vocabulary,
     facts: Mapping[str, Any],
 ) -> FeatureStore:
-    """Write the store `path`, all of it or nothing. Raises FileFormatError if something is there already."""
+    """Write the store `path` from the columns of its layers, all of it or nothing.
+
+    Raises FileFormatError if something is there already.
+    """
     if path.exists():
         raise FileFormatError(f"{path} is there already; open it with FeatureStore.open, or choose another name")
     pieces: dict[str, list[Array]] = defaultdict(list)
     for layer in layers:
-        for name, array in _layer_arrays(layer, len(vocabulary)).items():
+        for name, array in layer.items():
             pieces[name].append(array)
+    pieces["tokens"] = [ids.astype(np.uint16 if len(vocabulary) <= 2**16 else np.uint32) for ids in pieces["tokens"]]
     for name in ("histogram_start", "example_start", "token_start"):
         pieces[name] = [_starts(pieces[name])]
     pieces |= {"vocabulary": [vocabulary.data], "vocabulary_start": [vocabulary.start]}
@@ -68,8 +72,8 @@ def _starts(lengths: Sequence[Array]) -> Array:
     return np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.uint64)]).astype(np.uint64)
 
 
-def _layer_arrays(layer: LayerTally, n_vocabulary: int) -> dict[str, Array]:
-    """Columns of the file; those named *_start hold the lengths of runs."""
+def layer_columns(layer: LayerTally) -> dict[str, Array]:
+    """Columns of one layer for `write_store`; those named *_start hold the lengths of runs."""
     first, last = span(layer.histogram)
     bins = np.arange(layer.histogram.shape[1])
     (top, top_windows), (sample, sample_windows) = layer.top.examples(), layer.sample.examples()
@@ -93,7 +97,7 @@ def _layer_arrays(layer: LayerTally, n_vocabulary: int) -> dict[str, Array]:
         "position": windows.position[order],
         "peak": windows.peak[order],
         "token_start": length.astype(np.int64),
-        "tokens": windows.tokens[order][inside].astype(np.uint16 if n_vocabulary <= 2**16 else np.uint32),
+        "tokens": windows.tokens[order][inside],
         "share": windows.share[order][inside],
     }
 
@@ -154,12 +158,15 @@ def merge_stores(stores: Sequence[FeatureStore], path: Path) -> FeatureStore:
                 f"({first.facts['settings']} and {other.facts['settings']}); collect one of them again"
             )
 
-    def layers() -> Iterable[LayerTally]:
+    if first.facts["settings"] is None:
+        raise FeatureError(f"{first.path} was read from files that do not hold all it takes to merge it exactly")
+
+    def layers() -> Iterable[dict[str, Array]]:
         for layer in range(len(first.n_features)):
             merged = read_layer(first, layer)
             for other in stores[1:]:
                 merged.merge(read_layer(other, layer))
-            yield merged
+            yield layer_columns(merged)
 
     facts = dict(first.facts)
     for name in ("n_tokens", "n_texts"):
