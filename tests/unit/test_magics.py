@@ -31,12 +31,20 @@ class StubModel:
         return random_graph(len(self.asked))
 
 
-@pytest.fixture
-def shell() -> Iterator[InteractiveShell]:
+@pytest.fixture(scope="module")
+def started() -> InteractiveShell:
     made = InteractiveShell()
     made.extension_manager.load_extension("ct_widgets")
-    yield made
-    made.reset()
+    return made
+
+
+@pytest.fixture
+def shell(started: InteractiveShell) -> Iterator[InteractiveShell]:
+    """A shell with the extension and an empty namespace."""
+    before = dict(started.user_ns)
+    yield started
+    started.user_ns.clear()
+    started.user_ns.update(before)
 
 
 @pytest.fixture
