@@ -15,6 +15,7 @@ from ct_widgets.graph import AttributionGraph
 from ct_widgets.graph.alignment import align, alignment_table, unmatched
 from ct_widgets.widgets.graph_widget import GraphWidget
 from ct_widgets.widgets.page import graph_data, page_html
+from ct_widgets.widgets.payload import strongest_nodes
 from ct_widgets.widgets.picture import WIDTH, static_picture
 from ct_widgets.widgets.state import VIEW_STATE
 from ct_widgets.widgets.static_files import static_file
@@ -67,11 +68,17 @@ class CompareWidget(anywidget.AnyWidget):
         self._aligned = align(graph_a, graph_b, same_features)
         only_a, only_b = unmatched(graph_a, graph_b, self._aligned)
         moved = sum(pair.moved for pair in self._aligned)
+        # Of large graphs the views hold the strongest nodes, and only these need to be told apart and linked.
+        held_a, held_b = strongest_nodes(graph_a), strongest_nodes(graph_b)
         super().__init__(
-            a=GraphWidget(graph_a, unmatched=only_a),
-            b=GraphWidget(graph_b, unmatched=only_b),
+            a=GraphWidget(graph_a, unmatched=[row for row in only_a if held_a[row]]),
+            b=GraphWidget(graph_b, unmatched=[row for row in only_b if held_b[row]]),
             names=tuple(map(str, names)),
-            _pairs=tuple((graph_a.node_ids[pair.a], graph_b.node_ids[pair.b]) for pair in self._aligned),
+            _pairs=tuple(
+                (graph_a.node_ids[pair.a], graph_b.node_ids[pair.b])
+                for pair in self._aligned
+                if held_a[pair.a] and held_b[pair.b]
+            ),
             _counts={"both": len(self._aligned) - moved, "moved": moved, "a": len(only_a), "b": len(only_b)},
         )
 

@@ -25,7 +25,7 @@ _EXACT_EDGES = MOST_EDGES // 2
 
 def wire(graph: AttributionGraph, *, most_nodes: int = MOST_NODES, most_edges: int = MOST_EDGES) -> bytes:
     """Columns of the strongest `most_nodes` nodes and, among these, the strongest `most_edges` edges of `graph`."""
-    keep = _strongest_nodes(graph, most_nodes)
+    keep = strongest_nodes(graph, most_nodes)
     row_total = graph.row_total[keep]
     adjacency = select_nodes(graph.adjacency, keep)
     share = _shares(adjacency, row_total)
@@ -67,7 +67,7 @@ def _facts(graph: AttributionGraph, keep: Bool) -> dict[str, Any]:
     }
 
 
-def _strongest_nodes(graph: AttributionGraph, most: int) -> Bool:
+def strongest_nodes(graph: AttributionGraph, most: int = MOST_NODES) -> Bool:
     """Logits, embeddings, then the rest by influence, until there are `most`, [n]."""
     rank = graph.influence.astype(np.float64)
     for kind in ("embedding", "logit"):

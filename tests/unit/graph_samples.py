@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,15 @@ def golden(name: str) -> tuple[AttributionGraph, np.ndarray, dict[str, np.ndarra
         [theirs[row] for row in order], dense, arrays["logit_probabilities"], token_ids, np.random.default_rng(0)
     )
     return AttributionGraph.from_columns(**columns), np.array(order), arrays, facts
+
+
+def fetched_by(page: str) -> list[str]:
+    """Addresses that the elements of a page name: a page that is one file has none."""
+    found: list[str] = []
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.extend(value or tag for name, value in attrs if name in ("src", "href", "srcset", "data"))
+
+    Parser().feed(page)
+    return found

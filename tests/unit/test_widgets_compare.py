@@ -7,12 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from graph_samples import random_graph
+from graph_samples import fetched_by, random_graph
 
 import ct_widgets as ct
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph.alignment import align, alignment_table
+from ct_widgets.widgets.payload import strongest_nodes
 
 A, B = random_graph(1, per_cell=4), random_graph(2, per_cell=4)
 
@@ -41,6 +43,20 @@ def test_the_table_is_of_the_graphs_as_they_are_labelled_now() -> None:
     assert "named later" in set(view.nodes.label)
 
 
+def test_of_large_graphs_only_what_the_views_hold_travels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def strongest(graph: ct.AttributionGraph) -> np.ndarray:
+        return strongest_nodes(graph, 20)
+
+    monkeypatch.setattr("ct_widgets.widgets.compare_widget.strongest_nodes", strongest)
+    view = ct.compare(A, B)
+    for side, graph, shown in ((0, A, view.a), (1, B, view.b)):
+        held = {graph.node(row) for row in np.flatnonzero(strongest_nodes(graph, 20))}
+        sent = {pair[side] for pair in view.get_state()["_pairs"]}
+        assert sent | set(shown.unmatched) <= held
+    counts = view.get_state()["_counts"]
+    assert sum(counts.values()) == len(view.nodes), "what is said counts all"
+
+
 def test_same_features_may_be_said() -> None:
     kinds = ct.compare(A, A, same_features=False).nodes.query("found == 'both'").kind
     assert set(kinds) == {"embedding", "error", "logit"}
@@ -49,7 +65,7 @@ def test_same_features_may_be_said() -> None:
 def test_the_page_is_one_file_with_both_graphs(tmp_path: Path) -> None:
     page = ct.compare(A, B, names=("</script><b>", "half \ud800")).to_html(tmp_path / "c.html").read_text()
     assert page.startswith("<!doctype html>")
-    assert 'src="' not in page
+    assert fetched_by(page) == []
     data = json.loads(page.split('id="ctw-state">')[1].split("</script>")[0])
     assert data["state"].keys() == {"names", "_pairs", "_counts", "a", "b"}
     for side in "ab":
