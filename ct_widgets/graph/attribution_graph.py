@@ -19,7 +19,7 @@ from ct_widgets.graph.circuit_tracer_pt import Tokenizer
 from ct_widgets.graph.data import GraphData
 from ct_widgets.graph.files import read, write, write_bytes
 from ct_widgets.graph.influence import PathLengths, Scores, path_lengths, scores
-from ct_widgets.graph.labels import Labels, as_labels
+from ct_widgets.graph.labels import HasLabels, Labels, as_labels
 from ct_widgets.graph.node_id import NodeId, Supernode, as_label_key, as_node_id, as_supernodes, feature_name
 from ct_widgets.graph.paths import Path as NodePath
 from ct_widgets.graph.paths import strongest_paths
@@ -55,8 +55,11 @@ class AttributionGraph(GraphData):
         return edges_table(self)
 
     def with_features(self, features: Any) -> Self:
-        """The same graph with `model.features` at hand, from which its views show examples; files do not keep it."""
-        graph = copy(self)
+        """The same graph with `model.features` at hand, from which its views show examples; files do not keep it.
+
+        Labels that they hold for the graph's features are added to the graph.
+        """
+        graph = copy(self.with_labels(features) if isinstance(features, HasLabels) else self)
         object.__setattr__(graph, "features", features)
         return graph
 
@@ -174,7 +177,7 @@ class AttributionGraph(GraphData):
         """The same graph with the labels in `source` added, in place of older ones of the same feature or node.
 
         source: a mapping, a `.json` or `.csv` file, a feature store or another graph. Of many labels those of features
-        and nodes that are in this graph are taken; GraphError if there are none among some.
+        and nodes that are in this graph are taken; GraphError if a mapping or file has labels, and none of these.
 
         >>> graph = graph.with_labels({"L2/517": "sum = _5"}).with_labels("labels.csv").with_labels(model.features)
         """
@@ -182,7 +185,7 @@ class AttributionGraph(GraphData):
         features = {feature_name(node.layer, node.index) for node in self.node_ids if node.kind == "feature"}
         here = features.union(self.node_ids)
         fitting = {key: text for key, text in found.items() if key in here}
-        if found and not fitting:
+        if found and not fitting and isinstance(source, Mapping | str | Path):
             raise GraphError(
                 f"none of the {len(found)} labels is for a feature or node of this graph, e.g. {next(iter(found))}"
             )

@@ -59,7 +59,16 @@ def test_a_store_and_another_graph() -> None:
         NAME: "a",
         NodeId("error", 0, 0, -1): "b",
     }
-    assert GRAPH.with_labels(SimpleNamespace(labels={})).labels == {}
+    for nothing in ({}, {"L0/999": "of no interest"}):
+        assert GRAPH.with_labels(SimpleNamespace(labels=nothing)).labels == {}
+
+
+def test_a_graph_takes_the_labels_of_its_models_features_along() -> None:
+    features = SimpleNamespace(labels={NAME: "known", "L0/999": "of no interest"})
+    graph = GRAPH.with_labels({OTHER_NAME: "own"}).with_features(features)
+    assert graph.features is features
+    assert graph.labels == {NAME: "known", OTHER_NAME: "own"}
+    assert GRAPH.with_features(object()).labels == {}
 
 
 @pytest.mark.parametrize(
