@@ -69,7 +69,8 @@ class Strengths(t.TraitType[Mapping[str, float], Mapping[str, float]]):
 
     def __init__(self) -> None:
         super().__init__(default_value={})
-        self.tag(sync=True)
+        # The answer says which strengths it is for; an echo before it would only keep it waiting.
+        self.tag(sync=True, echo_update=False)
 
     def validate(self, obj: Any, value: Mapping[str, float]) -> Mapping[str, float]:
         """`value` as finite numbers by names of boxes that hold features."""

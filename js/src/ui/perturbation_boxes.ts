@@ -229,8 +229,8 @@ function listen(
 ): void {
   let isDragged = false;
   const place = (event: PointerEvent): number => {
-    const svg = element.ownerSVGElement!;
-    return (event.clientX - svg.getBoundingClientRect().left) * (svg.viewBox.baseVal.width / svg.clientWidth || 1);
+    const { a, e } = element.getScreenCTM()!;
+    return (event.clientX - e) / a;
   };
   const down = (event: PointerEvent): void => {
     if (event.button !== 0) return;

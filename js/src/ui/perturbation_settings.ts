@@ -1,6 +1,7 @@
 /** Method, range of layers and attention: they change the answer, so they stand above it. */
 
 import type { PerturbationSession } from "../core/perturbation_session";
+import { batch } from "../core/signals";
 import { live } from "../host/traits";
 import { h } from "./dom";
 
@@ -27,8 +28,11 @@ export function createSettings(session: PerturbationSession, abort: AbortSignal)
   method.addEventListener(
     "change",
     () => {
-      synced.freezeAttention.value = null; // every method has its own default
-      synced.method.value = method.value;
+      const chosen = method.value;
+      batch(() => {
+        synced.freezeAttention.value = null; // every method has its own default
+        synced.method.value = chosen;
+      });
     },
     { signal: abort },
   );

@@ -19,19 +19,30 @@ const SIDE = 330;
 const GAP = 24;
 const MARGIN = 12;
 
-/** Fill `el` as soon as it has a size, until `abort`. */
+/** Fill `el` as soon as it has a size (a notebook may render before it shows), until `abort`. */
 export function mountPerturbation(el: HTMLElement, session: PerturbationSession, abort: AbortSignal): void {
   const root = h("div", { class: "ctw ctw-perturbation" });
   el.append(root);
   abort.addEventListener("abort", () => root.remove(), { once: true });
+  const observer = new ResizeObserver(() => {
+    if (root.clientWidth === 0) return;
+    observer.disconnect();
+    build(root, session, abort);
+  });
+  observer.observe(root);
+  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+}
+
+function build(root: HTMLElement, session: PerturbationSession, abort: AbortSignal): void {
   followTheme(root, session.synced.theme, abort);
+  const svg = createFigure(session, root, abort);
   root.append(
-    createHeader(session, () => figure.svg, abort),
+    createHeader(session, svg, abort),
     createSettings(session, abort),
     createStatus(session, abort),
+    svg,
+    createCode(session, abort),
   );
-  const figure = createFigure(session, root, abort);
-  root.append(figure.svg, createCode(session, abort));
 }
 
 /** Say in place of the view why there is none. */
@@ -42,10 +53,10 @@ export function mountPerturbationError(el: HTMLElement, message: string, abort: 
   abort.addEventListener("abort", () => root.remove(), { once: true });
 }
 
-function createHeader(session: PerturbationSession, svg: () => SVGSVGElement, abort: AbortSignal): HTMLElement {
+function createHeader(session: PerturbationSession, svg: SVGSVGElement, abort: AbortSignal): HTMLElement {
   const { graph } = session;
   const save = async (kind: "svg" | "png"): Promise<void> => {
-    const text = standaloneSvg(svg(), getComputedStyle(svg().parentElement!).backgroundColor);
+    const text = standaloneSvg(svg, getComputedStyle(svg.parentElement!).backgroundColor);
     download(kind === "svg" ? new Blob([text], { type: "image/svg+xml" }) : await pngOf(text), `perturbation.${kind}`);
   };
   const reset = button("Reset all", "Every slider back to 1", abort, () => session.resetAll());
@@ -91,7 +102,7 @@ function createStatus(session: PerturbationSession, abort: AbortSignal): HTMLEle
   return line;
 }
 
-function createFigure(session: PerturbationSession, root: HTMLElement, abort: AbortSignal): { svg: SVGSVGElement } {
+function createFigure(session: PerturbationSession, root: HTMLElement, abort: AbortSignal): SVGSVGElement {
   const svg = s("svg", { class: "ctw-p-figure", role: "group", "aria-label": "supernodes with their strengths" });
   const boxes = createBoxes(session, textMeasure(root), abort);
   const outputs = createOutputs(session);
@@ -127,8 +138,10 @@ function createFigure(session: PerturbationSession, root: HTMLElement, abort: Ab
     boxes.paint();
     outputs.paint();
     sweep.paint();
+    // Which strengths the numbers are for: the answer may be a step behind the hand.
+    svg.dataset["answered"] = JSON.stringify(session.answer.value?.strengths ?? null);
   });
-  return { svg };
+  return svg;
 }
 
 /** The same call in Python, to copy. */
