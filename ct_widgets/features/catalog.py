@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -214,10 +213,6 @@ class Feature:
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.show()._repr_mimebundle_(**options)
-
-    def _repr_html_(self) -> str:
-        """For places that run no widgets."""
-        return f"<pre>{html.escape(repr(self))}</pre>"
 
     def __repr__(self) -> str:
         facts = "" if self.record is None else f", density {self.density:.2g}, maximum {self.maximum:.3g}"

@@ -28,7 +28,7 @@ from ct_widgets.progress import progress as progress_bar
 if TYPE_CHECKING:
     from ct_widgets.replacement_model import ReplacementModel
 
-_CHUNK = 256
+_CHUNK = 1024
 """Texts that are tokenised together. Processes take chunks in turn, so that batches are the same for any number."""
 
 _MOST_COACTIVE = 50_000

@@ -38,7 +38,7 @@ def guess(record: FeatureRecord, vocabulary: Vocabulary, promoted: Sequence[str]
     if len(examples) < _FEWEST:
         return None
     peaks = [_plain(vocabulary, e, 0) for e in examples]
-    found = [
+    rules = [
         _says(examples, vocabulary, promoted),
         _one(peaks, "“{}”", "examples are at “{}”"),
         _few(peaks),
@@ -46,12 +46,10 @@ def guess(record: FeatureRecord, vocabulary: Vocabulary, promoted: Sequence[str]
         _one([_plain(vocabulary, e, -1) for e in examples], "after “{}”", "examples follow “{}”"),
         _position(examples),
     ]
-    # The first rule of those with the most examples: rules are in order of how much they say.
-    votes = [(vote[0], -place, vote[1]) for place, vote in enumerate(found) if vote is not None]
-    if not votes or max(votes)[0] < _SHARE * len(examples):
-        return None
-    count, _, (text, evidence) = max(votes)
-    return Guess(text, f"{count} of {len(examples)} {evidence}")
+    for vote in rules:  # what says most comes first
+        if vote is not None and vote[0] >= _SHARE * len(examples):
+            return Guess(vote[1][0], f"{vote[0]} of {len(examples)} {vote[1][1]}")
+    return None
 
 
 Vote = tuple[int, tuple[str, str]]
@@ -82,10 +80,14 @@ def _says(examples: Sequence[Example], vocabulary: Vocabulary, promoted: Sequenc
     if vote is not None and vote[0] >= _SHARE * len(examples):
         return vote
     for family in _families(following):
-        if family is not None and family[0] >= _SHARE * len(examples) and all(family[2](token) for token in likely):
+        if family is not None and family[0] >= _SHARE * len(examples) and _mostly(family[2], likely):
             count, (name, _), _ = family
             return count, (f"says {name}", f"examples are followed by {name}, which it promotes")
     return None
+
+
+def _mostly(holds: Holds, likely: Sequence[str]) -> bool:
+    return sum(bool(holds(token)) for token in likely) > len(likely) / 2
 
 
 Holds = Callable[[str], object]

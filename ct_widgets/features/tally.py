@@ -101,9 +101,14 @@ class Active(NamedTuple):
 
 def find_active(a: Tensor) -> Active:
     """The entries of a [n, f] that are not 0."""
-    token, feature = a.nonzero(as_tuple=True)
-    value = a[token, feature]
-    return Active(token.cpu().numpy(), feature.cpu().numpy(), value.float().cpu().numpy())
+    active = a != 0
+    # On a CPU numpy finds them in half the time; from a GPU only those found should travel.
+    flat = (
+        torch.from_numpy(np.flatnonzero(active.numpy())) if a.device.type == "cpu" else active.view(-1).nonzero()[:, 0]
+    )
+    value = a.reshape(-1)[flat].float().cpu().numpy()
+    token, feature = np.divmod(flat.cpu().numpy(), a.shape[1])
+    return Active(token, feature, value)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import traitlets as t
 
 from ct_widgets.errors import CTWidgetsError, GraphError, WidgetError
 from ct_widgets.graph import AttributionGraph
+from ct_widgets.widgets.examples_picture import examples_picture
 from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.traits import Choice
 
@@ -138,6 +139,12 @@ class ExamplesWidget(anywidget.AnyWidget):
         except (GraphError, ValueError):
             return None
         return None if math.isnan(value) else value
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The view, and a still picture for places that run no widgets."""
+        data, metadata = super()._repr_mimebundle_() or ({}, {})
+        picture = {"image/svg+xml": examples_picture(self._card)} if self._card else {}
+        return {**data, **picture, "text/plain": repr(self)}, metadata
 
     def __repr__(self) -> str:
         return f"<ExamplesWidget of {self.feature or 'no feature'}>"

@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import random_transcoder, tiny_bridge
 
 from ct_widgets.features import FeatureStore, collect, collect_features
+from ct_widgets.features.array_file import write_arrays
+from ct_widgets.features.store import ARRAYS, FORMAT, VERSION
 from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.transcoders import Transcoder
 
@@ -64,6 +66,42 @@ def gather(path: Path, kind: str, texts: Any = None, **settings: Any) -> Feature
     """Collect with few texts at a time."""
     collect._CHUNK = CHUNK
     return collect_features(model(kind), corpus() if texts is None else texts, path, **{**SETTINGS, **settings})
+
+
+def synthetic_store(path: Path, layers: int, features: int) -> FeatureStore:
+    """A store of the given size, every feature with two examples of four tokens and three bins."""
+    n = layers * features
+    path.mkdir()
+    columns = {
+        "count": np.full(n, 9, np.uint32),
+        "maximum": np.arange(n, dtype=np.float32),
+        "total": np.ones(n),
+        "histogram": np.tile(np.array([4, 3, 2], np.uint32), n),
+        "histogram_start": np.arange(0, 3 * n + 1, 3, dtype=np.uint64),
+        "histogram_first": np.full(n, 40, np.uint8),
+        "n_top": np.ones(n, np.uint16),
+        "example_start": np.arange(0, 2 * n + 1, 2, dtype=np.uint64),
+        "value": np.arange(2 * n, dtype=np.float32),
+        "text": np.arange(2 * n, dtype=np.uint32),
+        "position": np.full(2 * n, 7, np.uint32),
+        "peak": np.full(2 * n, 2, np.uint16),
+        "token_start": np.arange(0, 8 * n + 1, 4, dtype=np.uint64),
+        "tokens": np.tile(np.arange(4, dtype=np.uint16), 2 * n),
+        "share": np.tile(np.array([0, 0.5, 1, 0.25], np.float16), 2 * n),
+        "vocabulary": np.frombuffer(b"abcd", np.uint8),
+        "vocabulary_start": np.arange(5, dtype=np.uint32),
+    }
+    facts = {
+        "format": FORMAT,
+        "version": VERSION,
+        "spaced": False,
+        "transcoder": {"name": "synthetic", "kind": "clt", "hash": "sha256:0"},
+        "n_features": [features] * layers,
+        "n_tokens": 1000,
+        "n_texts": 10,
+    }
+    write_arrays(path / ARRAYS, {name: [column] for name, column in columns.items()}, facts)
+    return FeatureStore.open(path)
 
 
 def dying(texts: list[list[int]], after: int) -> Iterator[list[int]]:

@@ -193,7 +193,8 @@ def record(contexts: list[tuple[str, int]]) -> FeatureRecord:
     [
         ([("<bos> of Paris", 2), ("<bos> the Paris", 2), ("Paris of", 0)], [], "“Paris”"),
         ([("<bos> 15", 1), ("the 25", 1), ("of the 35", 2)], [], "numbers ending in 5"),
-        ([("<bos> 15", 1), ("the 12", 1), ("of the 35", 2), ("of 12", 1)], [], "numbers"),
+        ([("<bos> 15", 1), ("the 12", 1), ("of the 15", 2), ("of 12", 1)], [], "“15”, “12”"),
+        ([("<bos> 15", 1), ("the 12", 1), ("of the 35", 2)], [], "numbers"),
         ([("the Rome of", 1), ("<bos> Paris", 1), ("of Rome", 1), ("of Paris", 1)], [], "“Rome”, “Paris”"),
         ([("of 15", 1), ("of the", 1), ("of Rome", 1), ("<bos> of Paris", 2)], [], "after “of”"),
         ([("<bos> 15", 1), ("the of", 1), ("of Rome", 1), ("15 Paris", 1)], [], "token 2 of the text"),

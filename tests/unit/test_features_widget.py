@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import features_samples as samples
 import pytest
@@ -16,6 +17,7 @@ from ct_widgets import ExamplesWidget, GraphWidget
 from ct_widgets.errors import WidgetError
 from ct_widgets.features import Features, FeatureStore
 from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.widgets.examples_picture import examples_picture
 
 
 @pytest.fixture
@@ -96,9 +98,28 @@ def test_features_show_themselves(model: ReplacementModel) -> None:
     feature = model.features[1, 3]
     data, _ = feature._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
-    assert data["text/plain"] == repr(feature) or data["text/plain"].startswith("<")
+    assert ElementTree.fromstring(data["image/svg+xml"]).tag.endswith("svg")
     assert re.match(r"<Feature L1/3", repr(feature))
     assert feature.show(compact=True).compact
+
+
+def test_still_pictures_are_xml_whatever_the_tokens() -> None:
+    hostile = '<img src=x onerror="window.hacked=1">\x00\n'
+    card = {
+        "feature": "L0/1",
+        "label": {"text": hostile},
+        "promotes": [[hostile, 1.0]],
+        "maximum": 2.0,
+        "density": 0.1,
+        "histogram": {"counts": [0, 3]},
+        "sections": [{"examples": [{"pieces": [["a", [0.0]], [hostile, [1.0, 2.0]]], "peak": 1}]}],
+    }
+    root = ElementTree.fromstring(examples_picture(card))
+    shown = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert any(text.startswith("<img src=x") and text.endswith("·⏎") for text in shown if text)
+    assert not list(root.iter("{http://www.w3.org/2000/svg}img"))
+    assert "Never" not in examples_picture({"feature": "L0/1", "missing": "nothing there"})
+    assert "nothing there" in examples_picture({"feature": "L0/1", "missing": "nothing there"})
 
 
 def test_graphs_of_a_model_bring_their_cards(model: ReplacementModel) -> None:

@@ -157,8 +157,8 @@ export function placeInBins({ edges, counts }: Histogram, value: number): number
   return counts.length;
 }
 
-/** "0–25 %", the part of the active contexts that a section stands for. */
+/** "0–25 % of contexts", the part of those where the feature is active that a section stands for. */
 export function sectionName({ share }: Section): string {
   if (share === null) return "top";
-  return `${Math.round(share[0] * 100)}–${Math.round(share[1] * 100)} %`;
+  return `${Math.round(share[0] * 100)}–${Math.round(share[1] * 100)} % of contexts`;
 }

@@ -12,10 +12,21 @@ import { walkExamples } from "./tinted";
 /** After this time without an answer the view says that it waits. */
 const PATIENCE_MS = 2_000;
 
+/** Fill `el` with the card as soon as it has a size (a notebook may render before it shows), until `abort`. */
 export function mountExamples(el: HTMLElement, session: ExamplesSession, abort: AbortSignal): void {
   const root = h("div", { class: "ctw ctw-card" });
   el.append(root);
   abort.addEventListener("abort", () => root.remove(), { once: true });
+  const observer = new ResizeObserver(() => {
+    if (root.clientWidth === 0) return;
+    observer.disconnect();
+    build(root, session, abort);
+  });
+  observer.observe(root);
+  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+}
+
+function build(root: HTMLElement, session: ExamplesSession, abort: AbortSignal): void {
   followTheme(root, session.synced.theme, abort);
   const content = h("div", { class: "ctw-card-content" });
   const tooltip = h("div", { class: "ctw-tooltip", hidden: true, role: "tooltip" });

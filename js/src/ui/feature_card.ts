@@ -131,7 +131,7 @@ function examples(card: Card, sections: readonly Section[], isTitled = true): HT
     const what =
       section.share === null
         ? "the highest activations, each in a context of its own"
-        : "of the contexts where it is active, by activation; a random sample of them";
+        : "of those where it is active, by activation; a random sample";
     const heading = h(
       "h4",
       { class: "ctw-small-title", "data-tip": what },
