@@ -27,6 +27,7 @@ from ct_widgets.widgets.traits import (
     Places,
     Share,
     Snapshots,
+    Suggestions,
     Supernodes,
     Widgets,
 )
@@ -76,10 +77,19 @@ class GraphWidget(anywidget.AnyWidget):
     edge_threshold = Share(DEFAULT_EDGE_THRESHOLD)
     """Of the edges between these nodes, the fewest that carry this share of the influence are shown."""
 
+    path_ends = Nodes()
+    """Two nodes between which the view shows the strongest paths (one: where they begin); `graph.paths` lists more."""
+
+    suggestions = Suggestions()
+    """Suggested supernodes, to accept or reject in the view; `graph.suggest_supernodes()` makes them."""
+
     panels = Widgets()
     """Widgets shown in the side panel for the node in focus (`js/src/ui/panel_slot.ts` says how they hear of it).
 
     By default the examples of the feature in focus."""
+
+    unmatched = Nodes()
+    """Nodes that are underlined as those that another graph, shown beside this one, does not have."""
 
     theme = Choice("auto", "light", "dark")
     """"auto" follows the notebook."""
@@ -95,6 +105,7 @@ class GraphWidget(anywidget.AnyWidget):
         card = None if "panels" in state else ExamplesWidget(graph.features, graph=graph, compact=True)
         panels = {} if card is None else {"panels": (card,)}
         super().__init__(_columns=wire(graph), **{**initial_state(graph), **panels, **state})
+        self.on_msg(self._answer)
         if card is not None:
             t.dlink((self, "theme"), (card, "theme"))
 
@@ -108,6 +119,11 @@ class GraphWidget(anywidget.AnyWidget):
         if noted != (self._graph.labels, self._graph.supernodes, self._graph.pinned):
             self._graph = self._graph.annotated(labels=self.labels, supernodes=self.supernodes, pinned=self.pinned)
         return self._graph
+
+    def _answer(self, _: Any, message: Any, __: Any) -> None:
+        """What the view asks for: its answers are traits."""
+        if message == {"ask": "suggestions"}:
+            self.suggestions = self.graph.suggest_supernodes()
 
     def node(self, node: NodeLike) -> NodeId:
         """The NodeId of a node given as a row number, a NodeId or a tuple; GraphError if it is not in the graph."""

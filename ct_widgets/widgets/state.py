@@ -17,9 +17,12 @@ VIEW_STATE = (
     "supernodes",
     "places",
     "snapshots",
+    "path_ends",
+    "suggestions",
     "labels",
     "node_threshold",
     "edge_threshold",
+    "unmatched",
     "theme",
 )
 """Names of the traits that hold it."""

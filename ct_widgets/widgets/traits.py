@@ -11,6 +11,7 @@ import traitlets as t
 from ct_widgets.errors import GraphError, WidgetError
 from ct_widgets.graph import NodeId, Supernode
 from ct_widgets.graph.node_id import LabelKey, as_label_key
+from ct_widgets.graph.suggest import Suggestion
 from ct_widgets.widgets.state import (
     Snapshot,
     labels_from_json,
@@ -207,6 +208,41 @@ class Snapshots(t.TraitType[Mapping[str, Snapshot], Mapping[str, Any]]):
 def _widgets_to_json(widgets: tuple[Any, ...], view: Any) -> list[str]:
     del view
     return [f"anywidget:{widget.model_id}" for widget in widgets]
+
+
+def _suggestions_to_json(suggestions: tuple[Suggestion, ...] | None, view: Any) -> list[dict[str, Any]] | None:
+    del view
+    return None if suggestions is None else [suggestion._asdict() for suggestion in suggestions]
+
+
+def _suggestions_from_json(suggestions: list[dict[str, Any]] | None, view: Any) -> list[Any] | None:
+    del view
+    if suggestions is None:
+        return None
+    return [(suggestion["name"], suggestion["nodes"], suggestion["reason"]) for suggestion in suggestions]
+
+
+class Suggestions(t.TraitType[tuple[Suggestion, ...] | None, Iterable[Any] | None]):
+    """Suggested supernodes that nobody accepted or rejected yet, or None where nobody asked."""
+
+    info_text = "a list of (name, [node, ...], reason) or None"
+
+    def __init__(self) -> None:
+        super().__init__(default_value=None, allow_none=True)
+        self.tag(sync=True, to_json=_suggestions_to_json, from_json=_suggestions_from_json)
+
+    def validate(self, obj: Any, value: Iterable[Any] | None) -> tuple[Suggestion, ...] | None:
+        """`value` as Suggestions of nodes in the graph."""
+        if value is None:
+            return None
+        suggestions: list[Suggestion] = []
+        for suggestion in value:
+            try:
+                name, nodes, reason = suggestion
+            except (TypeError, ValueError) as error:
+                raise WidgetError(f"{self.name}: expected (name, [node, ...], reason), not {suggestion!r}") from error
+            suggestions.append(Suggestion(str(name), _nodes(obj, str(self.name), nodes), str(reason)))
+        return tuple(suggestions)
 
 
 class Widgets(t.TraitType[tuple[Any, ...], Iterable[Any]]):

@@ -51,7 +51,7 @@ describe("decodeColumns", () => {
     const spoiled = encodeColumns({}, {}, (header) => {
       header.__metadata__ = { prompt: "{" };
     });
-    expect(() => decodeColumns(spoiled)).toThrow("not JSON");
+    expect(() => decodeColumns(spoiled)).toThrow(ColumnsError);
   });
 });
 

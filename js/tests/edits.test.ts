@@ -22,7 +22,10 @@ function session(): Session & { synced: Synced } {
     nodeThreshold: signal(1),
     edgeThreshold: signal(1),
     snapshots: signal<Snapshots>({}),
+    pathEnds: signal([]),
+    suggestions: signal(null),
     panels: signal([]),
+    unmatched: signal([]),
     theme: signal("auto" as const),
   });
 }

@@ -21,7 +21,10 @@ function synced(state: Partial<{ [K in keyof Synced]: Synced[K]["value"] }> = {}
     nodeThreshold: signal(state.nodeThreshold ?? 1),
     edgeThreshold: signal(state.edgeThreshold ?? 1),
     snapshots: signal(state.snapshots ?? {}),
+    pathEnds: signal(state.pathEnds ?? []),
+    suggestions: signal(state.suggestions ?? null),
     panels: signal(state.panels ?? []),
+    unmatched: signal([]),
     theme: signal(state.theme ?? "auto"),
   };
 }
@@ -103,7 +106,7 @@ describe("bindTrait", () => {
     };
     const controller = new AbortController();
     const bound = bindGraph(store, controller.signal);
-    expect(watchers).toBe(11);
+    expect(watchers).toBe(14);
     controller.abort();
     expect(watchers).toBe(0);
     bound.nodeThreshold.value = 0.3;

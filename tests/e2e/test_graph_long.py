@@ -33,7 +33,7 @@ def test_runs_without_nodes_fold_and_open(
     view = View(page.locator(".ctw-graph")).wait()
     folds = view.root.locator(".ctw-tokens .ctw-fold:visible")
     expect(folds.first).to_contain_text("⋯")
-    assert "tokens without shown nodes" in (folds.first.get_attribute("title") or "")
+    assert "tokens, click to unfold" in (folds.first.get_attribute("title") or "")
     few = shown_tokens(view)
     assert 3 <= few < 60
     page.screenshot(path=pictures / f"long-{width}-{theme}.png", full_page=True)

@@ -74,7 +74,8 @@ def test_boxes_are_dragged_marked_and_renamed_by_hand(exported: Path, new_page: 
     after = boxes.first.locator(".ctw-box-frame").bounding_box()
     assert after
     assert (round(after["x"] - before["x"]), round(after["y"] - before["y"])) == (-200, 30)
-    assert boxes.nth(1).locator(".ctw-box-frame").bounding_box() == other
+    # The frame of the box that was selected before is a pixel thinner now.
+    assert boxes.nth(1).locator(".ctw-box-frame").bounding_box() == pytest.approx(other, abs=1)
     boxes.first.click(modifiers=["Shift"])
     expect(boxes.first).to_have_attribute("aria-pressed", "true")
     boxes.nth(1).click(modifiers=["Shift"])
@@ -89,7 +90,7 @@ def test_boxes_are_dragged_marked_and_renamed_by_hand(exported: Path, new_page: 
     view.root.get_by_role("button", name="Ungroup").click()
     expect(boxes).to_have_count(2)
     view.root.get_by_role("button", name="Tidy").click()
-    assert boxes.first.locator(".ctw-box-frame").bounding_box() == before
+    assert boxes.first.locator(".ctw-box-frame").bounding_box() == pytest.approx(before, abs=1)
     watch.check()
 
 
@@ -187,7 +188,7 @@ def test_the_figure_is_a_file_of_its_own(
     expect(view.root.locator(".ctw-box")).to_have_count(3)
     for kind in ("svg", "png"):
         with page.expect_download() as started:
-            view.root.get_by_role("button", name=kind.upper(), exact=True).click()
+            view.root.locator(".ctw-subgraph").get_by_role("button", name=kind.upper(), exact=True).click()
         started.value.save_as(pictures / f"figure-{width}-{theme}.{kind}")
     drawing = ElementTree.parse(pictures / f"figure-{width}-{theme}.svg").getroot()
     names = {element.tag.rpartition("}")[2] for element in drawing.iter()}

@@ -188,3 +188,20 @@ def test_snapshots_go_both_ways_and_into_pages(graph: AttributionGraph, tmp_path
     for wrong in (7, {"a": 7}, {"a": ([10**6], [], {})}, {"a": ([7], [], 3)}):
         with pytest.raises(WidgetError, match="snapshots"):
             view.snapshots = wrong
+
+
+def test_the_view_asks_and_python_suggests(graph: AttributionGraph) -> None:
+    view = graph.show()
+    assert view.suggestions is None
+    view._handle_custom_msg({"ask": "suggestions"}, [])
+    assert view.suggestions == graph.suggest_supernodes()
+    first, second = graph.node_ids[7:9]
+    view.suggestions = [("pair", [7, second], "alike")]
+    assert view.get_state(["suggestions"])["suggestions"] == [
+        {"name": "pair", "nodes": (first, second), "reason": "alike"}
+    ]
+    from_browser(view, suggestions=[])
+    assert view.suggestions == ()
+    for wrong in ([3], [("a", [10**6], "b")]):
+        with pytest.raises(WidgetError, match="suggestions"):
+            view.suggestions = wrong

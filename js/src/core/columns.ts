@@ -1,7 +1,7 @@
 /**
  * Reader of the column codec (`ct_widgets/columns.py`): safetensors bytes into typed arrays and JSON facts.
  *
- * The bytes may come from a file that somebody else wrote, so no length or offset in them is believed before it is checked.
+ * The bytes may come from a file that somebody else wrote: whatever is not as it should be ends in a ColumnsError.
  */
 
 import { decodeFloat16 } from "./float16";
@@ -30,10 +30,9 @@ export function check(isRight: unknown, otherwise: string): asserts isRight {
 }
 
 interface Entry {
-  dtype: string;
-  shape: number[];
-  begin: number;
-  end: number;
+  readonly dtype: keyof typeof TYPES;
+  readonly shape: readonly number[];
+  readonly data_offsets: readonly [begin: number, end: number];
 }
 
 /** What the bytes of each dtype are read as; F16 and 64-bit integers then become floats. */
@@ -54,73 +53,35 @@ const TYPES = {
 
 /** Decode `bytes`. 64-bit integers become float64 columns, exact up to 2^53; larger ones are an error. */
 export function decodeColumns(bytes: DataView | Uint8Array): Columns {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  check(view.byteLength >= 8, `${view.byteLength} bytes are too short for columns`);
-  const length = Number(view.getBigUint64(0, true));
-  check(length <= view.byteLength - 8, "the header is longer than the data: truncated?");
-  const text = new TextDecoder().decode(new Uint8Array(view.buffer, view.byteOffset + 8, length));
-  const header = asRecord(parse(text, "the header"), "header");
-  const bodyStart = 8 + length;
-  const bodyLength = view.byteLength - bodyStart;
-  const arrays = new Map<string, { data: Column; shape: number[] }>();
-  const metadata = new Map<string, unknown>();
-  for (const [name, value] of Object.entries(header)) {
-    if (name === "__metadata__") {
-      for (const [key, fact] of Object.entries(asRecord(value, "metadata")))
-        metadata.set(key, parse(String(fact), `metadata "${key}"`));
-      continue;
-    }
-    const entry = checkEntry(name, value, bodyLength);
-    // A copy: typed arrays need aligned offsets, which neither a comm message nor a foreign file promises.
-    const from = view.byteOffset + bodyStart + entry.begin;
-    const raw = view.buffer.slice(from, from + entry.end - entry.begin) as ArrayBuffer;
-    arrays.set(name, { data: toColumn(name, entry.dtype, raw), shape: entry.shape });
+  try {
+    // A copy: typed arrays need aligned offsets, which a comm message does not promise; and nothing outside is read.
+    return read(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer);
+  } catch (error) {
+    throw new ColumnsError(`The data are damaged: ${error}.`);
   }
+}
+
+function read(buffer: ArrayBuffer): Columns {
+  const start = 8 + Number(new DataView(buffer).getBigUint64(0, true));
+  const { __metadata__: facts, ...entries } = JSON.parse(
+    new TextDecoder().decode(new Uint8Array(buffer, 8, start - 8)),
+  ) as { __metadata__?: Record<string, string> } & Record<string, Entry>;
+  const arrays = new Map<string, { data: Column; shape: readonly number[] }>();
+  for (const [name, { dtype, shape, data_offsets: offsets }] of Object.entries(entries as Record<string, Entry>)) {
+    const [begin, end] = offsets;
+    const data = new TYPES[dtype](buffer.slice(start + begin, start + end));
+    const size = shape.reduce((product, axis) => product * axis, 1);
+    check(data.byteLength === end - begin && data.length === size, `column "${name}" is cut off`);
+    arrays.set(name, { data: toColumn(name, dtype, data), shape });
+  }
+  const metadata = new Map(Object.entries(facts ?? {}).map(([key, text]) => [key, JSON.parse(text) as unknown]));
   return { arrays, metadata };
 }
 
-function parse(text: string, what: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new ColumnsError(`${what} is not JSON: are these columns?`);
-  }
-}
-
-function asRecord(value: unknown, what: string): Record<string, unknown> {
-  check(typeof value === "object" && value !== null && !Array.isArray(value), `the ${what} is not an object`);
-  return value as Record<string, unknown>;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function checkEntry(name: string, value: unknown, bodyLength: number): Entry {
-  const { dtype, shape, data_offsets: offsets } = asRecord(value, `entry of column "${name}"`);
-  const width = Object.hasOwn(TYPES, dtype as string) && TYPES[dtype as keyof typeof TYPES].BYTES_PER_ELEMENT;
-  const column = `column "${name}"`;
-  check(width, `${column} has unknown dtype ${dtype}`);
-  check(Array.isArray(shape) && shape.every(isCount), `${column} has a wrong shape`);
-  check(Array.isArray(offsets) && offsets.length === 2 && offsets.every(isCount), `${column} has wrong offsets`);
-  const [begin, end] = offsets as [number, number];
-  check(begin <= end && end <= bodyLength, `${column} lies outside the data: truncated?`);
-  const size = (shape as number[]).reduce((product, axis) => product * axis, width);
-  check(size === end - begin, `${column} has ${end - begin} bytes, its shape needs ${size}`);
-  return { dtype: dtype as string, shape: shape as number[], begin, end };
-}
-
-function toColumn(name: string, dtype: string, raw: ArrayBuffer): Column {
-  const data = new TYPES[dtype as keyof typeof TYPES](raw);
-  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return narrow(name, data);
-  return dtype === "F16" ? decodeFloat16(data as Uint16Array) : data;
-}
-
-function narrow(name: string, big: BigInt64Array | BigUint64Array): Float64Array {
-  const out = new Float64Array(big.length);
-  for (let i = 0; i < big.length; i++) {
-    out[i] = Number(big[i]);
-    if (!Number.isSafeInteger(out[i])) throw new ColumnsError(`column "${name}" holds an integer above 2^53`);
-  }
-  return out;
+function toColumn(name: string, dtype: string, data: Column | BigInt64Array | BigUint64Array): Column {
+  if (dtype === "F16") return decodeFloat16(data as Uint16Array);
+  if (!(data instanceof BigInt64Array || data instanceof BigUint64Array)) return data;
+  const narrowed = Float64Array.from(data as BigInt64Array, Number);
+  check(narrowed.every(Number.isSafeInteger), `column "${name}" holds an integer above 2^53`);
+  return narrowed;
 }

@@ -1,7 +1,7 @@
 /** What a node is called, in the plot, in lists and aloud. */
 
 import { formatNumber, formatUnit, visibleToken } from "./format";
-import { EMBEDDING, ERROR, featureName, type Graph, idOf, KINDS, LOGIT, type NodeId } from "./graph";
+import { EMBEDDING, ERROR, featureName, type Graph, idOf, KINDS, LOGIT } from "./graph";
 
 /** Labels by node (`JSON.stringify(id)`) or by feature ("L2/517"); the node's own label wins. */
 export type Labels = Readonly<Record<string, string>>;
@@ -34,23 +34,16 @@ export function placeName(graph: Graph, row: number): string {
   return visibleToken(graph.tokens[graph.position[row]!]!, 24);
 }
 
-/** One line for screen readers. */
-export function speak(graph: Graph, row: number, labels: Labels): string {
+/** Kind and name, then label, place and numbers: said by screen readers, shown beside the pointer. */
+export function speak(graph: Graph, row: number, labels: Labels): [name: string, ...facts: string[]] {
   const kind = KINDS[graph.kind[row]!]!;
   const label = labelOf(graph, row, labels);
-  const parts = [kind === "error" ? nodeName(graph, row) : `${kind} ${nodeName(graph, row)}`];
+  const parts: [string, ...string[]] = [kind === "error" ? nodeName(graph, row) : `${kind} ${nodeName(graph, row)}`];
   if (label) parts.push(label);
   if (kind === "logit" && graph.probability[row]! >= 0)
     parts.push(`probability ${formatUnit(graph.probability[row]!)}`);
   else parts.push(`at token ${graph.position[row]! + 1}, ${placeName(graph, row)}`);
   if (!Number.isNaN(graph.activation[row]!)) parts.push(`activation ${formatNumber(graph.activation[row]!)}`);
   if (kind !== "logit") parts.push(`influence ${formatNumber(graph.influence[row]!, 2)}`);
-  return parts.join(", ");
-}
-
-/** A node id that the data does not hold, as Python prints it. */
-export function idText(id: NodeId): string {
-  const [kind, layer, position, index] = id;
-  if (kind === "feature") return `L${layer}/${index} @${position}`;
-  return kind === "error" ? `error L${layer} @${position}` : `${kind} ${index} @${position}`;
+  return parts;
 }

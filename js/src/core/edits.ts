@@ -62,6 +62,12 @@ export class Edits {
     const rest = without(before, new Set(members.map(keyOf)));
     const named = boxes.map(({ name }) => name).filter(Boolean);
     const name = groups[0]?.[0] || named[0] || unusedName(rest);
+    return this.form(name, members);
+  }
+
+  /** Make a supernode of `members`, taking them out of others; returns its place in the list. */
+  form(name: string, members: readonly NodeId[]): number {
+    const rest = without(this.state.supernodes.peek(), new Set(members.map(keyOf)));
     this.#apply({
       supernodes: [...rest, [name, members]],
       pinned: unique([...this.state.pinned.peek(), ...members]),

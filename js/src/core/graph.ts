@@ -106,8 +106,8 @@ export function readGraph(columns: Columns): Graph {
   };
   const n = columns.arrays.get("kind")?.data.length ?? 0;
   const e = columns.arrays.get("source")?.data.length ?? 0;
-  const tokens = texts(columns, "tokens");
-  const nLayers = count(columns, "n_layers");
+  const tokens = fact<string[]>(columns, "tokens", areTexts);
+  const nLayers = fact<number>(columns, "n_layers", isCount);
   const kind = array("kind", n, Uint8Array);
   const layer = array("layer", n, Int16Array);
   const position = array("position", n, Int32Array);
@@ -124,7 +124,7 @@ export function readGraph(columns: Columns): Graph {
   const graph = {
     n,
     e,
-    prompt: text(columns, "prompt"),
+    prompt: fact<string>(columns, "prompt", isText),
     tokens,
     nLayers,
     kind,
@@ -144,9 +144,9 @@ export function readGraph(columns: Columns): Graph {
     outEdge,
     token: nodeTokens(columns, n),
     total: {
-      nodes: Math.max(n, count(columns, "total_nodes")),
-      edges: Math.max(e, count(columns, "total_edges")),
-      influence: number(columns, "total_influence"),
+      nodes: Math.max(n, fact<number>(columns, "total_nodes", isCount)),
+      edges: Math.max(e, fact<number>(columns, "total_edges", isCount)),
+      influence: fact<number>(columns, "total_influence", isNumber),
     },
     scores: readScores(columns.metadata.get("scores")),
     rowOf: new Map<string, number>(),
@@ -182,36 +182,22 @@ function outputsOf(source: Uint16Array, n: number): [outptr: Int32Array, outEdge
 
 function nodeTokens(columns: Columns, n: number): string[] {
   const token = new Array<string>(n).fill("");
-  const named = columns.metadata.get("node_token");
-  check(typeof named === "object" && named, 'metadata "node_token" is missing');
+  const named = fact<object>(columns, "node_token", (value) => typeof value === "object" && value !== null);
   for (const [row, value] of Object.entries(named))
     if (Number(row) < n && typeof value === "string") token[Number(row)] = value;
   return token;
 }
 
-function fact<T>(columns: Columns, key: string, what: string, isRight: (value: unknown) => boolean): T {
+function fact<T>(columns: Columns, key: string, isRight: (value: unknown) => boolean): T {
   const value = columns.metadata.get(key);
-  check(isRight(value), `metadata "${key}" is not ${what}`);
+  check(isRight(value), `metadata "${key}" is damaged`);
   return value as T;
 }
 
 const isText = (value: unknown): boolean => typeof value === "string";
-
-function text(columns: Columns, key: string): string {
-  return fact(columns, key, "text", isText);
-}
-
-function texts(columns: Columns, key: string): string[] {
-  return fact(columns, key, "a list of texts", (value) => Array.isArray(value) && value.every(isText));
-}
-
-function number(columns: Columns, key: string): number {
-  return fact(columns, key, "a number", (value) => typeof value === "number");
-}
-
-function count(columns: Columns, key: string): number {
-  return fact(columns, key, "a count", (value) => Number.isSafeInteger(value) && (value as number) >= 0);
-}
+const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
+const isNumber = (value: unknown): boolean => typeof value === "number";
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 
 function readScores(value: unknown): Scores | null {
   const { replacement, completeness } = (value ?? {}) as Partial<Scores>;

@@ -47,7 +47,8 @@ export function mix(from: RGB, to: RGB, share: number): RGB {
 }
 
 export function css(color: RGB, alpha = 1): string {
-  return alpha >= 1 ? `rgb(${color.join(" ")})` : `rgb(${color.join(" ")} / ${alpha})`;
+  // With commas, as programs read it that know SVG but not the newer style sheets.
+  return alpha >= 1 ? `rgb(${color})` : `rgba(${color},${alpha})`;
 }
 
 /** WCAG contrast ratio of two opaque colours, 1 to 21. */

@@ -8,6 +8,7 @@ import { type Labels, labelOf } from "./describe";
 import { Edits, type Snapshots } from "./edits";
 import { type Folds, foldTokens } from "./folding";
 import { asNodeId, type Graph, idOf, type NodeId, rowOf, type Scores } from "./graph";
+import { strongestPaths } from "./paths";
 import { type Pruned, prune } from "./prune";
 import { computed, type ReadonlySignal, type Signal, signal } from "./signals";
 import { type Box, type BoxEdge, boxEdges, boxesOf, type Supernode, subgraphScores } from "./subgraph";
@@ -24,9 +25,22 @@ export interface Synced {
   readonly snapshots: Signal<Snapshots>;
   readonly nodeThreshold: Signal<number>;
   readonly edgeThreshold: Signal<number>;
+  /** The nodes between which paths are shown: none, the first, or both. */
+  readonly pathEnds: Signal<readonly NodeId[]>;
+  /** Null before anybody asked. */
+  readonly suggestions: Signal<readonly Suggestion[] | null>;
   /** References of the widgets in the side panel. */
   readonly panels: ReadonlySignal<readonly string[]>;
+  /** Nodes that the graph beside this one does not have. */
+  readonly unmatched: ReadonlySignal<readonly NodeId[]>;
   readonly theme: Signal<ThemeSetting>;
+}
+
+/** A group that Python holds for worth a supernode. */
+export interface Suggestion {
+  readonly name: string;
+  readonly nodes: readonly NodeId[];
+  readonly reason: string;
 }
 
 /** Readers of traits: whatever comes over the wire or out of a saved notebook becomes a valid value. */
@@ -59,15 +73,27 @@ export const readTrait = {
         },
       ]),
     ),
+  suggestions: (value: unknown): readonly Suggestion[] | null => (Array.isArray(value) ? value : null),
   share: (value: unknown): number => (typeof value === "number" ? Math.min(1, Math.max(0, value)) : 1),
   theme: (value: unknown): ThemeSetting => (value === "light" || value === "dark" ? value : "auto"),
 };
+
+const MOST_PATHS = 8;
 
 export class Session {
   readonly selectedRow: ReadonlySignal<number | null>;
   readonly hoveredRow: ReadonlySignal<number | null>;
   /** Pinned nodes and members of supernodes. */
   readonly pinnedRows: ReadonlySignal<readonly number[]>;
+  readonly unmatchedRows: ReadonlySignal<ReadonlySet<number>>;
+  /** Of the ends of paths, those that the data hold. */
+  readonly pathRows: ReadonlySignal<readonly number[]>;
+  readonly paths: ReadonlySignal<ReturnType<typeof strongestPaths>>;
+  /** The path that the pointer rests on, by its place in the list. */
+  readonly pointedPath = signal<number | null>(null);
+  /** Nodes of the suggestion that the pointer rests on. */
+  readonly previewed = signal<readonly number[]>([]);
+  readonly isAsking = signal(false);
   readonly boxes: ReadonlySignal<readonly Box[]>;
   readonly boxEdges: ReadonlySignal<readonly BoxEdge[]>;
   /** Scores of the pinned nodes, all others counting as error. */
@@ -89,14 +115,25 @@ export class Session {
   constructor(
     readonly graph: Graph,
     readonly synced: Synced,
+    /** Asks Python for suggestions; null where there is none to ask. */
+    readonly ask: (() => void) | null = null,
   ) {
+    const known = (ids: readonly NodeId[]): number[] => ids.map((id) => rowOf(graph, id)).filter((row) => row !== null);
     this.selectedRow = computed(() => rowOf(graph, synced.selected.value));
     this.hoveredRow = computed(() => rowOf(graph, synced.hovered.value));
     this.edits = new Edits(graph, synced);
     this.pinnedRows = computed(() => {
       const ids = [...synced.pinned.value, ...synced.supernodes.value.flatMap(([, members]) => members)];
-      return [...new Set(ids.map((id) => rowOf(graph, id)).filter((row) => row !== null))];
+      return [...new Set(known(ids))];
     });
+    this.pathRows = computed(() => known(synced.pathEnds.value).slice(0, 2));
+    this.paths = computed(() => {
+      const [from, to = from] = this.pathRows.value;
+      return from === undefined || to === undefined
+        ? { paths: [], total: 0 }
+        : strongestPaths(graph, from, to, MOST_PATHS);
+    });
+    this.unmatchedRows = computed(() => new Set(known(synced.unmatched.value)));
     this.boxes = computed(() => boxesOf(graph, synced.pinned.value, synced.supernodes.value, synced.labels.value));
     this.boxEdges = computed(() => boxEdges(graph, this.boxes.value));
     this.subgraphScores = computed(() => subgraphScores(graph, this.pinnedRows.value));
@@ -104,8 +141,9 @@ export class Session {
     const fold = (wanted: readonly number[]): Folds =>
       foldTokens(graph, this.pruned.value.node, this.pruned.value.edge, new Set([...this.open.value, ...wanted]));
     const folded = computed(() => fold([]));
+    const ofPaths = computed(() => [...this.pathRows.value, ...this.paths.value.paths.flatMap(({ rows }) => rows)]);
     const wanted = computed(() =>
-      [...new Set([this.selectedRow.value ?? -1, ...this.pinnedRows.value])]
+      [...new Set([this.selectedRow.value ?? -1, ...this.pinnedRows.value, ...ofPaths.value])]
         .filter((row) => row >= 0 && (!this.pruned.value.node[row] || folded.value[graph.position[row]!]))
         .join(),
     );
@@ -127,6 +165,20 @@ export class Session {
     const { tokens, nLayers } = this.graph;
     const all = Array.from({ length: nLayers + tokens.length }, (_, i) => i - 1 - nLayers);
     this.open.value = new Set(places ? [...this.open.peek(), ...places] : this.open.peek().size > 0 ? [] : all);
+  }
+
+  /** Begin paths at `row`, end them there, or give them up where they began. */
+  toggleEnd(row: number): void {
+    const [first, second] = this.pathRows.peek();
+    const rows = second !== undefined || first === undefined ? [row] : first === row ? [] : [first, row];
+    this.synced.pathEnds.value = rows.map((end) => idOf(this.graph, end));
+  }
+
+  /** Ask for suggestions, which come as a value of the trait. */
+  suggest(): void {
+    this.synced.suggestions.value = null;
+    this.isAsking.value = true;
+    this.ask?.();
   }
 
   label(row: number): string {

@@ -14,7 +14,10 @@ export function bindGraph(store: TraitStore, abort: AbortSignal): Synced {
     snapshots: bindTrait(store, "snapshots", readTrait.snapshots, abort),
     nodeThreshold: bindTrait(store, "node_threshold", readTrait.share, abort),
     edgeThreshold: bindTrait(store, "edge_threshold", readTrait.share, abort),
+    pathEnds: bindTrait(store, "path_ends", readTrait.nodes, abort),
+    suggestions: bindTrait(store, "suggestions", readTrait.suggestions, abort),
     panels: bindTrait(store, "panels", readTrait.texts, abort),
+    unmatched: bindTrait(store, "unmatched", readTrait.nodes, abort),
     theme: bindTrait(store, "theme", readTrait.theme, abort),
   };
 }

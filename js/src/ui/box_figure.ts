@@ -126,5 +126,5 @@ export function edgeElements(
 
 function edgeText(boxes: readonly Box[], { source, target, weight, signed }: BoxEdge): string {
   const name = (box: number): string => (boxes[box]!.name ? `“${visibleToken(boxes[box]!.name, 60)}”` : "this box");
-  return `${formatShare(weight)} of the input of ${name(target)} from ${name(source)}; with signs ${formatWeight(signed)}`;
+  return `${formatShare(weight)} of the input of ${name(target)} from ${name(source)}, ${formatWeight(signed)} with signs`;
 }

@@ -5,7 +5,7 @@ import { nodeName, placeName } from "../core/describe";
 import { formatCount, formatFraction, formatNumber, formatShare, formatWeight } from "../core/format";
 import { EMBEDDING, type Graph, LOGIT } from "../core/graph";
 import type { Session } from "../core/session";
-import { h } from "./dom";
+import { h, muted, on } from "./dom";
 import { shapeIcon } from "./shapes";
 
 /** A part of the panel that scrolls by itself, also from the keyboard. */
@@ -38,7 +38,7 @@ function note(graph: Graph, all: Int32Array, direction: Direction): HTMLElement 
   const covered = all.reduce((sum, edge) => sum + Math.abs(graph.share[edge]!), 0);
   // Of a cut graph some input is missing here; the shares are of all of it.
   const cut = direction === "inputs" && all.length > 0 && covered < 0.995 ? `, ${formatShare(covered)} of input` : "";
-  return h("span", { class: "ctw-muted" }, `${formatCount(all.length)}${cut}`);
+  return muted(`${formatCount(all.length)}${cut}`);
 }
 
 function connectionRow(session: Session, item: Connection, largest: number, isVisible: boolean): HTMLElement {
@@ -119,9 +119,9 @@ export function linkRows(container: HTMLElement, session: Session, abort: AbortS
     leave();
     session.select(row);
   };
-  container.addEventListener("pointerover", hover, { signal: abort });
-  container.addEventListener("pointerleave", leave, { signal: abort });
-  container.addEventListener("focusin", hover, { signal: abort });
-  container.addEventListener("focusout", leave, { signal: abort });
-  container.addEventListener("click", click, { signal: abort });
+  on(container, "pointerover", hover, abort);
+  on(container, "pointerleave", leave, abort);
+  on(container, "focusin", hover, abort);
+  on(container, "focusout", leave, abort);
+  on(container, "click", click, abort);
 }

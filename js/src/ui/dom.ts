@@ -28,9 +28,31 @@ export function s<K extends keyof SVGElementTagNameMap>(
   return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
 
+/** Listen until `abort`. */
+export function on<K extends keyof HTMLElementEventMap>(
+  target: EventTarget,
+  type: K,
+  run: (event: HTMLElementEventMap[K]) => void,
+  abort: AbortSignal,
+): void {
+  target.addEventListener(type, run as EventListener, { signal: abort });
+}
+
+/** Run `run` when `element` gets its size and whenever that changes, until `abort`. */
+export function onResize(element: Element, run: () => void, abort: AbortSignal): void {
+  const observer = new ResizeObserver(run);
+  observer.observe(element);
+  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+}
+
+/** Text of less weight. */
+export function muted(...children: (Node | string)[]): HTMLElement {
+  return h("span", { class: "ctw-muted" }, ...children);
+}
+
 /** A button that does one thing, until `abort`. */
 export function button(text: string, title: string, abort: AbortSignal, press: () => void): HTMLButtonElement {
   const element = h("button", { type: "button", class: "ctw-button", title }, text);
-  element.addEventListener("click", press, { signal: abort });
+  on(element, "click", press, abort);
   return element;
 }

@@ -1,6 +1,6 @@
 /** Text typed in place: an input over what it changes. Enter and leaving it keep the text, Escape does not. */
 
-import { h } from "./dom";
+import { h, on } from "./dom";
 
 export interface EditText {
   readonly text: string;
@@ -33,8 +33,8 @@ export function editText(
     event.preventDefault();
     end(event.key === "Enter" ? input.value : null);
   };
-  input.addEventListener("keydown", key, { signal: abort });
-  input.addEventListener("blur", () => end(input.value), { signal: abort });
+  on(input, "keydown", key, abort);
+  on(input, "blur", () => end(input.value), abort);
   return {
     input,
     start: () => {

@@ -1,6 +1,7 @@
 /** A drawing as a file: SVG that needs no style sheet, and PNG made from it. */
 
 import { h, s } from "./dom";
+import type { Placed } from "./labels";
 
 /** What a style sheet says about shapes and text, written into the elements themselves. */
 const STYLES = [
@@ -46,6 +47,32 @@ export function standaloneSvg(svg: SVGSVGElement, surface: string): string {
   return new XMLSerializer().serializeToString(copy);
 }
 
+/** Text of a view in a drawing where the parent of its element is at `origin`. */
+export function textElement(
+  { element, x, y, anchor, angle }: Placed,
+  origin: { x: number; y: number },
+): SVGTextElement {
+  const style = getComputedStyle(element);
+  return s(
+    "text",
+    {
+      // Not dominant-baseline, which few programs know.
+      transform: `translate(${origin.x + x} ${origin.y + y}) rotate(${angle}) translate(0 4)`,
+      "text-anchor": anchor,
+      fill: style.color,
+      "font-family": style.fontFamily,
+      "font-size": style.fontSize,
+      "font-weight": style.fontWeight,
+    },
+    element.textContent ?? "",
+  );
+}
+
+/** Give the browser the drawing `svg` as a file of its own, or as a picture of it. */
+export async function save(svg: string, kind: "svg" | "png", name: string): Promise<void> {
+  download(kind === "svg" ? new Blob([svg], { type: "image/svg+xml" }) : await pngOf(svg), `${name}.${kind}`);
+}
+
 /** `color(srgb 0.5 0 1)`, as browsers give mixed colours, in the form that every program reads. */
 function plainColor(value: string): string {
   const parts = /^color\(srgb ([\d.e-]+) ([\d.e-]+) ([\d.e-]+)\)$/.exec(value)?.slice(1);
@@ -60,7 +87,7 @@ export async function pngOf(svg: string): Promise<Blob> {
   const canvas = h("canvas", { width: image.width * PNG_SCALE, height: image.height * PNG_SCALE });
   canvas.getContext("2d")!.drawImage(image, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve, reject) =>
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the picture is too large for a PNG")))),
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("too large for a PNG")))),
   );
 }
 

@@ -4,16 +4,18 @@ import { speak } from "../core/describe";
 import { formatCount, visibleToken } from "../core/format";
 import type { Session } from "../core/session";
 import { live } from "../host/traits";
-import { h } from "./dom";
+import { button, h, muted } from "./dom";
 import { createHeader } from "./header";
 import { listenKeys } from "./keyboard";
 import { createLegend } from "./legend";
 import { createPanel } from "./panel";
 import type { PanelHost } from "./panel_slot";
-import { createPlot, textMeasure } from "./plot";
+import { createPaths } from "./paths";
+import { createPlot, type Plot, textMeasure } from "./plot";
 import { createSearch } from "./search";
 import { slider } from "./slider";
 import { createSubgraph } from "./subgraph";
+import { createSuggestions } from "./suggestions";
 import { followTheme } from "./theme";
 
 const ROW_HEIGHT = 54;
@@ -37,7 +39,7 @@ export function mountGraph(el: HTMLElement, session: Session, abort: AbortSignal
 /** Say in place of the graph why there is none. */
 export function mountError(el: HTMLElement, message: string, abort: AbortSignal): void {
   const root = h("div", { class: "ctw ctw-graph ctw-failed", role: "alert" });
-  root.append(h("b", {}, "This graph cannot be shown. "), message, " Run the cell again to send it anew.");
+  root.append(h("b", {}, "This graph cannot be shown. "), message, " Run the cell again.");
   el.append(root);
   abort.addEventListener("abort", () => root.remove(), { once: true });
 }
@@ -67,20 +69,20 @@ function build(root: HTMLElement, session: Session, abort: AbortSignal, host?: P
   );
   const subgraph = createSubgraph(session, textMeasure(root), () => plot.stage.focus(), abort);
   const status = h("div", { class: "ctw-spoken", role: "status" });
-  const help =
-    "Arrow keys walk the nodes, [ and ] follow the strongest input and output, P pins, G groups, L labels, / searches, Escape releases.";
+  const help = "Arrow keys walk the nodes, [ and ] follow the strongest input and output; the legend lists all keys.";
   plot.stage.setAttribute("aria-label", `Attribution graph of ${visibleToken(graph.prompt, 200)}. ${help}`);
   listenKeys(root, { plot, panel, subgraph, search }, session, abort);
   live(abort, () => {
     const row = session.selectedRow.value;
     const pin = row !== null && session.isPinned(row) ? ", pinned" : "";
-    status.textContent = row === null ? "" : speak(graph, row, synced.labels.value) + pin;
+    status.textContent = row === null ? "" : speak(graph, row, synced.labels.value).join(", ") + pin;
   });
+  const strips = [search.element, createPaths(session, abort), createSuggestions(session, abort)];
   const body = h("div", { class: "ctw-body" }, plot.element, panel.element);
-  root.append(header, search.element, legend, body, createFooter(session, abort), subgraph.element, status);
+  root.append(header, ...strips, legend, body, createFooter(session, plot.save, abort), subgraph.element, status);
 }
 
-function createFooter(session: Session, abort: AbortSignal): HTMLElement {
+function createFooter(session: Session, save: Plot["save"], abort: AbortSignal): HTMLElement {
   const { graph, synced, pruned } = session;
   const footer = h(
     "footer",
@@ -88,7 +90,7 @@ function createFooter(session: Session, abort: AbortSignal): HTMLElement {
     slider(
       {
         name: "nodes",
-        title: "Show the fewest nodes that carry this share of the influence on the output",
+        title: "The fewest nodes that carry this share of the influence on the output",
         value: synced.nodeThreshold,
         result: () => `${formatCount(pruned.value.nodeCount)} of ${formatCount(graph.total.nodes)}`,
       },
@@ -97,7 +99,7 @@ function createFooter(session: Session, abort: AbortSignal): HTMLElement {
     slider(
       {
         name: "edges",
-        title: "Of the edges between these nodes, show the fewest that carry this share of the influence",
+        title: "The fewest edges between these nodes that carry this share of the influence",
         value: synced.edgeThreshold,
         result: () => `${formatCount(pruned.value.edgeCount)} of ${formatCount(graph.total.edges)}`,
       },
@@ -106,8 +108,11 @@ function createFooter(session: Session, abort: AbortSignal): HTMLElement {
   );
   if (graph.n < graph.total.nodes || graph.e < graph.total.edges) {
     const [nodes, edges] = [formatCount(graph.n), formatCount(graph.e)];
-    footer.append(h("span", { class: "ctw-muted" }, `holds the strongest ${nodes} nodes and ${edges} edges`));
+    footer.append(muted(`holds the strongest ${nodes} nodes and ${edges} edges`));
   }
+  const kinds = ["svg", "png"] as const;
+  const buttons = kinds.map((kind) => button(kind.toUpperCase(), "Download the plot", abort, () => save(kind)));
+  footer.append(h("span", { class: "ctw-buttons ctw-end" }, ...buttons));
   return footer;
 }
 

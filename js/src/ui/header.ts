@@ -2,10 +2,10 @@
 
 import { tokenOf } from "../core/describe";
 import { formatUnit, visibleToken } from "../core/format";
-import { type Graph, LOGIT } from "../core/graph";
+import { type Graph, LOGIT, type Scores } from "../core/graph";
 import type { Session } from "../core/session";
 import { linkRows } from "./connection_list";
-import { button, h } from "./dom";
+import { button, h, muted } from "./dom";
 
 const MOST_PREDICTIONS = 3;
 
@@ -24,28 +24,27 @@ export function createHeader(session: Session, actions: HeaderActions, abort: Ab
     { class: "ctw-prompt", title: graph.prompt.slice(0, 4000) },
     visibleToken(graph.prompt, 400),
   );
-  const next = h("span", { class: "ctw-next" }, h("span", { class: "ctw-muted" }, "next "), ...predictions(graph));
+  const next = h("span", { class: "ctw-next" }, muted("next "), ...predictions(graph));
   linkRows(next, session, abort);
   const toggle = (text: string, title: string, press: () => boolean): HTMLElement => {
     const element = button(text, title, abort, () => element.setAttribute("aria-pressed", String(press())));
     element.setAttribute("aria-pressed", "false");
     return element;
   };
-  const search = button("Search", "Find nodes by token, label, layer, kind (/)", abort, actions.search);
+  const search = button("Search", "(/)", abort, actions.search);
   const buttons = h(
     "span",
     { class: "ctw-buttons" },
     search,
-    toggle("Legend", "What the marks mean", actions.legend),
-    toggle("Tall", "As high as the window, or as before", actions.tall),
+    toggle("Legend", "Marks and keys", actions.legend),
+    toggle("Tall", "As high as the window", actions.tall),
   );
-  if (actions.fullScreen)
-    buttons.append(button("Full screen", "Fill the screen (Esc leaves)", abort, actions.fullScreen));
+  if (actions.fullScreen) buttons.append(button("Full screen", "(Esc leaves)", abort, actions.fullScreen));
   return h(
     "header",
     { class: "ctw-header" },
     h("div", { class: "ctw-question" }, prompt, next),
-    scores(graph),
+    ...(graph.scores ? [scores(graph.scores, " of what leads to the output is no error")] : []),
     buttons,
   );
 }
@@ -64,21 +63,9 @@ function predictions(graph: Graph): HTMLElement[] {
   });
 }
 
-function scores(graph: Graph): HTMLElement {
-  const line = h("span", { class: "ctw-scores" });
-  const add = (name: string, value: number, title: string): void =>
-    line.append(h("span", { title }, h("span", { class: "ctw-muted" }, `${name} `), formatUnit(value)));
-  if (graph.scores) {
-    add(
-      "replacement",
-      graph.scores.replacement,
-      "Of the influence on the output, the share that starts at tokens and not at errors",
-    );
-    add(
-      "completeness",
-      graph.scores.completeness,
-      "Share of the nodes' inputs that is explained, weighted by their influence",
-    );
-  }
-  return line;
+/** Replacement and completeness, with all digits and `note` when pointed at. */
+export function scores({ replacement, completeness }: Scores, note: string): HTMLElement {
+  const part = (name: string, value: number): HTMLElement =>
+    h("span", { title: `${value}${note}` }, muted(`${name} `), formatUnit(value));
+  return h("span", { class: "ctw-scores" }, part("replacement", replacement), part("completeness", completeness));
 }

@@ -33,27 +33,30 @@ export function listenKeys(
     const layout = plot.layout.peek();
     const current = session.described.peek();
     const step = STEPS[key];
+    const low = key.toLowerCase();
     if (step !== undefined) {
       if (layout) moveTo(walk(layout, current, step));
     } else if (key === "[" || key === "]") {
       if (current !== null)
         moveTo(strongest(session.graph, current, key === "[" ? "inputs" : "outputs", session.visible.peek()));
-    } else if (key === "p" || key === "P") {
-      if (current !== null) session.togglePin(current);
     } else if (key === "g") subgraph.group();
     else if (key === "G") session.ungroup();
-    else if (key === "l" || key === "L") panel.label();
-    else if (key === "/") search.toggle();
+    else if (low === "l") panel.label();
+    else if (key === "/") search.open();
     else if (key === "Escape") {
       if (document.fullscreenElement && session.synced.selected.peek() === null) return false;
       session.hover(null);
+      if (session.selectedRow.peek() === null) session.synced.pathEnds.value = [];
       session.select(null);
     } else if (key === "+" || key === "=") plot.zoom(ZOOM_STEP);
     else if (key === "-") plot.zoom(1 / ZOOM_STEP);
     else if (key === "0") plot.reset();
-    else if (key === "z" || key === "Z") plot.zoomToSelection();
-    else if (key === "e" || key === "E") session.unfold();
-    else return false;
+    else if (low === "z") plot.zoomToSelection();
+    else if (low === "e") session.unfold();
+    else if ((low === "p" || low === "t") && current !== null) {
+      if (low === "p") session.togglePin(current);
+      else session.toggleEnd(current);
+    } else return false;
     return true;
   };
   const handle = (event: KeyboardEvent): void => {

@@ -8,6 +8,16 @@ import { type Layout, type Row, SLANT, SLANTED_WIDTH } from "../core/layout";
 import type { Viewport } from "../core/viewport";
 import { h } from "./dom";
 
+/** Shown text: where it starts, ends or has its middle, and how it is turned. */
+export interface Placed {
+  readonly element: HTMLElement;
+  readonly x: number;
+  readonly y: number;
+  readonly anchor: "start" | "middle" | "end";
+  readonly angle: number;
+}
+
+const LAYERS_RIGHT = 40;
 const TOKEN_LIMIT = 12;
 const LABEL_LIMIT = 12;
 const LINE_HEIGHT = 13;
@@ -36,6 +46,8 @@ export class PlotLabels {
   readonly layers = h("div", { class: "ctw-layers", "aria-hidden": "true" });
   readonly tokens = h("div", { class: "ctw-tokens", "aria-hidden": "true" });
   readonly logits = h("div", { class: "ctw-logits", "aria-hidden": "true" });
+  /** What is shown now. */
+  placed: Placed[] = [];
   #isSlanted = false;
   #here: number | null = null;
   #rows: HTMLElement[] = [];
@@ -61,7 +73,7 @@ export class PlotLabels {
       const count = Math.max(1, folds[position]!);
       const said = visibleToken(tokens.slice(position, position + count).join(""), 200);
       if (count === 1) return h("span", { class: "ctw-token", title: `token ${position + 1}: ${said}` }, text);
-      const title = `${count} tokens without shown nodes, click to unfold (E): ${said}`;
+      const title = `${count} tokens, click to unfold (E): ${said}`;
       return h(
         "span",
         { class: "ctw-token ctw-fold", title, "data-open": `${position} ${position + count - 1}` },
@@ -73,7 +85,7 @@ export class PlotLabels {
     this.#rows = layout.rows.map((row) => {
       const name = rowText(row, nLayers);
       if (!row.isEmpty) return h("span", { class: "ctw-layer" }, name);
-      const title = "No nodes shown here, click to unfold (E)";
+      const title = "click to unfold (E)";
       return h("span", { class: "ctw-layer ctw-fold", title, "data-open": `${-2 - row.to} ${-2 - row.from}` }, name);
     });
     this.layers.replaceChildren(...this.#rows);
@@ -88,12 +100,14 @@ export class PlotLabels {
   place(layout: Layout, viewport: Viewport, radius: number): void {
     const { scale } = viewport;
     let last = Number.NEGATIVE_INFINITY;
+    this.placed = [];
     this.#rows.forEach((element, i) => {
       const y = layout.rows[i]!.y * scale + viewport.y;
       const isShown = y >= 0 && y <= layout.height && y - last >= LINE_HEIGHT * 0.85;
       element.hidden = !isShown;
-      if (isShown) last = y;
-      element.style.transform = `translateY(calc(${y}px - 50%))`;
+      if (!isShown) return;
+      last = y;
+      this.#put(element, LAYERS_RIGHT, y, "end");
     });
     last = Number.NEGATIVE_INFINITY;
     this.#tokens.forEach((element, position) => {
@@ -108,19 +122,25 @@ export class PlotLabels {
       element.hidden = !isShown;
       if (!isShown) return;
       last = x;
-      element.style.transform = this.#isSlanted
-        ? `translate(calc(${x + 5}px - 100%), 0) rotate(-${SLANT}deg)`
-        : `translate(calc(${x}px - 50%))`;
+      if (this.#isSlanted) this.#put(element, x + 10, 10, "end", -SLANT);
+      else this.#put(element, x, 11, "middle");
       element.style.maxWidth = this.#isSlanted ? "" : `${room - 2}px`;
     });
     const isAbove = layout.labelSide === "above";
     for (const [row, element] of this.#logits) {
       const x = layout.x[row]! * scale + viewport.x;
       const y = layout.y[row]! * scale + viewport.y;
-      element.style.transform = isAbove
-        ? `translate(calc(${x - 5}px - 100%), calc(${y - radius - 1}px - 100%)) rotate(${SLANT}deg)`
-        : `translate(${x + Math.max(13, radius * 1.2 + 8)}px, calc(${y}px - 50%))`;
+      if (isAbove) this.#put(element, x + 1, y - radius - 7, "end", SLANT);
+      else this.#put(element, x + Math.max(13, radius * 1.2 + 8), y, "start");
     }
+  }
+
+  /** Put text at (x, y), the middle of its height and where it starts, ends or has its middle; turned around that point. */
+  #put(element: HTMLElement, x: number, y: number, anchor: Placed["anchor"], angle = 0): void {
+    const back = { start: 0, middle: 50, end: 100 }[anchor];
+    element.style.transform = `translate(calc(${x}px - ${back}%), calc(${y}px - 50%)) rotate(${angle}deg)`;
+    element.style.transformOrigin = `${back}%`;
+    this.placed.push({ element, x, y, anchor, angle });
   }
 
   /** Mark the token under the node in focus. */

@@ -29,6 +29,7 @@ export function createLegend(): HTMLElement {
       entry(swatch("hovered"), "hovered"),
       entry(swatch("same"), "the same feature"),
       entry(swatch("pinned"), "pinned"),
+      entry(swatch("unmatched"), "only in this graph"),
     ),
     h(
       "ul",
@@ -36,6 +37,7 @@ export function createLegend(): HTMLElement {
       entry(keys("←", "→", "↑", "↓"), "next node"),
       entry(keys("[", "]"), "strongest input, output"),
       entry(keys("P"), "pin into the subgraph"),
+      entry(keys("T"), "paths from here, then to there"),
       entry(keys("G", "⇧G"), "group, ungroup"),
       entry(keys("Space", "↵"), "mark, name a box"),
       entry(keys("⇧←→↑↓"), "move a box"),

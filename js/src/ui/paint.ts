@@ -6,6 +6,7 @@ import type { Layout } from "../core/layout";
 import { css, mix, type Palette, type RGB } from "../core/palette";
 import { markScale, type Viewport } from "../core/viewport";
 import { traceShape } from "./shapes";
+import type { Pen } from "./vector";
 
 export interface Scene {
   readonly graph: Graph;
@@ -35,7 +36,7 @@ const FAINTEST = 0.1;
 const DARKEST = 0.92;
 
 /** Faint lines between tokens and along layers, for the eye to follow. */
-export function paintGrid(context: CanvasRenderingContext2D, { layout, viewport, palette }: Scene): void {
+export function paintGrid(context: Pen, { layout, viewport, palette }: Scene): void {
   context.strokeStyle = css(palette.hairline);
   context.lineWidth = 1;
   context.beginPath();
@@ -87,13 +88,39 @@ export class NodePainter {
     this.#drawn.add(place);
     const context = this.#sheet.getContext("2d")!;
     context.setTransform(ratio, 0, 0, ratio, (shade + 0.5) * side, (kind + 0.5) * side);
-    const fill = mix(palette.surface, palette.ink, FAINTEST + ((DARKEST - FAINTEST) * shade) / SHADES);
-    paintNode(context, kind, 0, 0, sized(radius, shade / SHADES), fill, palette);
+    paintNode(context, kind, 0, 0, sized(radius, shade / SHADES), shaded(palette, shade / SHADES), palette);
+  }
+}
+
+/** A bar under every shown node of `rows`: those that the graph beside this one does not have. */
+export function underline(context: Pen, scene: Scene, rows: ReadonlySet<number>): void {
+  if (rows.size === 0) return;
+  const { graph, layout, palette } = scene;
+  const [radius, strongest] = [radiusAt(scene), strongestInfluence(graph, layout)];
+  context.fillStyle = css(palette.ink);
+  for (const row of layout.order) {
+    if (!rows.has(row)) continue;
+    const [x, y] = placeOf(scene, row);
+    const half = sized(radius, strength(graph, row, strongest));
+    context.beginPath();
+    context.rect(x - half, y + half + 2, 2 * half, radius < 2.5 ? 1 : 1.5);
+    context.fill();
+  }
+}
+
+/** All shown nodes again, each as a path of its own. */
+export function paintNodes(context: Pen, scene: Scene): void {
+  const { graph, layout, palette } = scene;
+  const strongest = strongestInfluence(graph, layout);
+  for (const row of layout.order) {
+    const size = strength(graph, row, strongest);
+    const fill = shaded(palette, size);
+    paintNode(context, graph.kind[row]!, ...placeOf(scene, row), sized(radiusAt(scene), size), fill, palette);
   }
 }
 
 /** Strokes of the focus, the nodes at their ends tinted by sign and share, and the rings. */
-export function paintFocus(context: CanvasRenderingContext2D, scene: Scene, focus: Focus): void {
+export function paintFocus(context: Pen, scene: Scene, focus: Focus): void {
   const { graph, layout, palette } = scene;
   const largest = [...focus.edges, ...focus.among].reduce((most, { share }) => Math.max(most, Math.abs(share)), 1e-9);
   const pointed = focus.edges.find(({ row }) => row === focus.pointed);
@@ -117,7 +144,7 @@ export function paintFocus(context: CanvasRenderingContext2D, scene: Scene, focu
   const mark = (row: number, ring: RGB, width: number, distance: number): void => {
     if (Number.isNaN(layout.x[row]!)) return;
     const [x, y] = placeOf(scene, row);
-    const fill = mix(palette.surface, palette.ink, FAINTEST + (DARKEST - FAINTEST) * strength(graph, row, strongest));
+    const fill = shaded(palette, strength(graph, row, strongest));
     paintNode(context, graph.kind[row]!, x, y, radiusOf(row), fill, palette);
     context.strokeStyle = css(ring);
     context.lineWidth = width;
@@ -143,8 +170,12 @@ function sized(radius: number, strength: number): number {
   return radius * (0.78 + 0.42 * strength);
 }
 
+function shaded(palette: Palette, strength: number): RGB {
+  return mix(palette.surface, palette.ink, FAINTEST + (DARKEST - FAINTEST) * strength);
+}
+
 function paintNode(
-  context: CanvasRenderingContext2D,
+  context: Pen,
   kind: number,
   x: number,
   y: number,
@@ -162,7 +193,7 @@ function paintNode(
 }
 
 /** The same curve as in the density bitmap: control points at thirds of the height make y linear and x a smooth step. */
-function strokeEdge(context: CanvasRenderingContext2D, scene: Scene, source: number, target: number): void {
+function strokeEdge(context: Pen, scene: Scene, source: number, target: number): void {
   const [x0, y0] = placeOf(scene, source);
   const [x1, y1] = placeOf(scene, target);
   const third = (y1 - y0) / 3;

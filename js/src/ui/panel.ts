@@ -1,13 +1,13 @@
 /** The side panel: the node in focus with its numbers and connections, or where to start when there is none. */
 
-import { idText, nodeName, placeName } from "../core/describe";
+import { nodeName, placeName } from "../core/describe";
 import { formatFraction, formatNumber, formatShare, formatUnit } from "../core/format";
-import { EMBEDDING, FEATURE, KINDS, LOGIT } from "../core/graph";
+import { EMBEDDING, FEATURE, KINDS, keyOf, LOGIT } from "../core/graph";
 import type { Session } from "../core/session";
 import { computed } from "../core/signals";
 import { live } from "../host/traits";
 import { connectionList, linkRows, scrolling, strongestList } from "./connection_list";
-import { h } from "./dom";
+import { h, muted, on } from "./dom";
 import { editText } from "./edit_text";
 import { createSlots, type PanelHost } from "./panel_slot";
 import { shapeIcon } from "./shapes";
@@ -35,15 +35,18 @@ export function createPanel(session: Session, leave: () => void, abort: AbortSig
     createSlots(session, host, abort),
   );
   linkRows(body, session, abort);
-  head.addEventListener(
+  on(
+    head,
     "click",
     (event) => {
       const row = session.described.peek();
       if (row === null) return;
-      if ((event.target as Element).closest(".ctw-pin")) session.togglePin(row);
+      const { action } = (event.target as HTMLElement).dataset;
+      if (action === "pin") session.togglePin(row);
+      if (action === "path") session.toggleEnd(row);
       if ((event.target as Element).closest(".ctw-label")) label();
     },
-    { signal: abort },
+    abort,
   );
   const label = (): void => {
     const row = session.described.peek();
@@ -82,16 +85,24 @@ function nodeHead(session: Session, row: number, isPinned: boolean): HTMLElement
     {
       type: "button",
       class: "ctw-button ctw-pin",
-      title: "Keep this node marked (P)",
+      title: "(P)",
       "aria-pressed": String(isPinned),
+      "data-action": "pin",
     },
     isPinned ? "Unpin" : "Pin",
+  );
+  const isSecond = session.pathRows.value.length === 1 && session.pathRows.value[0] !== row;
+  const path = h(
+    "button",
+    { type: "button", class: "ctw-button ctw-end", title: "(T)", "data-action": "path" },
+    isSecond ? "Paths to here" : "Paths from here",
   );
   const name = h(
     "h3",
     { class: "ctw-title" },
     shapeIcon(kind),
     h("span", { class: "ctw-mono" }, nodeName(graph, row)),
+    path,
     pin,
   );
   const label = session.label(row);
@@ -110,7 +121,7 @@ function facts(session: Session, row: number): HTMLElement {
   const { graph } = session;
   const list = h("div", { class: "ctw-facts" });
   const add = (name: string, value: string, title: string): void =>
-    list.append(h("span", { title }, h("span", { class: "ctw-muted" }, `${name} `), h("b", {}, value)));
+    list.append(h("span", { title }, muted(`${name} `), h("b", {}, value)));
   const kind = graph.kind[row]!;
   const [activation, influence] = [graph.activation[row]!, graph.influence[row]!];
   if (kind === LOGIT) add("probability", formatUnit(graph.probability[row]!), String(graph.probability[row]));
@@ -118,11 +129,7 @@ function facts(session: Session, row: number): HTMLElement {
   if (kind !== LOGIT)
     add("influence", formatFraction(influence), `${influence}: sum over all paths from here to the output`);
   if (kind === FEATURE || kind === LOGIT) {
-    add(
-      "error in input",
-      formatShare(graph.errorShare[row]!),
-      "share of this node's input that the features do not explain",
-    );
+    add("error in input", formatShare(graph.errorShare[row]!), "share that the features do not explain");
   }
   return list;
 }
@@ -140,7 +147,7 @@ function nodeBody(session: Session, row: number): HTMLElement[] {
 function emptyHead(session: Session): HTMLElement[] {
   const wanted = session.synced.selected.value;
   if (wanted !== null && session.selectedRow.value === null) {
-    const text = `${idText(wanted)} is selected, but is not among the strongest nodes that this view holds.`;
+    const text = `${keyOf(wanted)} is not among the strongest nodes, which this view holds.`;
     return [h("h3", { class: "ctw-title" }, "Not in this view"), h("p", { class: "ctw-place" }, text)];
   }
   return [
@@ -148,7 +155,7 @@ function emptyHead(session: Session): HTMLElement[] {
     h(
       "p",
       { class: "ctw-place" },
-      "by influence on the output. Hover a node to see its inputs and outputs, click to keep them.",
+      "by influence on the output. Hover a node for its inputs and outputs, click to keep it.",
     ),
   ];
 }
@@ -162,7 +169,7 @@ function emptyBody(session: Session): HTMLElement[] {
     return [
       scrolling(
         "strongest features",
-        h("p", { class: "ctw-muted" }, "No feature passes the thresholds: raise the nodes slider."),
+        h("p", { class: "ctw-muted" }, "None passes the thresholds: raise the nodes slider."),
       ),
     ];
   }

@@ -1,21 +1,23 @@
 /** The plot: three canvases (edges, nodes, focus) under DOM labels, redrawn at most once per frame. */
 
-import { edgesAmong, focusEdges } from "../core/connections";
+import { connectionOf, edgesAmong, focusEdges } from "../core/connections";
 import { sameFeature } from "../core/graph";
 import { type Layout, layoutGraph } from "../core/layout";
 import { strongestFirst } from "../core/order";
-import type { Palette } from "../core/palette";
+import { css, type Palette } from "../core/palette";
 import { pick } from "../core/picking";
 import type { Session } from "../core/session";
 import { computed, type ReadonlySignal, signal } from "../core/signals";
 import { fitBox, panBy, resize, type Viewport, WHOLE, zoomAt } from "../core/viewport";
 import { live } from "../host/traits";
 import { Density } from "./density";
-import { button, h } from "./dom";
+import { button, h, on, onResize, s } from "./dom";
+import { save, textElement } from "./export";
 import { listenGestures } from "./gestures";
 import { logitText, PlotLabels, tokenText } from "./labels";
-import { NodePainter, paintFocus, paintGrid, placeOf, radiusAt, type Scene } from "./paint";
+import { NodePainter, paintFocus, paintGrid, paintNodes, placeOf, radiusAt, type Scene, underline } from "./paint";
 import { Tooltip } from "./tooltip";
+import { type Pen, vector } from "./vector";
 
 /** Strokes at most; the rest of a hub's edges stays in the density bitmap. */
 export const MOST_STROKES = 500;
@@ -35,6 +37,8 @@ export interface Plot {
   /** Show the selected node with its strongest connections, or the pinned nodes. */
   zoomToSelection(): void;
   reset(): void;
+  /** The plot as it is now: nodes, strokes and text as such, the bitmap of all edges as a picture. */
+  save(kind: "svg" | "png"): void;
 }
 
 export function createPlot(session: Session, palette: ReadonlySignal<Palette>, abort: AbortSignal): Plot {
@@ -49,13 +53,9 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
   const measure = textMeasure(stage);
   const labels = new PlotLabels(graph, measure);
   const tooltip = new Tooltip(session);
-  const resetButton = button("Reset zoom", "Show the whole graph (0)", abort, () => reset());
-  const fitButton = button("Zoom to selection", "Show the selected node and what it is tied to most (Z)", abort, () =>
-    zoomToSelection(),
-  );
-  const foldButton = button("Fold", "Draw runs of empty tokens and layers together again (E)", abort, () =>
-    session.unfold(),
-  );
+  const resetButton = button("Reset zoom", "(0)", abort, () => reset());
+  const fitButton = button("Zoom to selection", "(Z)", abort, () => zoomToSelection());
+  const foldButton = button("Fold", "Fold empty tokens and layers (E)", abort, () => session.unfold());
   stage.append(
     ...canvases,
     labels.logits,
@@ -85,19 +85,26 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     const row = session.hoversList.value ? (selected ?? hovered) : (hovered ?? selected);
     return row === null ? [] : [row];
   });
-  const strokes = computed(() => focusEdges(graph, focusRows.value, session.visible.value, MOST_STROKES));
+  const strokes = computed(() => {
+    const { paths } = session.paths.value;
+    // The paths that somebody asked for yield only to what is hovered in the plot.
+    if (paths.length === 0 || (session.hoveredRow.value !== null && !session.hoversList.value))
+      return focusEdges(graph, focusRows.value, session.visible.value, MOST_STROKES);
+    const drawn = session.pointedPath.value === null ? paths : [paths[session.pointedPath.value]!];
+    const edges = new Set(drawn.flatMap((path) => path.edges));
+    return [...edges].map((edge) => connectionOf(graph, edge, graph.target[edge]!));
+  });
   const pinnedStrokes = computed(() => edgesAmong(graph, session.pinnedRows.value).slice(-MOST_STROKES));
 
-  const observer = new ResizeObserver(() => {
+  const resized = (): void => {
     const [width, height] = [stage.clientWidth, stage.clientHeight];
     const before = size.peek();
     if (width === before.width && height === before.height) return;
     if (before.width > 0 && width > 0)
       viewport.value = resize(viewport.peek(), before.width, before.height, width, height);
     size.value = { width, height };
-  });
-  observer.observe(stage);
-  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+  };
+  onResize(stage, resized, abort);
 
   const density = new Density(() => schedule("edges"), abort);
   const painter = new NodePainter();
@@ -135,6 +142,10 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     schedule("edges", "nodes", "focus");
   });
   live(abort, () => {
+    session.unmatchedRows.value;
+    schedule("nodes");
+  });
+  live(abort, () => {
     const { scale } = viewport.value;
     resetButton.hidden = scale <= 1 + MOST_WIDE_SCALE;
     element.classList.toggle("ctw-zoomed", scale > 1 + MOST_WIDE_SCALE);
@@ -145,10 +156,11 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
   });
   live(abort, () => {
     pinnedStrokes.value;
+    session.previewed.value;
     session.hoversList.value;
     fitButton.hidden = session.selectedRow.value === null && session.pinnedRows.value.length === 0;
     const inFocus = session.hoveredRow.value ?? session.selectedRow.value;
-    element.classList.toggle("ctw-has-focus", focusRows.value.length > 0 && strokes.value.length > 0);
+    element.classList.toggle("ctw-has-focus", strokes.value.length > 0);
     labels.emphasise(inFocus === null ? null : graph.position[inFocus]!);
     schedule("focus");
   });
@@ -163,9 +175,14 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     if (dirty.has("nodes")) {
       prepare(nodesContext, current, ratio);
       painter.paint(nodesContext, scene, ratio);
+      underline(nodesContext, scene, session.unmatchedRows.peek());
       labels.place(current, scene.viewport, radiusAt(scene));
     }
-    if (dirty.has("focus")) drawFocus(scene, ratio);
+    if (dirty.has("focus")) {
+      prepare(focusContext, current, ratio);
+      drawFocus(focusContext, scene);
+      placeTooltip(scene);
+    }
     dirty.clear();
   }
 
@@ -182,18 +199,53 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     edgesContext.drawImage(density.bitmap, x, y, width * stretch, height * stretch);
   }
 
-  function drawFocus(scene: Scene, ratio: number): void {
-    prepare(focusContext, scene.layout, ratio);
+  function drawFocus(pen: Pen, scene: Scene): void {
     const [hovered, selected] = [session.hoveredRow.peek(), session.selectedRow.peek()];
     const pointed = session.hoversList.peek() ? hovered : null;
     const pinned = session.pinnedRows.peek();
     const [edges, among] = [strokes.peek(), pinnedStrokes.peek()];
     const inFocus = hovered ?? selected;
-    const same =
-      inFocus === null ? [] : sameFeature(graph, inFocus).filter((row) => row !== hovered && row !== selected);
-    paintFocus(focusContext, scene, { edges, among, pointed, hovered, selected, pinned, same });
+    const same = [...session.previewed.peek(), ...(inFocus === null ? [] : sameFeature(graph, inFocus))].filter(
+      (row) => row !== hovered && row !== selected,
+    );
+    paintFocus(pen, scene, { edges, among, pointed, hovered, selected, pinned, same });
+  }
+
+  function placeTooltip(scene: Scene): void {
+    const hovered = session.hoveredRow.peek();
     const [x, y] = hovered === null ? [Number.NaN, Number.NaN] : placeOf(scene, hovered);
     tooltip.show(Number.isNaN(x) ? null : hovered, x, y, scene.layout);
+  }
+
+  /** What the canvases and their labels show, as SVG. */
+  function drawing(): string {
+    const current = layout.peek()!;
+    const scene: Scene = { graph, layout: current, viewport: viewport.peek(), palette: palette.peek() };
+    const { width, height } = current;
+    const parts = [
+      vector((pen) => paintGrid(pen, scene)),
+      s("image", { href: density.bitmap.toDataURL(), width, height }),
+      vector((pen) => {
+        paintNodes(pen, scene);
+        underline(pen, scene, session.unmatchedRows.peek());
+      }),
+      vector((pen) => drawFocus(pen, scene)),
+    ];
+    for (const [i, part] of parts.entries())
+      part.setAttribute("opacity", getComputedStyle(canvases[Math.max(0, i - 1)]!).opacity);
+    const frame = element.getBoundingClientRect();
+    const within = (part: Element): { x: number; y: number } => {
+      const { left, top } = part.getBoundingClientRect();
+      return { x: left - frame.left, y: top - frame.top };
+    };
+    const svg = s(
+      "svg",
+      { viewBox: `0 0 ${frame.width} ${frame.height}`, width: frame.width, height: frame.height },
+      s("rect", { width: "100%", height: "100%", fill: css(scene.palette.surface) }),
+      s("svg", { ...within(stage), width, height }, ...parts),
+      ...labels.placed.map((placed) => textElement(placed, within(placed.element.parentElement!))),
+    );
+    return new XMLSerializer().serializeToString(svg);
   }
 
   const nodeAt = (x: number, y: number): number | null => {
@@ -227,7 +279,7 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     if (to === undefined) return;
     session.unfold(Array.from({ length: to - from + 1 }, (_, i) => from + i));
   };
-  for (const edge of [labels.tokens, labels.layers]) edge.addEventListener("click", unfold, { signal: abort });
+  for (const edge of [labels.tokens, labels.layers]) on(edge, "click", unfold, abort);
   live(abort, () => {
     foldButton.hidden = session.open.value.size === 0;
   });
@@ -253,6 +305,7 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     zoom: (factor) => zoom(factor, size.peek().width / 2, size.peek().height / 2),
     zoomToSelection,
     reset,
+    save: (kind) => void save(drawing(), kind, "graph"),
   };
 }
 

@@ -6,13 +6,14 @@ import type { Session } from "../core/session";
 import { signal } from "../core/signals";
 import { live } from "../host/traits";
 import { linkRows, strongestList } from "./connection_list";
-import { h } from "./dom";
+import { h, on } from "./dom";
 
 const MOST_RESULTS = 60;
 
 export interface Search {
   readonly element: HTMLElement;
   toggle(): void;
+  open(): void;
 }
 
 /** `leave` takes the focus when the search is done. */
@@ -26,23 +27,24 @@ export function createSearch(session: Session, leave: () => void, abort: AbortSi
   });
   const note = h("span", { class: "ctw-muted", "aria-live": "polite" });
   const results = h("div", { class: "ctw-results" });
-  const element = h("div", { class: "ctw-search", role: "search", hidden: true }, input, note, results);
+  const element = h("div", { class: "ctw-strip ctw-search", role: "search", hidden: true }, input, note, results);
   linkRows(results, session, abort);
   const query = signal("");
   live(abort, () => {
     const found = search(session.graph, session.synced.labels.value, query.value);
     const few = found.length > MOST_RESULTS ? `, showing ${MOST_RESULTS}` : "";
-    note.textContent =
-      query.value.trim() === "" ? "words that must all fit" : `${formatCount(found.length)} found${few}`;
+    note.textContent = query.value.trim() === "" ? "" : `${formatCount(found.length)} found${few}`;
     results.replaceChildren(...(found.length > 0 ? [strongestList(session, found.slice(0, MOST_RESULTS))] : []));
   });
   const toggle = (): void => {
     element.hidden = !element.hidden;
     if (element.hidden) leave();
-    else {
-      input.focus();
-      input.select();
-    }
+    else open();
+  };
+  const open = (): void => {
+    element.hidden = false;
+    input.focus();
+    input.select();
   };
   const key = (event: KeyboardEvent): void => {
     event.stopPropagation();
@@ -55,13 +57,14 @@ export function createSearch(session: Session, leave: () => void, abort: AbortSi
     } else return;
     event.preventDefault();
   };
-  input.addEventListener("keydown", key, { signal: abort });
-  input.addEventListener(
+  on(input, "keydown", key, abort);
+  on(
+    input,
     "input",
     () => {
       query.value = input.value;
     },
-    { signal: abort },
+    abort,
   );
-  return { element, toggle };
+  return { element, toggle, open };
 }

@@ -3,7 +3,7 @@
 import { formatUnit } from "../core/format";
 import type { Signal } from "../core/signals";
 import { live } from "../host/traits";
-import { h } from "./dom";
+import { h, on } from "./dom";
 
 export interface SliderOptions {
   readonly name: string;
@@ -17,11 +17,10 @@ export function slider(options: SliderOptions, abort: AbortSignal): HTMLElement 
   const input = h("input", { type: "range", min: 0, max: 1, step: 0.01, class: "ctw-range" });
   const value = h("output", { class: "ctw-number" });
   const result = h("span", { class: "ctw-count" });
-  input.addEventListener("input", () => (options.value.value = input.valueAsNumber), { signal: abort });
+  on(input, "input", () => (options.value.value = input.valueAsNumber), abort);
   live(abort, () => {
     const threshold = options.value.value;
     if (input.valueAsNumber !== threshold) input.value = String(threshold);
-    input.style.setProperty("--ctw-filled", `${threshold * 100}%`);
     value.textContent = formatUnit(threshold);
     result.textContent = options.result();
     input.setAttribute("aria-valuetext", `${formatUnit(threshold)}, ${options.result()}`);

@@ -3,7 +3,7 @@
 import { visibleToken } from "../core/format";
 import type { Session } from "../core/session";
 import { live } from "../host/traits";
-import { h } from "./dom";
+import { h, muted, on } from "./dom";
 import { editText } from "./edit_text";
 
 /** `leave` takes the focus when a name was typed. */
@@ -28,21 +28,21 @@ export function createSnapshots(session: Session, leave: () => void, abort: Abor
     else if (action === "restore") edits.restoreSnapshot(name);
     else if (action === "delete") edits.deleteSnapshot(name);
   };
-  element.addEventListener("click", press, { signal: abort });
+  on(element, "click", press, abort);
   live(abort, () => {
     const known = Object.keys(synced.snapshots.value);
     const item = (action: string, text: string, title: string, place?: number): HTMLElement =>
       h("button", { type: "button", class: "ctw-button", title, "data-action": action, "data-place": place }, text);
     element.hidden = known.length === 0 && boxes.value.length === 0;
     element.replaceChildren(
-      h("span", { class: "ctw-muted" }, "snapshots"),
+      muted("snapshots"),
       ...known.map((name, place) => {
         const shown = visibleToken(name, 40);
         const remove = item("delete", "×", `Delete “${shown}”`, place);
         remove.setAttribute("aria-label", `Delete ${shown}`);
-        return h("span", { class: "ctw-pair" }, item("restore", shown, "Restore this subgraph", place), remove);
+        return h("span", { class: "ctw-buttons" }, item("restore", shown, "Restore this subgraph", place), remove);
       }),
-      item("save", "Save…", "Keep the subgraph as it is now under a name"),
+      item("save", "Save…", "Keep this subgraph"),
     );
   });
   return element;

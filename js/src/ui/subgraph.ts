@@ -1,15 +1,16 @@
 /** The subgraph panel: what is pinned as boxes to drag, group and name, and how much of the output it explains. */
 
 import { BOX_HEIGHT, layoutBoxes, type Places } from "../core/box_layout";
-import { formatCount, formatUnit } from "../core/format";
+import { formatCount } from "../core/format";
 import type { Session } from "../core/session";
 import { computed, signal } from "../core/signals";
 import type { Box } from "../core/subgraph";
 import { live } from "../host/traits";
 import { boxElement, boxWidth, edgeElements, MOST_BOX_EDGES } from "./box_figure";
-import { button, h, s } from "./dom";
+import { button, h, muted, on, onResize, s } from "./dom";
 import { editText } from "./edit_text";
-import { download, pngOf, standaloneSvg } from "./export";
+import { save, standaloneSvg } from "./export";
+import { scores } from "./header";
 import { createSnapshots } from "./snapshots";
 
 /** Pixels that a press may move and still be a click, and that a key moves a box. */
@@ -48,11 +49,10 @@ export function createSubgraph(
     const widths = boxes.map((box) => boxWidth(graph, box, measure));
     return layoutBoxes(graph, boxes, widths, width.value, { ...synced.places.value, ...moving.value });
   });
-  const observer = new ResizeObserver(() => {
+  const resized = (): void => {
     width.value = stage.clientWidth;
-  });
-  observer.observe(stage);
-  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+  };
+  onResize(stage, resized, abort);
 
   const elementOf = (key: string): SVGGElement | undefined =>
     [...svg.querySelectorAll<SVGGElement>(".ctw-box")].find((element) => element.dataset["key"] === key);
@@ -124,7 +124,7 @@ export function createSubgraph(
     const box = boxAt(event.target);
     if (box && !isRebuilding) session.select(box.rows[0]!);
   };
-  svg.addEventListener("focusin", focused, { signal: abort });
+  on(svg, "focusin", focused, abort);
 
   const key = (event: KeyboardEvent, target: Element): boolean => {
     const box = boxAt(target);
@@ -143,14 +143,12 @@ export function createSubgraph(
     else return false;
     return true;
   };
-  const save = async (kind: "svg" | "png"): Promise<void> => {
-    const text = standaloneSvg(svg, getComputedStyle(stage).backgroundColor);
-    download(kind === "svg" ? new Blob([text], { type: "image/svg+xml" }) : await pngOf(text), `subgraph.${kind}`);
-  };
+  const saveFigure = (kind: "svg" | "png"): void =>
+    void save(standaloneSvg(svg, getComputedStyle(stage).backgroundColor), kind, "subgraph");
   const element = h(
     "section",
     { class: "ctw-subgraph", "aria-label": "subgraph" },
-    createBar(session, { group, rename, save }, abort),
+    createBar(session, { group, save: saveFigure }, abort),
     createSnapshots(session, leave, abort),
     stage,
   );
@@ -202,92 +200,81 @@ function listenPointer(svg: SVGSVGElement, session: Session, hands: Hands, abort
     const box = hands.boxAt(event.target);
     if (box) hands.rename(box);
   };
-  svg.addEventListener("pointerdown", down, { signal: abort });
-  svg.addEventListener("pointermove", move, { signal: abort });
-  svg.addEventListener("pointerup", up, { signal: abort });
-  svg.addEventListener("pointercancel", cancel, { signal: abort });
-  svg.addEventListener("pointerleave", () => session.hover(null), { signal: abort });
-  svg.addEventListener("dblclick", twice, { signal: abort });
+  on(svg, "pointerdown", down, abort);
+  on(svg, "pointermove", move, abort);
+  on(svg, "pointerup", up, abort);
+  on(svg, "pointercancel", cancel, abort);
+  on(svg, "pointerleave", () => session.hover(null), abort);
+  on(svg, "dblclick", twice, abort);
 }
 
 interface BarActions {
   group(): void;
-  rename(box: Box): void;
-  save(kind: "svg" | "png"): Promise<void>;
+  save(kind: "svg" | "png"): void;
 }
 
 /** Title, counts, scores and buttons; or what to do first. */
-function createBar(session: Session, { group, rename, save }: BarActions, abort: AbortSignal): HTMLElement {
-  const { edits, synced } = session;
+function createBar(session: Session, { group, save }: BarActions, abort: AbortSignal): HTMLElement {
+  const { boxes, edits, synced } = session;
   const facts = h("span", { class: "ctw-subgraph-facts" });
-  const current = (): Box | undefined => {
-    const [marked] = session.markedBoxes();
-    const row = session.selectedRow.value;
-    return marked ?? session.boxes.value.find(({ rows }) => row !== null && rows.includes(row));
+  const action = (text: string, title: string, press: () => void, isUseful: () => boolean): HTMLElement => {
+    const element = button(text, title, abort, press);
+    live(abort, () => {
+      element.disabled = !isUseful();
+    });
+    return element;
   };
-  const renameCurrent = (): void => {
-    const box = current();
-    if (box) rename(box);
-  };
-  const actions: [HTMLButtonElement, () => boolean][] = [
-    [
-      button("Group", "Make one supernode of the marked boxes, or of all single ones (G)", abort, group),
-      () => session.boxes.value.length > 1,
-    ],
-    [
-      button("Ungroup", "Dissolve the supernode that is marked or selected (Shift+G)", abort, () => session.ungroup()),
+  const hasBoxes = (): boolean => boxes.value.length > 0;
+  const buttons = h(
+    "span",
+    { class: "ctw-buttons" },
+    ...(session.ask ? [button("Suggest", "Supernodes to accept or reject", abort, () => session.suggest())] : []),
+    action("Group", "What is marked, or all single boxes (G)", group, () => boxes.value.length > 1),
+    action(
+      "Ungroup",
+      "What is marked or selected (Shift+G)",
+      () => session.ungroup(),
       () => synced.supernodes.value.length > 0,
-    ],
-    [
-      button("Rename", "Name the box that is marked or selected (Enter, double click)", abort, renameCurrent),
-      () => current() !== undefined,
-    ],
-    [
-      button("Tidy", "Put all boxes back to the automatic layout", abort, () => edits.tidy()),
+    ),
+    action(
+      "Tidy",
+      "Back to the automatic layout",
+      () => edits.tidy(),
       () => Object.keys(synced.places.value).length > 0,
-    ],
-    [button("Undo", "Undo the last change (Ctrl or Cmd+Z)", abort, () => edits.undo()), () => edits.canUndo.value],
-    [button("Redo", "Do it again (Ctrl or Cmd+Shift+Z)", abort, () => edits.redo()), () => edits.canRedo.value],
-  ];
-  for (const kind of ["svg", "png"] as const) {
-    const name = kind.toUpperCase();
-    const press = (): void => void save(kind);
-    actions.push([button(name, `Download this figure as ${name}`, abort, press), () => session.boxes.value.length > 0]);
-  }
-  const buttons = h("span", { class: "ctw-buttons" }, ...actions.map(([element]) => element));
-  live(abort, () => {
-    session.marked.value;
-    for (const [element, isUseful] of actions) element.disabled = !isUseful();
-    buttons.hidden = session.boxes.value.length === 0 && !edits.canUndo.value && !edits.canRedo.value;
-  });
-  live(abort, () => facts.replaceChildren(...(session.boxes.value.length === 0 ? empty() : summary(session))));
+    ),
+    action(
+      "Undo",
+      "(Ctrl or Cmd+Z)",
+      () => edits.undo(),
+      () => edits.canUndo.value,
+    ),
+    action(
+      "Redo",
+      "(Ctrl or Cmd+Shift+Z)",
+      () => edits.redo(),
+      () => edits.canRedo.value,
+    ),
+    ...(["svg", "png"] as const).map((kind) =>
+      action(kind.toUpperCase(), "Download this figure", () => save(kind), hasBoxes),
+    ),
+  );
+  live(abort, () => facts.replaceChildren(...(hasBoxes() ? summary(session) : empty())));
   return h("div", { class: "ctw-subgraph-bar" }, h("h3", { class: "ctw-subgraph-title" }, "Subgraph"), facts, buttons);
 }
 
 function empty(): HTMLElement[] {
-  return [
-    h("span", { class: "ctw-muted" }, "is empty: select a node and press P, or Pin, to collect it here as a box."),
-  ];
+  return [muted("is empty: select a node and press P to collect it here.")];
 }
 
 function summary(session: Session): HTMLElement[] {
   const [boxes, edges, rows] = [session.boxes.value, session.boxEdges.value, session.pinnedRows.value];
-  const { replacement, completeness } = session.subgraphScores.value;
   const counts =
     `${formatCount(rows.length)} ${rows.length === 1 ? "node" : "nodes"} in ${formatCount(boxes.length)} ` +
     `${boxes.length === 1 ? "box" : "boxes"}` +
     (edges.length > MOST_BOX_EDGES ? `, showing ${MOST_BOX_EDGES} of ${formatCount(edges.length)} edges` : "");
-  const score = (name: string, value: number): HTMLElement =>
-    h(
-      "span",
-      { title: `${value}: with tokens, outputs and these nodes only, all other nodes counting as error` },
-      h("span", { class: "ctw-muted" }, `${name} `),
-      formatUnit(value),
-    );
   return [
-    h("span", { class: "ctw-muted" }, counts),
-    score("replacement", replacement),
-    score("completeness", completeness),
-    ...(boxes.length > 1 ? [h("span", { class: "ctw-muted" }, "Shift+click or Space marks boxes, G groups")] : []),
+    muted(counts),
+    scores(session.subgraphScores.value, " if all other nodes count as error"),
+    ...(boxes.length > 1 ? [muted("Shift+click or Space marks boxes, G groups")] : []),
   ];
 }

@@ -4,6 +4,7 @@ import { type Palette, readPalette } from "../core/palette";
 import { type ReadonlySignal, type Signal, signal } from "../core/signals";
 import { decideTheme, THEME_ATTRIBUTES, type ThemeSetting } from "../core/theme";
 import { live } from "../host/traits";
+import { on } from "./dom";
 
 /** Set `data-ctw-theme` on `root` and return the palette of theme.css that it selects, until `abort`. */
 export function followTheme(
@@ -15,7 +16,7 @@ export function followTheme(
   const page = [document.documentElement, document.body];
   const around = signal(0);
   const changed = (): void => void around.value++;
-  system.addEventListener("change", changed, { signal: abort });
+  on(system, "change", changed, abort);
   const observer = new MutationObserver(changed);
   for (const element of page) observer.observe(element, { attributeFilter: THEME_ATTRIBUTES });
   abort.addEventListener("abort", () => observer.disconnect(), { once: true });

@@ -1,8 +1,6 @@
 /** The small card beside a hovered node: its name, label and place, what the panel would repeat in full. */
 
-import { nodeName, placeName } from "../core/describe";
-import { formatFraction, formatNumber, formatUnit } from "../core/format";
-import { EMBEDDING, LOGIT } from "../core/graph";
+import { speak } from "../core/describe";
 import type { Session } from "../core/session";
 import { h } from "./dom";
 
@@ -29,20 +27,7 @@ export class Tooltip {
   }
 
   #fill(row: number): void {
-    const { graph } = this.session;
-    const title = h("div", {}, h("b", { class: "ctw-mono" }, nodeName(graph, row)));
-    const kind = graph.kind[row]!;
-    if (kind !== LOGIT && kind !== EMBEDDING)
-      title.append(h("span", { class: "ctw-muted" }, ` at “${placeName(graph, row)}”`));
-    const label = this.session.label(row);
-    const facts: string[] = [];
-    if (kind === LOGIT) facts.push(`probability ${formatUnit(graph.probability[row]!)}`);
-    if (!Number.isNaN(graph.activation[row]!)) facts.push(`activation ${formatNumber(graph.activation[row]!)}`);
-    if (kind !== LOGIT) facts.push(`influence ${formatFraction(graph.influence[row]!)}`);
-    this.element.replaceChildren(
-      title,
-      ...(label ? [h("div", { class: "ctw-label" }, label)] : []),
-      h("div", { class: "ctw-muted" }, facts.join(" · ")),
-    );
+    const [name, ...facts] = speak(this.session.graph, row, this.session.synced.labels.value);
+    this.element.replaceChildren(h("b", {}, name), h("div", { class: "ctw-muted" }, facts.join(" · ")));
   }
 }

@@ -15,7 +15,11 @@ export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
   return {
     initialize({ model, signal }) {
       try {
-        session = new Session(readGraph(decodeColumns(model.get("_columns"))), bindGraph(modelStore(model), signal));
+        session = new Session(
+          readGraph(decodeColumns(model.get("_columns"))),
+          bindGraph(modelStore(model), signal),
+          () => model.send({ ask: "suggestions" }),
+        );
       } catch (error) {
         session = error instanceof Error ? error : new Error(String(error));
       }

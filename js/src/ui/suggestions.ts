@@ -1,0 +1,57 @@
+/** Supernodes that Python suggests: shown as guesses, to accept or reject one by one. */
+
+import { formatCount, visibleToken } from "../core/format";
+import { rowOf } from "../core/graph";
+import type { Session } from "../core/session";
+import { live } from "../host/traits";
+import { button, h, muted, on } from "./dom";
+
+export function createSuggestions(session: Session, abort: AbortSignal): HTMLElement {
+  const { edits, graph, synced } = session;
+  const note = h("span", { class: "ctw-grow" });
+  const list = h("ul", { class: "ctw-results" });
+  const close = button("Close", "", abort, () => {
+    session.isAsking.value = false;
+    synced.suggestions.value = null;
+  });
+  const element = h("section", { class: "ctw-strip", "aria-label": "suggestions" }, note, close, list);
+  const placeOf = (event: Event): number =>
+    Number((event.target as Element).closest<HTMLElement>("[data-place]")?.dataset["place"] ?? -1);
+  const preview = (event: Event): void => {
+    const nodes = synced.suggestions.peek()?.[placeOf(event)]?.nodes ?? [];
+    session.previewed.value = nodes.map((id) => rowOf(graph, id)).filter((row) => row !== null);
+  };
+  for (const type of ["pointerover", "focusin", "pointerleave", "focusout"] as const) on(list, type, preview, abort);
+  const press = (event: Event): void => {
+    const { action } = (event.target as HTMLElement).dataset;
+    const suggestions = synced.suggestions.peek() ?? [];
+    const place = placeOf(event);
+    if (!action) return;
+    if (action === "accept") edits.form(suggestions[place]!.name, suggestions[place]!.nodes);
+    synced.suggestions.value = suggestions.filter((_, other) => other !== place);
+    session.previewed.value = [];
+  };
+  on(list, "click", press, abort);
+  live(abort, () => {
+    const suggestions = synced.suggestions.value;
+    element.hidden = suggestions === null && !session.isAsking.value;
+    const left = suggestions?.length ? `${formatCount(suggestions.length)} suggestions` : "no suggestions";
+    note.textContent = suggestions ? `${left}: guesses, for you to judge` : "asking Python …";
+    list.replaceChildren(
+      ...(suggestions ?? []).map(({ name, nodes, reason }, place) => {
+        const act = (action: string, text: string): HTMLElement =>
+          h("button", { type: "button", class: "ctw-button", "data-action": action }, text);
+        const facts = muted(`${formatCount(nodes.length)} nodes; ${visibleToken(reason, 200)}`);
+        const line = h("span", { class: "ctw-grow" }, h("b", {}, visibleToken(name, 60)), " ", facts);
+        return h(
+          "li",
+          { class: "ctw-path", "data-place": place },
+          line,
+          act("accept", "Accept"),
+          act("reject", "Reject"),
+        );
+      }),
+    );
+  });
+  return element;
+}
