@@ -30,7 +30,9 @@ export async function mountCompare(
   followTheme(root, bindTrait(sides[0].store, "theme", readTrait.theme, abort), abort);
   const names = readTrait.texts(store.get("names"));
   const counts = store.get("_counts") as Record<"both" | "moved" | "a" | "b", number>;
-  const columns = sides.map((_, side) =>
+  // The views own the elements that they fill: some hosts empty them first.
+  const places = sides.map(() => h("div"));
+  const columns = places.map((place, side) =>
     h(
       "section",
       { class: "ctw-side", "aria-label": names[side] },
@@ -40,13 +42,14 @@ export async function mountCompare(
         h("b", {}, names[side] ?? ""),
         h("span", { class: "ctw-muted ctw-only" }, `${formatCount(side === 0 ? counts.a : counts.b)} nodes only here`),
       ),
+      place,
     ),
   );
   const moved = counts.moved > 0 ? `, ${formatCount(counts.moved)} of them at another place` : "";
   const both = h("p", { class: "ctw-muted" }, `${formatCount(counts.both + counts.moved)} nodes in both${moved}`);
   root.append(both, h("div", { class: "ctw-sides" }, ...columns));
   follow(sides, counterparts(store.get("_pairs")), abort);
-  await Promise.all(sides.map((side, place) => side.mount(columns[place]!, abort)));
+  await Promise.all(sides.map((side, i) => side.mount(places[i]!, abort)));
 }
 
 /** Let each side's node in focus be the other's too; what has no counterpart leaves the other without any. */
