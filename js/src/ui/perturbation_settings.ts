@@ -1,5 +1,6 @@
 /** Method, range of layers and attention: they change the answer, so they stand above it. */
 
+import { formatNumber } from "../core/format";
 import type { PerturbationSession } from "../core/perturbation_session";
 import { batch } from "../core/signals";
 import { live } from "../host/traits";
@@ -48,7 +49,8 @@ export function createSettings(session: PerturbationSession, abort: AbortSignal)
     automatic.textContent = answer && answer.method !== "open" ? `auto: 0 to ${answer.layers[1]}` : "auto";
     frozen.checked = synced.freezeAttention.value ?? synced.method.value !== "open";
     const all = answer?.method === "constrained" && answer.frozenAttention && answer.layers[1] === graph.nLayers - 1;
-    norms.textContent = all ? "norms frozen: the range holds all layers" : "norms live";
+    const took = session.grid ? "computed beforehand" : answer?.ms ? `model ${formatNumber(answer.ms, 2)} ms` : "";
+    norms.textContent = `${all ? "norms frozen: the range holds all layers" : "norms live"}${took && ` · ${took}`}`;
   });
   return h(
     "div",

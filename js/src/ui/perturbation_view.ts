@@ -1,6 +1,6 @@
 /** One view of a perturbation: settings, the figure of boxes, outputs and sweep, kept in step with the session. */
 
-import { formatNumber, visibleToken } from "../core/format";
+import { visibleToken } from "../core/format";
 import { pythonCode } from "../core/perturbation";
 import type { PerturbationSession } from "../core/perturbation_session";
 import { live } from "../host/traits";
@@ -91,12 +91,7 @@ function createStatus(session: PerturbationSession, abort: AbortSignal): HTMLEle
       const legend =
         "Drag a box, or use arrow keys; double click resets. Bar: activity as a multiple of what it was (line at 1); " +
         "outlined where direct effects hold by construction, filled for knock-on effects; ◇ predicted by the graph.";
-      const source = session.grid
-        ? " Computed beforehand."
-        : answer.ms
-          ? ` Model: ${formatNumber(answer.ms, 2)} ms.`
-          : "";
-      line.textContent = legend + source;
+      line.textContent = legend;
     }
   });
   return line;
