@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
 
 def load_demo() -> ReplacementModel:
-    """The embedded replacement model; a new one at every call. No network, no GPU.
+    """The embedded replacement model with examples of its features; a new one at every call. No network, no GPU.
 
     >>> model = load_demo()
     >>> graph = model.attribute("calc: 36+59=")
     """
     # torch and TransformerLens take seconds to import: not before they are needed.
     from ct_widgets.demo.artifact_files import ARTIFACTS, load_bridge, load_transcoder
+    from ct_widgets.demo.feature_store import load_features
     from ct_widgets.replacement_model import ReplacementModel
 
-    return ReplacementModel(load_bridge(ARTIFACTS), load_transcoder(ARTIFACTS))
+    return ReplacementModel(load_bridge(ARTIFACTS), load_transcoder(ARTIFACTS), load_features(ARTIFACTS))
 
 
 __all__ = ["load_demo"]

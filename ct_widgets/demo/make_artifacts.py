@@ -26,6 +26,7 @@ from ct_widgets.demo.artifact_files import (
 from ct_widgets.demo.card import render
 from ct_widgets.demo.corpus import MIX, N_INDUCTION, Corpus, statements
 from ct_widgets.demo.evaluation import accuracy, corpus_statistics, transcoder_metrics
+from ct_widgets.demo.feature_store import save_features
 from ct_widgets.demo.language_model_training import architecture
 from ct_widgets.demo.tokenizer import build_tokenizer
 from ct_widgets.demo.transcoder_data import alignment_batch, training_round
@@ -148,6 +149,7 @@ def main() -> None:
         "language_model": make_language_model(world, out, scratch, device),
         "transcoder": make_transcoder(world, out, scratch, device),
     }
+    save_features(out, SEED)
     metrics = measure(world, out, trained)
     write_json(out / "metrics.json", metrics)
     write_json(out / "corpus.json", corpus_statistics(world.corpus))
