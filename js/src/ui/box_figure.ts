@@ -54,7 +54,6 @@ export function boxElement(graph: Graph, box: Box, { x, y, width }: BoxPlace, is
     tabindex: 0,
     role: "button",
     "aria-pressed": String(isMarked),
-    "aria-label": `${box.group === null ? "" : "supernode "}${title}, ${detail}`,
   });
   const rounding: Record<number, number> = { [EMBEDDING]: 0, [FEATURE]: 4, [LOGIT]: 12 };
   const rx = box.group === null ? (rounding[kind] ?? 2) : 8;
