@@ -53,17 +53,20 @@ async function shrink(script) {
   return code;
 }
 
-rmSync(outdir, { recursive: true, force: true });
 if (watch) {
   for (const build of builds) await (await esbuild.context(build)).watch();
 } else {
-  mkdirSync(outdir, { recursive: true });
+  const made = new Map();
   for (const build of builds) {
     const { outputFiles } = await esbuild.build(build);
     for (const { path, text } of outputFiles) {
       // The page script imports the same style sheet as the module; one copy is enough.
       if (path.endsWith(".page.css")) continue;
-      writeFileSync(join(outdir, basename(path)), path.endsWith(".js") ? await shrink(text) : text);
+      made.set(basename(path), path.endsWith(".js") ? await shrink(text) : text);
     }
   }
+  // Written at the end, so that what was there serves until then.
+  mkdirSync(outdir, { recursive: true });
+  for (const name of readdirSync(outdir)) if (!made.has(name)) rmSync(join(outdir, name), { recursive: true });
+  for (const [name, text] of made) writeFileSync(join(outdir, name), text);
 }
