@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ct_widgets.errors import FeatureError
@@ -148,17 +147,22 @@ class Feature:
 
         By all its decoder vectors together, or by what it writes to one `output_layer`. Norms are left out.
         """
-        values = self._features.directions.output(self.layer, self.index, output_layer)
-        return self._table(values, k, largest=True)
+        return self._table(self._output(output_layer), k, largest=True)
 
     def suppressed(self, k: int = _SHOWN_TOKENS, *, output_layer: int | None = None) -> pd.DataFrame:
         """Tokens whose logits it lowers most; as `promoted`."""
-        values = self._features.directions.output(self.layer, self.index, output_layer)
-        return self._table(values, k, largest=False)
+        return self._table(self._output(output_layer), k, largest=False)
 
     def driving(self, k: int = _SHOWN_TOKENS) -> pd.DataFrame:
         """Tokens whose embedding drives its encoder most: token, id, what it adds to the pre-activation."""
         return self._table(self._features.directions.input(self.layer, self.index), k, largest=True)
+
+    def _output(self, output_layer: int | None) -> Any:
+        return self._features.directions.output(self.layer, self.index, output_layer)
+
+    def _scored(self, values: Any, *, largest: bool) -> Scored:
+        ids, found = extremes(values, _SHOWN_TOKENS, largest=largest)
+        return list(zip(self._features.tokens(ids.tolist()), found.tolist(), strict=True))
 
     def _table(self, values: Any, k: int, *, largest: bool) -> pd.DataFrame:
         ids, found = extremes(values, k, largest=largest)
@@ -189,7 +193,7 @@ class Feature:
         """What it seems to be about, from statistics alone, with the evidence; None where nothing stands out."""
         if self.record is None:
             return None
-        promoted = self.promoted()["token"].tolist()
+        promoted = [token for token, _ in self._scored(self._output(None), largest=True)]
         return guess(self.record, self._features.vocabulary, promoted)
 
     def card(self) -> dict[str, Any]:
@@ -200,9 +204,9 @@ class Feature:
             vocabulary=self._features.vocabulary,
             label=self._label(),
             guess=self.guess,
-            promotes=_pairs(self.promoted()),
-            suppresses=_pairs(self.suppressed()),
-            drives=_pairs(self.driving()),
+            promotes=self._scored(self._output(None), largest=True),
+            suppresses=self._scored(self._output(None), largest=False),
+            drives=self._scored(self._features.directions.input(self.layer, self.index), largest=True),
         )
 
     def show(self, **state: Any) -> Any:
@@ -219,7 +223,3 @@ class Feature:
         guessed = self.guess
         about = f" {self.label!r}" if self.label else "" if guessed is None else f" perhaps {guessed.text}"
         return f"<Feature {self.name}{about}{facts}>"
-
-
-def _pairs(table: pd.DataFrame) -> Scored:
-    return list(zip(table["token"], np.asarray(table["value"], float), strict=True))

@@ -191,18 +191,18 @@ def test_selecting_a_node_shows_its_examples_at_once(
     expect(card.locator(".ctw-here-mark")).to_have_count(1)
     view.root.screenshot(path=pictures / f"panel-card-{theme}.png")
     view.root.evaluate(CLOCK)
-    notebook.python("rows = list(graph.nodes.query(\"kind == 'feature'\").nlargest(60, 'influence').index)")
-    for place in range(1, 60):
+    notebook.python("rows = list(graph.nodes.query(\"kind == 'feature'\").nlargest(45, 'influence').index)")
+    for place in range(1, 45):
         notebook.python(f"view.selected = rows[{place}]")
-        notebook.page.wait_for_timeout(40)
+        notebook.page.wait_for_timeout(120)
     notebook.page.wait_for_timeout(300)
     titled, carded = notebook.page.evaluate("() => [titled, carded]")
     spent = [carded[name] - titled[name] for name in carded if name in titled and name]
-    assert len(spent) > 30
+    assert len(spent) > 25
     trips = notebook.page.evaluate(ROUND_TRIPS)
     slowest, trip = np.percentile(spent, 95), np.percentile(trips, 95)
     print(
-        f"from node to card: median {np.median(spent):.0f} ms, 95 % {slowest:.0f} ms; a bare request: 95 % {trip:.0f} ms"
+        f"from node to card: median {np.median(spent):.0f} ms, 95 % {slowest:.0f} ms; bare request: 95 % {trip:.0f} ms"
     )
     assert slowest < max(100, 3 * trip)  # where the machine is busy with other things, a bare request is slow too
     notebook.watch.check()

@@ -147,12 +147,10 @@ export function activationOf(piece: Piece): number {
 /** Which bar of a histogram a value falls into, as a place from 0 to the number of bars; the nearest end outside. */
 export function placeInBins({ edges, counts }: Histogram, value: number): number {
   for (let bin = 0; bin < counts.length; bin++) {
-    const high = edges[bin + 1] ?? Number.POSITIVE_INFINITY;
+    const [low, high] = [edges[bin] ?? Number.NEGATIVE_INFINITY, edges[bin + 1] ?? Number.POSITIVE_INFINITY];
     if (value >= high) continue;
-    const low = edges[bin] ?? Number.NEGATIVE_INFINITY;
     if (value < low) return bin;
-    const part = (value - low) / (high - low);
-    return bin + (Number.isFinite(part) ? part : 0.5);
+    return bin + (Number.isFinite(high - low) ? (value - low) / (high - low) : 0.5);
   }
   return counts.length;
 }
