@@ -21,7 +21,31 @@ def model_lock(bridge: Any) -> threading.RLock:
 
 SHORT_TURN = 1e-4
 """Seconds that another thread may keep Python to itself while somebody waits for a short run (5 ms otherwise)."""
-_waiting: list[float] = []
+STAY = 2.0
+"""Seconds for which turns stay short after a request of a series, such as a drag."""
+
+
+class _Turns:
+    """How many wait for short turns, the usual length of a turn, and the end of a series of requests."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.usual = 0.0
+        self.end: threading.Timer | None = None
+
+    def enter(self) -> None:
+        if self.waiting == 0:
+            self.usual = sys.getswitchinterval()
+            sys.setswitchinterval(min(SHORT_TURN, self.usual))
+        self.waiting += 1
+
+    def leave(self) -> None:
+        self.waiting -= 1
+        if self.waiting == 0:
+            sys.setswitchinterval(self.usual)
+
+
+_turns = _Turns()
 
 
 @contextmanager
@@ -32,15 +56,29 @@ def responsive() -> Generator[None]:
     usual turn of 5 ms would be a run of half a second instead of a few milliseconds.
     """
     with _making:
-        if not _waiting:
-            _waiting.append(sys.getswitchinterval())
-            sys.setswitchinterval(min(SHORT_TURN, _waiting[0]))
-        else:
-            _waiting.append(_waiting[0])
+        _turns.enter()
     try:
         yield
     finally:
         with _making:
-            usual = _waiting.pop()
-            if not _waiting:
-                sys.setswitchinterval(usual)
+            _turns.leave()
+
+
+def stay_responsive() -> None:
+    """Keep turns short until no request has come for a while: messages on their way to the kernel need them too."""
+    timer = threading.Timer(STAY, lambda: _end_series(timer))
+    timer.daemon = True
+    with _making:
+        if _turns.end is None:
+            _turns.enter()
+        else:
+            _turns.end.cancel()
+        _turns.end = timer
+    timer.start()
+
+
+def _end_series(timer: threading.Timer) -> None:
+    with _making:
+        if _turns.end is timer:
+            _turns.end = None
+            _turns.leave()

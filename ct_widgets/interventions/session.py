@@ -20,7 +20,7 @@ from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.interventions.baseline import Baseline
 from ct_widgets.interventions.forward import Stream, run_blocks, run_hooked
 from ct_widgets.interventions.intervention import Changes, Intervention, Sets, resolve
-from ct_widgets.interventions.locks import model_lock, responsive
+from ct_widgets.interventions.locks import model_lock, responsive, stay_responsive
 from ct_widgets.interventions.plan import Plan, make_plan
 from ct_widgets.interventions.prediction import Prediction, predict
 from ct_widgets.interventions.result import outputs_table
@@ -179,6 +179,7 @@ class PerturbationSession:
     def update(self, strengths: Strengths, settings: Settings | None = None) -> Perturbed | None:
         """The same for whoever asks faster than answers come: None where a newer request came meanwhile."""
         ticket = self._newest = next(self._tickets)
+        stay_responsive()
 
         def proceed() -> None:
             if self._newest != ticket:

@@ -135,6 +135,7 @@ def test_a_drag_while_a_cell_runs_ends_with_its_last_value(
     open_view: Callable[..., tuple[Notebook, Locator]],
 ) -> None:
     notebook, figure = open_view("busy.ipynb")
+    notebook.page.wait_for_timeout(1000)  # JupyterLab gives the widget a thread of its own after it is shown
     notebook.page.evaluate(RUN, BUSY.format(seconds=20))
     assert drag(notebook.page, figure, "layer 1", seconds=2), "no answer while the code ran"
     strength = slider(figure, "layer 1").get_attribute("aria-valuenow")

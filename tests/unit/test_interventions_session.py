@@ -15,7 +15,7 @@ from conftest import FAMILIES, random_transcoder
 
 from ct_widgets import AttributionGraph, Intervention
 from ct_widgets.errors import InterventionError
-from ct_widgets.interventions import PerturbationSession, Settings, predict
+from ct_widgets.interventions import PerturbationSession, Settings, locks, predict
 from ct_widgets.interventions.locks import model_lock, responsive
 from ct_widgets.replacement_model import ReplacementModel
 
@@ -209,25 +209,45 @@ def test_200_rapid_changes_leave_the_model_as_it_was(
 
 
 def test_an_exception_leaves_nothing_behind(session: PerturbationSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = sys.getswitchinterval()
+    usual = usual_turns()
     with monkeypatch.context() as patched:
         patched.setattr(type(session.base.live.blocks[0]), "attention", lambda *a, **k: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             session.update({"L0": -1.0})
-    assert sys.getswitchinterval() == usual
+    assert usual_turns() == usual
     assert model_lock(session.base.model.bridge).acquire(blocking=False)
     model_lock(session.base.model.bridge).release()
     assert session.update({"L0": -1.0}) is not None
 
 
+def usual_turns(seconds: float = 5.0) -> float:
+    """The length of a turn once no series of requests is under way."""
+    end = time.monotonic() + seconds
+    while locks._turns.waiting and time.monotonic() < end:
+        time.sleep(0.01)
+    return sys.getswitchinterval()
+
+
 def test_short_turns_end_with_the_last_who_needs_them() -> None:
-    usual = sys.getswitchinterval()
+    usual = usual_turns()
     with responsive():
         assert sys.getswitchinterval() < usual
         with responsive():
             pass
         assert sys.getswitchinterval() < usual
     assert sys.getswitchinterval() == usual
+
+
+def test_turns_stay_short_through_a_series_of_requests(
+    session: PerturbationSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = usual_turns()
+    monkeypatch.setattr(locks, "STAY", 0.2)
+    for value in (-1.0, -0.5, 0.0):
+        session.update({"L0": value})
+        assert sys.getswitchinterval() < usual
+        time.sleep(0.05)
+    assert usual_turns() == usual
 
 
 def test_errors_say_what_to_do(tiny_model: ReplacementModel, graph: AttributionGraph) -> None:
