@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,26 +74,23 @@ def new_page(browser: Browser) -> Iterator[Callable[..., tuple[Page, Watch]]]:
 
 
 class Lab(NamedTuple):
-    """A running JupyterLab."""
+    """A running Jupyter server."""
 
     url: str
     token: str
     folder: Path
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab over an empty folder, away from the settings, kernels and sessions of whoever runs the tests."""
-    home = tmp_path_factory.mktemp("jupyter")
+@contextmanager
+def jupyter(home: Path, *program: str) -> Iterator[Lab]:
+    """A Jupyter server over an empty folder, away from the settings, kernels and sessions of whoever runs the tests."""
     folder = home / "work"
     folder.mkdir()
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET))
     token = secrets.token_hex(16)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     env = {
         **os.environ,
         "JUPYTER_CONFIG_DIR": str(home / "config"),
@@ -104,17 +102,38 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
+    command = [sys.executable, "-m", *program, "--no-browser", "--allow-root"]
     command += [f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={token}"]
     command += [f"--ServerApp.root_dir={folder}", "--ServerApp.port_retries=0", "--LabApp.news_url="]
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    with serving(command, env, f"http://127.0.0.1:{port}/api/status?token={token}", home / "log"):
+        yield Lab(f"http://127.0.0.1:{port}", token, folder)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def serving(command: list[str], env: dict[str, str], url: str, log: Path) -> Iterator[None]:
+    """Run a server from when it answers at `url`."""
+    with log.open("wb") as said:
+        server = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:
-            _wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", server, home / "log")
-            yield Lab(f"http://127.0.0.1:{port}", token, folder)
+            _wait_for(url, server, log)
+            yield
         finally:
             server.terminate()
             server.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """JupyterLab."""
+    with jupyter(tmp_path_factory.mktemp("jupyter"), "jupyterlab", "--expose-app-in-browser") as server:
+        yield server
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
@@ -125,7 +144,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: flo
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.2)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-4000:]}")
+    pytest.fail(f"the server did not start:\n{log.read_text()[-4000:]}")
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page
 
-# Said by JupyterLab itself, on any page.
-_NOT_OURS = ("ResizeObserver loop",)
+# Said by JupyterLab itself, on any page, and by Notebook 7, on any page without settings.
+_NOT_OURS = ("ResizeObserver loop", "(reading 'schema')")
 _LOCAL = ("", "127.0.0.1")
 
 
@@ -23,7 +23,7 @@ class Watch:
         self.errors: list[str] = []
         self.foreign: list[str] = []
         self.requests: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: self._said("error", str(error)))
         page.on("console", lambda message: self._said(message.type, message.text))
         page.on("request", lambda request: self._asked(request.url))
 
@@ -38,7 +38,7 @@ class Watch:
 
     def check(self) -> None:
         """Fail if there was anything to see."""
-        assert self.errors == []
+        assert self.errors == [], self.errors
         assert self.foreign == []
 
 

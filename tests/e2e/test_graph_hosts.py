@@ -1,0 +1,131 @@
+"""GraphWidget in Notebook 7 and marimo: it shows, passes the selection both ways, and two on one page are two."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import ROOT, Lab, free_port, jupyter, serving
+from tests.e2e.notebook import Notebook, View, Watch
+from tests.e2e.samples import layered_graph
+
+NewPage = Callable[..., tuple[Page, Watch]]
+CELLS = [
+    'import ct_widgets as ct\ngraph = ct.AttributionGraph.load("graph.ctgraph")\nview = graph.show()\nview',
+    "other = graph.show()\nother",
+]
+APP = """
+import marimo
+
+app = marimo.App(width="full")
+
+
+@app.cell
+def _():
+    import marimo as mo
+
+    import ct_widgets as ct
+
+    graph = ct.AttributionGraph.load("graph.ctgraph")
+    return graph, mo
+
+
+@app.cell
+def _(graph, mo):
+    widget = graph.show()
+    view = mo.ui.anywidget(widget)
+    view
+    return view, widget
+
+
+@app.cell
+def _(graph, mo):
+    other = mo.ui.anywidget(graph.show())
+    other
+    return (other,)
+
+
+@app.cell
+def _(mo, widget):
+    def choose(_):
+        widget.selected = ("logit", 4, 4, 500)
+
+    button = mo.ui.button(label="choose the logit", on_click=choose)
+    button
+    return (button,)
+
+
+@app.cell
+def _(mo, other, view):
+    mo.md(f"first {list(view.value['selected'] or [])} second {list(other.value['selected'] or [])}")
+    return
+"""
+
+
+@pytest.fixture(scope="module")
+def notebook_7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    home = tmp_path_factory.mktemp("notebook")
+    with jupyter(home, "notebook", "--JupyterNotebookApp.expose_app_in_browser=True") as server:
+        layered_graph().save(server.folder / "graph.ctgraph")
+        yield server
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_notebook_7(notebook_7: Lab, new_page: NewPage, pictures: Path, theme: str) -> None:
+    page, watch = new_page(viewport={"width": 1200, "height": 1400})
+    file = notebook_7.folder / f"{theme}.ipynb"
+    notebook = Notebook.open(page, watch, f"{notebook_7.url}/notebooks", notebook_7.token, file, CELLS, theme)
+    notebook.run_all()
+    first, second = View(notebook.graphs().nth(0)).wait(), View(notebook.graphs().nth(1)).wait()
+    expect(first.root).to_have_attribute("data-ctw-theme", theme)
+    x, y = first.hover_some_node()
+    page.mouse.click(x, y)
+    page.mouse.move(5, 5)
+    name = first.panel.locator(".ctw-title .ctw-mono").inner_text().strip("“”")
+    notebook.prints("print(view.selected, view.graph.token(view.selected))", lambda text: name in text)
+    assert notebook.python("print(other.selected)") == "None"
+    assert second.title() == "Strongest features"
+    notebook.python("other.selected = ('logit', 4, 4, 500)")
+    expect(second.panel.locator(".ctw-title")).to_contain_text("out500")
+    assert name in first.title()
+    first.root.screenshot(path=pictures / f"notebook7-{theme}.png")
+    notebook.close()
+    watch.check()
+
+
+@pytest.fixture(scope="module")
+def marimo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("marimo")
+    layered_graph().save(folder / "graph.ctgraph")
+    (folder / "app.py").write_text(APP)
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "marimo", "-y", "run", "app.py", "--headless", "--no-token"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder), "OMP_NUM_THREADS": "1", "PWD": str(folder)}
+    with serving(["env", "-C", str(folder), *command], env, f"{url}/health", folder / "log"):
+        yield url
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_marimo(marimo_url: str, new_page: NewPage, pictures: Path, theme: str) -> None:
+    page, watch = new_page(viewport={"width": 1200, "height": 1400}, color_scheme=theme)
+    page.goto(marimo_url)
+    graphs = page.locator(".ctw-graph")
+    expect(graphs).to_have_count(2, timeout=60_000)
+    first, second = View(graphs.nth(0)).wait(), View(graphs.nth(1)).wait()
+    x, y = first.hover_some_node()
+    page.mouse.click(x, y)
+    page.mouse.move(5, 5)
+    name = first.panel.locator(".ctw-title .ctw-mono").inner_text().strip("“”").rpartition("/")[2]
+    expect(page.get_by_text("first [")).to_contain_text(f"{name}] second []")
+    assert second.title() == "Strongest features"
+    page.get_by_role("button", name="choose the logit").click()
+    expect(first.panel.locator(".ctw-title")).to_contain_text("out500")
+    assert second.title() == "Strongest features"
+    first.root.screenshot(path=pictures / f"marimo-{theme}.png")
+    assert watch.errors == []
