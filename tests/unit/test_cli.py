@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from graph_samples import random_graph
+from graph_samples import DATA, random_graph
 
 import ct_widgets
 from ct_widgets import cli
@@ -112,6 +112,13 @@ def test_info_says_what_is_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "model random" in out
     assert f"replacement {graph.scores().replacement:.3f}" in out
     assert "largest row residual" in out
+
+
+def test_info_reads_graphs_of_circuit_tracer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", str(DATA / "pt" / "old.pt")]) == 0
+    out = capsys.readouterr().out
+    assert "25 nodes" in out
+    assert "model tiny, transcoder tiny-0 + tiny-1" in out
 
 
 def test_help_imports_nothing_heavy() -> None:
