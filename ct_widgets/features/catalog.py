@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -71,6 +71,11 @@ class Features:
         """Features of every layer."""
         t = self._model.transcoder
         return [t.n_features(layer) for layer in range(t.n_layers)]
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels by feature name, those of the store."""
+        return {} if self.store is None else self.store.labels
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Texts of token ids."""

@@ -126,6 +126,9 @@ def test_graphs_of_a_model_bring_their_cards(model: ReplacementModel) -> None:
     graph = model.attribute([3, 1, 4, 1, 5])
     assert graph.features is model.features
     assert graph.prune(0.7).features is model.features
+    node = next(node for node in graph.node_ids if node.kind == "feature")
+    model.features[node.layer, node.index].label = "known"
+    assert model.attribute([3, 1, 4, 1, 5]).label(node) == "known"
     view = GraphWidget(graph, theme="dark")
     (card,) = view.panels
     card.feature = "L1/3"
