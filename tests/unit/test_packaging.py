@@ -56,6 +56,9 @@ def test_the_wheel_carries_front_end_and_demo(built: tuple[Path, Path]) -> None:
     for name in (
         "widgets/static/graph.js",
         "widgets/static/graph.css",
+        *(f"widgets/static/{name}{end}" for name in ("compare", "explorer") for end in (".js", ".css")),
+        "widgets/static/compare.page.js",
+        "widgets/panels/perturbation.py",
         "demo/CARD.md",
         "demo/artifacts/model.safetensors",
         "demo/artifacts/tokenizer.json",
@@ -90,7 +93,7 @@ def test_a_saved_graph_opens_and_shows_without_torch(installed: Path, tmp_path: 
     path = random_graph().save(tmp_path / "graph.ctgraph")
     code = (
         "import sys, ct_widgets as ct; graph = ct.AttributionGraph.load(sys.argv[1]); graph.show();"
-        "graph.to_html('graph.html'); graph.nodes;"
+        "graph.to_html('graph.html'); graph.nodes; ct.compare(graph, graph).to_html('pair.html');"
         "print(graph.n_nodes, sorted({'torch', 'transformer_lens', 'transformers'} & set(sys.modules)))"
     )
     assert run(installed / "python", "-c", code, path, cwd=tmp_path).strip() == "43 []"
