@@ -102,8 +102,19 @@ class PerturbationWidget(anywidget.AnyWidget):
         super().__init__(_columns=wire(graph), _boxes=boxes, **{"active": first, **state})
         self._update()
         self._update_sweep()
+        self.on_msg(self._greet)
         self.observe(self._changed, ["strengths", *SETTINGS])
         self.observe(self._activated, "active")
+
+    def _greet(self, _: Any, content: Any, buffers: Any) -> None:
+        """Answer a view that says hello.
+
+        ipykernel hands a widget's messages to the thread that answered the last one. Until the first answer to a view
+        that is the thread of cells, where a drag would wait for whatever cell runs.
+        """
+        del buffers
+        if isinstance(content, dict) and content.get("kind") == "hello":  # pyright: ignore[reportUnknownMemberType]
+            self.send({"kind": "hello"})
 
     @property
     def settings(self) -> Settings:

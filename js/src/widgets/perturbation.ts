@@ -31,12 +31,24 @@ function promptStore(model: AnyModel, abort: AbortSignal): TraitStore {
   };
 }
 
+/** Say hello twice (see `_greet` in Python): the first may go before JupyterLab has a thread for this widget. */
+function greet(model: AnyModel, abort: AbortSignal): void {
+  const again = (): void => {
+    model.off("msg:custom", again);
+    model.send({ kind: "hello" });
+  };
+  model.on("msg:custom", again);
+  abort.addEventListener("abort", () => model.off("msg:custom", again), { once: true });
+  model.send({ kind: "hello" });
+}
+
 export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
   let session: PerturbationSession | Error;
   return {
     initialize({ model, signal }) {
       try {
         session = openSession(promptStore(model, signal), signal);
+        greet(model, signal);
       } catch (error) {
         session = error instanceof Error ? error : new Error(String(error));
       }
