@@ -129,6 +129,18 @@ def serving(command: list[str], env: dict[str, str], url: str, log: Path) -> Ite
             server.wait(timeout=30)
 
 
+@contextmanager
+def running_marimo(folder: Path, app: str) -> Iterator[str]:
+    """The address of a marimo app whose code is `app`, in `folder`."""
+    (folder / "app.py").write_text(app)
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "marimo", "-y", "run", "app.py", "--headless", "--no-token"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder), "OMP_NUM_THREADS": "1", "PWD": str(folder)}
+    with serving(["env", "-C", str(folder), *command], env, f"{url}/health", folder / "log"):
+        yield url
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab."""

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ct_widgets import AttributionGraph, CompareWidget, compare
-from tests.e2e.conftest import Lab
+from tests.e2e.conftest import Lab, running_marimo
 from tests.e2e.notebook import Notebook, View, Watch
 from tests.e2e.samples import HOSTILE, layered_graph
 
@@ -121,3 +121,48 @@ def test_the_exported_page_keeps_the_link(
     assert page.evaluate("() => window.hacked") is None
     watch.check()
     assert watch.requests == [page.url]
+
+
+APP = """
+import marimo
+
+app = marimo.App(width="full")
+
+
+@app.cell
+def _():
+    import marimo as mo
+
+    import ct_widgets as ct
+
+    graph = ct.AttributionGraph.load("graph.ctgraph")
+    widget = ct.compare(graph, graph.prune(0.5, 0.9), names=("all", "some"))
+    view = mo.ui.anywidget(widget)
+    view
+    return mo, view, widget
+
+
+@app.cell
+def _(mo, widget):
+    def choose(_):
+        widget.a.selected = widget.nodes.query("found == 'a'").row_a.iloc[0]
+
+    button = mo.ui.button(label="choose what only the first has", on_click=choose)
+    button
+    return (button,)
+"""
+
+
+def test_marimo_has_it_too(new_page: Callable[..., tuple[Page, Watch]], tmp_path: Path) -> None:
+    layered_graph().save(tmp_path / "graph.ctgraph")
+    with running_marimo(tmp_path, APP) as url:
+        page, watch = new_page(viewport={"width": 1600, "height": 1200})
+        page.goto(url)
+        expect(page.locator(".ctw-side-header b")).to_have_text(["all", "some"], timeout=60_000)
+        first, second = sides(page)
+        second.root.locator(".ctw-prediction").first.click()
+        expect(first.panel.locator(".ctw-title")).to_contain_text("out500")
+        page.get_by_role("button", name="choose what").click()
+        expect(second.panel.locator(".ctw-title")).to_have_text("Strongest features")
+        expect(first.panel.locator(".ctw-title")).not_to_contain_text("out500")
+        assert watch.errors == []

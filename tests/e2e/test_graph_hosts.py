@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import ROOT, Lab, free_port, jupyter, serving
+from tests.e2e.conftest import Lab, jupyter, running_marimo
 from tests.e2e.notebook import Notebook, View, Watch
 from tests.e2e.samples import layered_graph
 
@@ -102,12 +100,7 @@ def test_notebook_7(notebook_7: Lab, new_page: NewPage, pictures: Path, theme: s
 def marimo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("marimo")
     layered_graph().save(folder / "graph.ctgraph")
-    (folder / "app.py").write_text(APP)
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "marimo", "-y", "run", "app.py", "--headless", "--no-token"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder), "OMP_NUM_THREADS": "1", "PWD": str(folder)}
-    with serving(["env", "-C", str(folder), *command], env, f"{url}/health", folder / "log"):
+    with running_marimo(folder, APP) as url:
         yield url
 
 
