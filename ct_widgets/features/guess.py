@@ -76,9 +76,11 @@ def _says(examples: Sequence[Example], vocabulary: Vocabulary, promoted: Sequenc
     """What follows is what the feature promotes: one token, or a family of them."""
     following = [_plain(vocabulary, example, 1) for example in examples]
     likely = [token.strip() for token in promoted[:_PROMOTED]]
-    vote = _one([token if token in likely else "" for token in following], "says “{}”", "examples are followed by “{}”")
-    if vote is not None and vote[0] >= _SHARE * len(examples):
-        return vote
+    said = [token if token in likely else "" for token in following]
+    for vote in (_one(said, "“{}”", "“{}”"), _few(said)):
+        if vote is not None and vote[0] >= _SHARE * len(examples):
+            count, (names, _) = vote
+            return count, (f"says {names}", f"examples are followed by {names}, promoted")
     for family in _families(following):
         if family is not None and family[0] >= _SHARE * len(examples) and _mostly(family[2], likely):
             count, (name, _), _ = family

@@ -202,6 +202,11 @@ def record(contexts: list[tuple[str, int]]) -> FeatureRecord:
         ([("<bos> the 15", 1), ("15 of 25", 1), ("<bos> Paris 35", 1)], ["15", "25", "35"], "says numbers ending in 5"),
         ([("<bos> the Rome", 1), ("15 of Rome", 1), ("<bos> Paris Rome", 1)], [" x"], "token 2 of the text"),
         ([("<bos> 15", 1), ("of Rome the", 1), ("the of", 0), ("of the the Paris", 3)], [], None),
+        (
+            [("<bos> the Rome", 1), ("of Rome", 0), ("the Paris", 0), ("15 of Paris", 1)],
+            ["Paris", "Rome"],
+            "says “Rome”, “Paris”",
+        ),
         ([("<bos> the 12", 1), ("15 of 15", 1), ("<bos> Paris 12", 1)], ["12", "15"], "says numbers 12 to 15"),
         ([("of Paris", 1), ("the Paris", 1)], [], None),
     ],
