@@ -88,9 +88,12 @@ export function featureName(graph: Graph, row: number): string | null {
 /** Rows of the feature of `row` at every position, `row` among them; none for other kinds. */
 export function sameFeature(graph: Graph, row: number): number[] {
   if (graph.kind[row] !== FEATURE) return [];
-  const isSame = (other: number): boolean =>
-    graph.index[other] === graph.index[row] && graph.layer[other] === graph.layer[row] && graph.kind[other] === FEATURE;
-  return Array.from(graph.kind.keys()).filter(isSame);
+  const same: number[] = [];
+  graph.index.forEach((index, other) => {
+    if (index === graph.index[row] && graph.layer[other] === graph.layer[row] && graph.kind[other] === FEATURE)
+      same.push(other);
+  });
+  return same;
 }
 
 /** Check `columns` and index them; throws ColumnsError, since the bytes may be anybody's. */

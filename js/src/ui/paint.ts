@@ -215,8 +215,15 @@ function strength(graph: Graph, row: number, strongest: number): number {
 
 /** Of features and errors; the embeddings, where all paths end, are darker than any of them. */
 function strongestInfluence(graph: Graph, layout: Layout): number {
-  return layout.order.reduce(
-    (most, row) => (graph.kind[row] === EMBEDDING ? most : Math.max(most, graph.influence[row]!)),
-    1e-12,
-  );
+  let most = strongestOf.get(layout);
+  if (most === undefined) {
+    most = layout.order.reduce(
+      (most, row) => (graph.kind[row] === EMBEDDING ? most : Math.max(most, graph.influence[row]!)),
+      1e-12,
+    );
+    strongestOf.set(layout, most);
+  }
+  return most;
 }
+
+const strongestOf = new WeakMap<Layout, number>();
