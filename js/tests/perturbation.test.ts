@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { layoutBoxes } from "../src/core/box_layout";
 import { decodeColumns } from "../src/core/columns";
 import { FEATURE, type Graph, idOf, LOGIT, readGraph } from "../src/core/graph";
 import {
@@ -146,6 +147,28 @@ describe("boxes and answers", () => {
     expect(lines.find((line) => line.includes("__import__"))).toMatch(/scale=-1\.5\), {2}# "a/);
     expect(code).toContain('method="constrained", layers=(0, 1), freeze_attention=True');
     expect(pythonCode(graph, boxes, answerOf({ low: 0 }, { method: "open" }))).not.toContain("layers=");
+  });
+});
+
+describe("boxes above the last token", () => {
+  it("stay inside the figure and apart from each other", () => {
+    const last = features.filter((row) => graph.position[row] === graph.tokens.length - 1 && graph.layer[row] === 0);
+    const many = readBoxes(
+      graph,
+      last.slice(0, 4).map((row, i) => [`box ${i}`, [idOf(graph, row)]]),
+    );
+    expect(many.length).toBeGreaterThan(2);
+    const { places } = layoutBoxes(
+      graph,
+      many,
+      many.map(() => 140),
+      700,
+      {},
+      58,
+    );
+    const edges = places.map(({ x, width }) => [x - width / 2, x + width / 2] as const).sort((a, b) => a[0] - b[0]);
+    expect(edges.at(-1)![1]).toBeLessThanOrEqual(700);
+    for (const [i, [left]] of edges.slice(1).entries()) expect(left).toBeGreaterThan(edges[i]![1]);
   });
 });
 

@@ -104,7 +104,7 @@ function spread(line: readonly number[], wish: readonly number[], size: readonly
   }
   let most = width - MARGIN;
   for (let i = line.length - 1; i >= 0; i--) {
-    left[i] = Math.max(Math.min(left[i]!, most - size[line[i]!]!), i === 0 ? 0 : left[i - 1]!);
+    left[i] = Math.max(0, Math.min(left[i]!, most - size[line[i]!]!));
     most = left[i]! - GAP;
   }
   return left.map((start, i) => start + size[line[i]!]! / 2);
