@@ -137,6 +137,7 @@ class AttributionGraph(GraphData):
 
         >>> for suggestion in graph.suggest_supernodes(promoted={"L2/517": ["95", "195"]}):
         ...     print(suggestion.name, suggestion.nodes, suggestion.reason)
+        >>> graph.annotated(supernodes=[(suggestion.name, suggestion.nodes)])
         """
         return suggest_supernodes(self, nodes, promoted)
 

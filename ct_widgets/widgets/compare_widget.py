@@ -81,6 +81,7 @@ class CompareWidget(anywidget.AnyWidget):
             ),
             _counts={"both": len(self._aligned) - moved, "moved": moved, "a": len(only_a), "b": len(only_b)},
         )
+        t.link((self.a, "theme"), (self.b, "theme"))
 
     @property
     def nodes(self) -> pd.DataFrame:

@@ -73,14 +73,20 @@ class CircuitExplorer(anywidget.AnyWidget):
         missing, widget = "", None
         if self.panel:
             try:
-                widget = self._made[self.panel] = self._made.get(self.panel) or self._kinds[self.panel].make(
-                    self._model, self.view
-                )
+                widget = self._widget(self.panel)
             except CTWidgetsError as error:
                 missing = str(error)
         with self.hold_sync():
             self._missing = missing
             self.shown = widget
+
+    def _widget(self, name: str) -> Any:
+        """The widget of a panel, made if there is none yet; it follows the theme of the graph."""
+        if name not in self._made:
+            widget = self._made[name] = self._kinds[name].make(self._model, self.view)
+            if widget.has_trait("theme"):
+                t.dlink((self.view, "theme"), (widget, "theme"))
+        return self._made[name]
 
     def _remake(self, change: Any) -> None:
         """Forget the panels that the graph's new state makes out of date; the open one is made anew at once."""

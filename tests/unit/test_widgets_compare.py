@@ -57,6 +57,12 @@ def test_of_large_graphs_only_what_the_views_hold_travels(monkeypatch: pytest.Mo
     assert sum(counts.values()) == len(view.nodes), "what is said counts all"
 
 
+def test_both_views_have_one_theme() -> None:
+    view = ct.compare(A, B)
+    view.b.theme = "dark"
+    assert view.a.theme == "dark"
+
+
 def test_same_features_may_be_said() -> None:
     kinds = ct.compare(A, A, same_features=False).nodes.query("found == 'both'").kind
     assert set(kinds) == {"embedding", "error", "logit"}

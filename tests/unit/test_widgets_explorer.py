@@ -23,6 +23,7 @@ class Counted(anywidget.AnyWidget):
 
     _esm = "export default { render() {} }"
     pins = t.Int()
+    theme = t.Unicode("auto")
 
 
 @pytest.fixture
@@ -54,6 +55,13 @@ def test_panels_are_in_order_and_open_by_name(made: list[Counted]) -> None:
     explorer.panel = "counted"
     assert explorer.shown is made[0], "made once"
     assert len(made) == 1
+
+
+def test_panels_follow_the_theme_of_the_graph(made: list[Counted]) -> None:
+    explorer = ct.CircuitExplorer(MODEL, GRAPH, panel="counted", theme="light")
+    assert made[0].theme == "light"
+    explorer.view.theme = "dark"
+    assert made[0].theme == "dark"
 
 
 def test_nothing_is_made_before_it_is_opened(made: list[Counted]) -> None:

@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 @register_panel("feature", title="Feature", order=10)
 def make(model: ReplacementModel, view: GraphWidget) -> ExamplesWidget:
     """Examples, histogram and tokens of the feature that is selected in the graph."""
-    return ExamplesWidget(model.features, graph=view.graph, theme=view.theme)
+    return ExamplesWidget(model.features, graph=view.graph)

@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 @register_panel("perturbation", title="Perturb", order=20, depends=("pinned", "supernodes"))
 def make(model: ReplacementModel, view: GraphWidget) -> PerturbationWidget:
     """What the model does when the nodes that are pinned or grouped in the graph are turned down or up."""
-    return PerturbationWidget(model, view.graph, theme=view.theme)
+    return PerturbationWidget(model, view.graph)
