@@ -56,6 +56,7 @@ class CircuitExplorer(anywidget.AnyWidget):
         super().__init__(
             view=view, _panels=[{"name": kind.name, "title": kind.title} for kind in self._kinds.values()], panel=panel
         )
+        view.observe(self._retheme, "theme")
         for name in {name for kind in self._kinds.values() for name in kind.depends}:
             view.observe(self._remake, name)
 
@@ -84,9 +85,12 @@ class CircuitExplorer(anywidget.AnyWidget):
         """The widget of a panel, made if there is none yet; it follows the theme of the graph."""
         if name not in self._made:
             widget = self._made[name] = self._kinds[name].make(self._model, self.view)
-            if widget.has_trait("theme"):
-                t.dlink((self.view, "theme"), (widget, "theme"))
+            _set_theme(widget, self.view.theme)
         return self._made[name]
+
+    def _retheme(self, change: Any) -> None:
+        for widget in self._made.values():
+            _set_theme(widget, change["new"])
 
     def _remake(self, change: Any) -> None:
         """Forget the panels that the graph's new state makes out of date; the open one is made anew at once."""
@@ -104,3 +108,8 @@ class CircuitExplorer(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return f"<CircuitExplorer of {self.view.graph.prompt!r}>"
+
+
+def _set_theme(widget: Any, theme: str) -> None:
+    if widget.has_trait("theme"):
+        widget.theme = theme
