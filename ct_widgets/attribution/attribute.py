@@ -28,7 +28,7 @@ from ct_widgets.progress import Progress
 from ct_widgets.transcoders import Transcoder
 
 # Rounds of adaptive mode: how often influence is ranked anew on the way to `max_feature_nodes`.
-ROUNDS = 12
+ROUNDS = 8
 
 Bool = npt.NDArray[np.bool_]
 OnInterrupt = Literal["raise", "partial"]

@@ -69,7 +69,9 @@ Greedy answers that are right in every token (numbers in sequences have five):
 
 
 def _transcoder(transcoder: Mapping[str, Any]) -> str:
-    recipe, alignment, parts = transcoder["recipe"], transcoder["alignment"], transcoder["parts"]
+    stages, parts = transcoder["stages"], transcoder["parts"]
+    recipe, alignment, finish = stages["base"], stages["alignment"], stages["finish"]
+    base_time, alignment_time, finish_time = map(minutes, transcoder["seconds"])
     rows = [
         (
             name,
@@ -92,9 +94,11 @@ def _transcoder(transcoder: Mapping[str, Any]) -> str:
 
 {transcoder["features"]:,} JumpReLU features per layer, reading `hook_resid_mid` and writing `hook_mlp_out`.
 {recipe["steps"]:,} steps of {recipe["batch_size"]:,} tokens, Adam at {recipe["learning_rate"]}, tanh penalty \
-c = {recipe["saturation"]:g}, lambda {recipe["sparsity"]:g}; {minutes(transcoder["seconds"])}.
+c = {recipe["saturation"]:g}, lambda {recipe["sparsity"]:g}, {recipe["features"]:,} features per layer; {base_time}.
 Then {alignment["steps"]:,} steps of alignment: the same loss with lambda {alignment["sparsity"]:g}, and \
-{alignment["kl"]:g} times KL(model || replacement model); {minutes(transcoder["alignment_seconds"])}.
+{alignment["kl"]:g} times KL(model || replacement model); {alignment_time}.
+Of every layer, the {stages["width"]:,} features that write most are kept, and aligned for {finish["steps"]:,} steps \
+more with lambda {finish["sparsity"]:g}; {finish_time}.
 
 {table(head, rows)}
 L0 counts active features per token over all layers. Agreement, KL and cross-entropy recovered compare the model with

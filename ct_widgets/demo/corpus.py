@@ -29,8 +29,8 @@ TRAIN, HELD_OUT, OTHER_FORM = 0, 1, 2
 sees the same fact in its other form."""
 
 MIX: tuple[dict[str, int], ...] = (
-    {"addition": 264},
-    {"counting": 24, "last digit": 12, "tens digit": 12, "parity": 8, "comparison": 16},
+    {"addition": 240},
+    {"counting": 72, "last digit": 16, "tens digit": 16, "parity": 8, "comparison": 24},
     {"sport": 32, "state": 40, "capital": 12, "two-hop capital": 30, "english": 12, "french": 12, "spanish": 12},
 )
 """Rows of each task in one training batch, in groups of similar length; induction comes on top."""

@@ -22,7 +22,7 @@ from ct_widgets.training.checkpoint import load_checkpoint, read_facts, save_che
 class Recipe:
     """How the language model is trained. The batches of step k depend on `seed` and k alone."""
 
-    steps: int = 3200
+    steps: int = 3600
     learning_rate: float = 2e-3
     warmup: int = 100
     decay: float = 0.4  # the share of steps, at the end, over which the learning rate falls to 0

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from transformers import PreTrainedTokenizerFast
 
@@ -32,22 +34,36 @@ from ct_widgets.demo.tokenizer import build_tokenizer
 from ct_widgets.demo.transcoder_data import alignment_batch, training_round
 from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import LanguageModel, native_bridge
-from ct_widgets.training import Alignment, Recipe, align, read_activations, train
+from ct_widgets.training import Alignment, Recipe, Training, align, narrow, read_activations, train
 
 SEED = 0
 INPUT_HOOK, OUTPUT_HOOK = "hook_resid_mid", "hook_mlp_out"
 LANGUAGE_MODEL = language_model_training.Recipe(seed=SEED)
 TRANSCODER = Recipe(
     features=768,
-    steps=3500,
+    steps=4000,
     batch_size=512,
     learning_rate=1.5e-3,
-    sparsity=0.2,
+    sparsity=0.36,
     preactivation=3e-3,
     half_products=True,
     seed=SEED,
 )
-ALIGNMENT = Alignment(sparsity=0.33, preactivation=8e-3, steps=360, learning_rate=8e-4, kl=80.0)
+ALIGNMENT = Alignment(sparsity=0.22, preactivation=1.2e-2, steps=400, learning_rate=8e-4, kl=80.0)
+WIDTH = 600  # features per layer that are kept after alignment, which leaves many in the upper layers without a use
+FINISH = replace(ALIGNMENT, sparsity=0.4, steps=120, learning_rate=5e-4)
+
+
+class Stages(NamedTuple):
+    """How the transcoder is trained: on activations, inside the model, and there again when it is narrower."""
+
+    base: Recipe = TRANSCODER
+    alignment: Alignment = ALIGNMENT
+    width: int = WIDTH
+    finish: Alignment = FINISH
+
+
+STAGES = Stages()
 
 
 class World(NamedTuple):
@@ -82,16 +98,10 @@ def make_language_model(
     }
 
 
-def make_transcoder(
-    world: World,
-    out: Path,
-    scratch: Path,
-    device: str,
-    recipe: Recipe = TRANSCODER,
-    alignment: Alignment = ALIGNMENT,
-) -> dict[str, Any]:
+def make_transcoder(world: World, out: Path, scratch: Path, device: str, stages: Stages = STAGES) -> dict[str, Any]:
     """Train the transcoder of the model in `out`, or finish it, and write it beside; returns how it was trained."""
     model = LanguageModel(load_bridge(out).to(device))
+    recipe = stages.base
 
     def read(index: int) -> Any:
         sequences = training_round(world.corpus, recipe.seed, index)
@@ -100,28 +110,37 @@ def make_transcoder(
     training = train(recipe, read, scratch, show=True)
     if not training.finished:
         raise TrainingError(f"interrupted after {len(training.history)} steps; run it again to go on")
-    seconds = training.seconds
-    training = align(
-        training,
-        recipe,
-        alignment,
-        model,
-        lambda step: alignment_batch(world.corpus, recipe.seed, step),
-        input_hook=INPUT_HOOK,
-        output_hook=OUTPUT_HOOK,
-        directory=scratch,
-        show=True,
-    )
+    seconds = [training.seconds]
+
+    def aligned(training: Training, alignment: Alignment, first: int, directory: Path) -> Training:
+        return align(
+            training,
+            recipe,
+            alignment,
+            model,
+            lambda step: alignment_batch(world.corpus, recipe.seed, first + step),
+            input_hook=INPUT_HOOK,
+            output_hook=OUTPUT_HOOK,
+            directory=directory,
+            show=True,
+        )
+
+    training = aligned(training, stages.alignment, 0, scratch)
+    seconds.append(training.seconds)
+    training = narrow(training, read(0), stages.width)
+    training = aligned(training, stages.finish, stages.alignment.steps, scratch / "narrow")
+    seconds.append(training.seconds)
     transcoder = training.transcoder(
         input_hook=INPUT_HOOK, output_hook=OUTPUT_HOOK, model_name=model.name, name="ct-widgets-demo-clt"
     )
     save_transcoder(out, transcoder)
-    return {
-        "recipe": dataclasses.asdict(recipe),
-        "seconds": seconds,
-        "alignment": dataclasses.asdict(alignment),
-        "alignment_seconds": training.seconds - seconds,
-    }
+    return {"stages": stages_as_json(stages), "seconds": np.diff(seconds, prepend=0).tolist()}
+
+
+def stages_as_json(stages: Stages) -> dict[str, Any]:
+    """The stages as JSON values."""
+    settings = {name: dataclasses.asdict(getattr(stages, name)) for name in ("base", "alignment", "finish")}
+    return settings | {"width": stages.width}
 
 
 def measure(world: World, out: Path, trained: dict[str, Any]) -> dict[str, Any]:
@@ -153,6 +172,7 @@ def main() -> None:
     metrics = measure(world, out, trained)
     write_json(out / "metrics.json", metrics)
     write_json(out / "corpus.json", corpus_statistics(world.corpus))
+    save_features(out, SEED)
     (out.parent / "CARD.md").write_text(render(read_json(out / "metrics.json")), encoding="utf-8")
 
 

@@ -15,10 +15,10 @@ from ct_widgets.training import Sequences
 
 MIX: tuple[dict[str, int], ...] = (
     {"addition": 264},
-    {"counting": 48, "last digit": 16, "tens digit": 16, "parity": 4, "comparison": 40},
-    {"sport": 24, "state": 24, "capital": 8, "two-hop capital": 32, "english": 12, "french": 12, "spanish": 12},
+    {"counting": 144, "last digit": 16, "tens digit": 16, "parity": 4, "comparison": 40},
+    {"sport": 24, "state": 24, "capital": 8, "two-hop capital": 40, "english": 16, "french": 16, "spanish": 16},
 )
-"""Rows of each task in one part of a round, much as for the language model."""
+"""Rows of each task in one part of a round. Counting is what features find hardest, so there is most of it."""
 
 N_REPEATED = 4
 """Rows of repeated random words: few, for they are long."""
@@ -32,9 +32,10 @@ ALIGNMENT_MIX: tuple[dict[str, int], ...] = (
 )
 """Rows of each task in one step of alignment: most where the replacement model is least like the model."""
 
-SHARE_OF_CONTEXT = 0.2
-"""Of the tokens that predict no answer, this share is learned from. There are many, most of them alike, while what the
-language model computes, it computes where it answers."""
+SHARE_OF_CONTEXT, SHARE_OF_LATER = 0.2, 0.4
+"""Of the tokens that predict no answer, and of those that predict an answer's second token or a later one, these shares
+are learned from. There are many, most of them alike, while what the language model computes, it computes where it
+begins to answer."""
 
 FACT_TASKS = tuple(MIX[2])
 
@@ -86,10 +87,11 @@ def _in_parts(corpus: Corpus, chosen: NDArray[np.int64], answers: bool = False, 
 
 
 def _learned_from(corpus: Corpus, chosen: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """[s, p]: every token that predicts one of the answer, and some of the others."""
-    predicts = np.roll(corpus.answer_mask(chosen), -1, axis=1)
-    keep = _context(corpus, chosen)
-    return keep & (predicts | (rng.random(keep.shape) < SHARE_OF_CONTEXT))
+    """[s, p]: every token that predicts the first one of an answer, and some of the others."""
+    first = np.roll(_first_answer(corpus, chosen), -1, axis=1)
+    later = np.roll(corpus.answer_mask(chosen), -1, axis=1)
+    share = np.where(first, 1.0, np.where(later, SHARE_OF_LATER, SHARE_OF_CONTEXT))
+    return _context(corpus, chosen) & (rng.random(share.shape) < share)
 
 
 def _context(corpus: Corpus, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:

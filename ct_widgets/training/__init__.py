@@ -3,6 +3,7 @@
 from ct_widgets.training.activations import ActivationBuffer, Activations, Place, Sequences, read_activations
 from ct_widgets.training.alignment import Alignment, align
 from ct_widgets.training.metrics import DictionaryMetrics, dictionary_metrics
+from ct_widgets.training.narrowing import narrow
 from ct_widgets.training.recipe import Recipe
 from ct_widgets.training.replacement import ReplacementMetrics, replacement_logits, replacement_metrics
 from ct_widgets.training.trainer import Step, Training, train
@@ -20,6 +21,7 @@ __all__ = [
     "Training",
     "align",
     "dictionary_metrics",
+    "narrow",
     "read_activations",
     "replacement_logits",
     "replacement_metrics",
