@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from ct_widgets.widgets import graph_html
+from ct_widgets.widgets.state import initial_json
 from tests.e2e.notebook import View, Watch
-from tests.e2e.samples import layered_graph
+from tests.e2e.samples import HOSTILE, layered_graph
 
 NewPage = Callable[..., tuple[Page, Watch]]
 
@@ -61,6 +64,35 @@ def test_the_wheel_scrolls_the_page_and_zooms_with_control(exported: Path, new_p
     assert page.evaluate("() => scrollY") == scrolled
     view.root.get_by_role("button", name="Reset zoom").click()
     expect(view.root.get_by_role("button", name="Reset zoom")).to_be_hidden()
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "\u202egnp.exe\u2066", "x" * 10_000, "\ud800", "\n\t\0"])
+def test_hostile_text_stays_text(new_page: NewPage, tmp_path: Path, text: str) -> None:
+    graph = layered_graph()
+    node = next(iter(sorted(graph.node_ids, key=lambda node: -graph.influence[graph.row(node)])))
+    state = {
+        **initial_json(graph),
+        "selected": list(node),
+        "pinned": [list(node)],
+        "supernodes": [[text, [list(node)]]],
+        "labels": {json.dumps(list(node), separators=(",", ":")): text},
+        "snapshots": {text: {"pinned": [], "supernodes": [], "places": {}}},
+        "suggestions": [{"name": text, "nodes": [list(node)], "reason": text}],
+    }
+    file = tmp_path / "hostile.html"
+    file.write_text(graph_html(graph, state))
+    page, watch = new_page(viewport={"width": 800, "height": 900})
+    page.goto(file.as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    view.hover_some_node()
+    assert view.root.locator("img, script").count() == 0
+    assert page.evaluate("() => window.hacked") is None
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 800
+    for element in (view.root.locator(".ctw-box-title"), view.root.locator("[data-action=restore]")):
+        shown = element.first.text_content() or ""
+        assert len(shown) < 60
+        assert not set(shown) & set("\u202e\u2066\0")
+    watch.check()
 
 
 def test_damaged_data_are_an_error_that_reads(exported: Path, new_page: NewPage, tmp_path: Path) -> None:

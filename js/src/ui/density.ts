@@ -52,16 +52,17 @@ export class Density {
     const [width, height] = [Math.ceil(job.layout.width * ratio), Math.ceil(job.layout.height * ratio)];
     if (this.#raster.width === width && this.#raster.height === height) this.#raster.clear();
     else this.#raster = new DensityRaster(width, height);
+    // Where only the window moved, the last bitmap is nearly right, and no frame need be long.
+    const isMoved = this.#job?.layout === job.layout && this.#job.palette === job.palette;
     this.#job = job;
     this.#next = 0;
     cancelAnimationFrame(this.#frame);
     // Not now: nodes and text, which read at once, are drawn before.
-    this.#frame = requestAnimationFrame(() => this.#continue(FIRST_SLICE_MS));
+    this.#frame = requestAnimationFrame(() => this.#continue(isMoved ? SLICE_MS : FIRST_SLICE_MS));
   }
 
   #continue(budget: number): void {
     const job = this.#job!;
-    const isFirst = this.#next === 0;
     const edges = job.edges();
     const end = performance.now() + budget;
     while (this.#next < edges.length && performance.now() < end) {
@@ -69,7 +70,7 @@ export class Density {
       while (this.#next < stop) this.#add(job, edges[this.#next++]!);
     }
     const isDone = this.#next >= edges.length;
-    if (isFirst || isDone) this.#present(job);
+    if (isDone || budget > SLICE_MS) this.#present(job);
     if (!isDone) this.#frame = requestAnimationFrame(() => this.#continue(SLICE_MS));
   }
 
