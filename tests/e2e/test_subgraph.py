@@ -192,7 +192,7 @@ def test_the_figure_is_a_file_of_its_own(
         started.value.save_as(pictures / f"figure-{width}-{theme}.{kind}")
     drawing = ElementTree.parse(pictures / f"figure-{width}-{theme}.svg").getroot()
     names = {element.tag.rpartition("}")[2] for element in drawing.iter()}
-    assert names == {"svg", "rect", "g", "path", "text", "title", "circle"}
+    assert names == {"svg", "rect", "g", "path", "text", "title"}
     assert not any("class" in element.attrib or "var(" in str(element.attrib) for element in drawing.iter())
     assert (pictures / f"figure-{width}-{theme}.png").read_bytes().startswith(b"\x89PNG")
     page.screenshot(path=pictures / f"figure-page-{width}-{theme}.png", full_page=True)
