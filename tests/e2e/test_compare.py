@@ -13,6 +13,7 @@ from ct_widgets import AttributionGraph, CompareWidget, compare
 from tests.e2e.conftest import Lab, running_marimo
 from tests.e2e.notebook import Notebook, View, Watch
 from tests.e2e.samples import HOSTILE, layered_graph
+from tests.e2e.test_graph_access import AXE, issues
 
 SHOW = """import ct_widgets as ct
 graph = ct.AttributionGraph.load("graph.ctgraph")
@@ -121,6 +122,17 @@ def test_the_exported_page_keeps_the_link(
     assert page.evaluate("() => window.hacked") is None
     watch.check()
     assert watch.requests == [page.url]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(
+    new_page: Callable[..., tuple[Page, Watch]], graph: AttributionGraph, tmp_path: Path, theme: str
+) -> None:
+    page, _ = new_page(viewport={"width": 1500, "height": 900}, color_scheme=theme, bypass_csp=True)
+    page.goto(compare(graph, graph.prune(0.5)).to_html(tmp_path / "compare.html").as_uri())
+    sides(page)[0].root.locator(".ctw-prediction").first.click()
+    page.add_script_tag(content=AXE.read_text())
+    assert issues(page, ".ctw-compare") == []
 
 
 APP = """

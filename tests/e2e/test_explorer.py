@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.e2e.notebook import Notebook, View
+from tests.e2e.test_graph_access import AXE, issues
 
 SHOW = """import ct_widgets as ct
 model = ct.load_demo()
@@ -47,6 +48,8 @@ def test_graph_and_panels_are_one_view(open_notebook: Callable[..., Notebook], p
     expect(view.panel.locator(".ctw-title")).to_contain_text(name)
     expect(place).to_contain_text(name)
     root.screenshot(path=pictures / "explorer-feature-light.png")
+    notebook.page.add_script_tag(content=AXE.read_text())
+    assert issues(notebook.page, ".ctw-explorer") == []
 
     # Groups of the graph are the sliders of the next panel, by keys alone.
     notebook.python("explorer.view.supernodes = [('strongest', [graph.node(int(row))])]")
@@ -62,6 +65,7 @@ def test_graph_and_panels_are_one_view(open_notebook: Callable[..., Notebook], p
     expect(root).to_have_attribute("data-ctw-theme", "dark")
     notebook.page.wait_for_timeout(300)
     root.screenshot(path=pictures / "explorer-perturbation-dark.png")
+    assert issues(notebook.page, ".ctw-explorer") == []
     tabs.nth(1).click()
     expect(place).to_be_hidden()
     notebook.prints("print(repr(explorer.panel), explorer.shown)", lambda text: text == "'' None")

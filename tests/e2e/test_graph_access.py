@@ -35,9 +35,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def issues(page: Page) -> list[tuple[str, str, list[str]]]:
-    """Serious and critical findings as (impact, rule, elements)."""
-    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run('.ctw-graph')).violations")
+def issues(page: Page, place: str = ".ctw-graph") -> list[tuple[str, str, list[str]]]:
+    """Serious and critical findings in the elements `place` as (impact, rule, elements)."""
+    found: list[dict[str, Any]] = page.evaluate("async place => (await axe.run(place)).violations", place)
     return [
         (rule["impact"], rule["id"], [node["html"][:160] for node in rule["nodes"]])
         for rule in found
