@@ -14,7 +14,6 @@ from playwright.sync_api import expect
 
 from ct_widgets import ReplacementModel, load_demo
 from ct_widgets.demo.artifact_files import ARTIFACTS
-from ct_widgets.demo.feature_store import save_features
 from ct_widgets.features import Features
 from tests.e2e.conftest import Lab
 from tests.e2e.notebook import Notebook, View
@@ -23,7 +22,7 @@ from tests.e2e.samples import HOSTILE
 MODEL = """
 import ct_widgets as ct
 demo = ct.load_demo()
-model = ct.ReplacementModel(demo.language_model.bridge, demo.transcoder, "demo/features")
+model = ct.ReplacementModel(demo.language_model.bridge, demo.transcoder, "features")
 """
 CARD = MODEL + 'view = model.features["{name}"].show(theme="{theme}", activation={activation})\nview'
 GRAPH = MODEL + 'graph = model.attribute("{prompt}")\nview = ct.GraphWidget(graph, theme="{theme}")\nview'
@@ -32,11 +31,10 @@ WIDE = {"viewport": {"width": 1600, "height": 1000}}
 
 @pytest.fixture(scope="module")
 def features(lab: Lab) -> Features:
-    """The demo's features, with a store of some of its statements beside the notebooks."""
-    shutil.copytree(ARTIFACTS, lab.folder / "demo", ignore=shutil.ignore_patterns("features"))
-    store = save_features(lab.folder / "demo", 0, texts=4000)
+    """The demo's features, with a copy of their store beside the notebooks, which takes labels."""
+    copy = shutil.copytree(ARTIFACTS / "features", lab.folder / "features")
     demo = load_demo()
-    return ReplacementModel(demo.language_model.bridge, demo.transcoder, store).features
+    return ReplacementModel(demo.language_model.bridge, demo.transcoder, copy).features
 
 
 def fitting(features: Features, *tokens: str) -> str:

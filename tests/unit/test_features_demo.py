@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from ct_widgets.demo import load_demo
 from ct_widgets.demo.artifact_files import ARTIFACTS
 from ct_widgets.demo.corpus import statements
+from ct_widgets.demo.feature_store import load_features, save_features
 from ct_widgets.demo.make_artifacts import SEED
 from ct_widgets.features import FeatureStore
 from ct_widgets.replacement_model import ReplacementModel
@@ -62,6 +64,17 @@ def test_the_tutorials_words_are_found(demo: ReplacementModel, word: str) -> Non
     table = demo.features.search(word, 5)
     assert len(table) == 5
     assert table["score"].iloc[0] > 0
+
+
+def test_it_is_made_beside_the_model(tmp_path: Path) -> None:
+    out = shutil.copytree(ARTIFACTS, tmp_path / "artifacts")
+    made = save_features(out, SEED, texts=300)
+    assert made.facts["n_texts"] == 300
+    assert made.path == out / "features"
+    read = load_features(out)
+    assert read is not None
+    assert read.n_tokens == made.n_tokens
+    assert load_features(tmp_path) is None
 
 
 def test_labels_of_users_stay_out_of_the_package(demo: ReplacementModel) -> None:
