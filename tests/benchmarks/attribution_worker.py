@@ -59,12 +59,9 @@ def ours(
     return attribute, describe
 
 
-def peer(
-    folder: Path, budget: int | None, device: str, batch: int
-) -> tuple[Callable[[list[int]], Any], Callable[[Any], dict[str, Any]]]:
-    """circuit-tracer on the same weights."""
+def peer_model(folder: Path, device: str) -> Any:
+    """circuit-tracer's model of the weights in `folder`."""
     import torch
-    from circuit_tracer.attribution.attribute import attribute as peer_attribute
     from circuit_tracer.replacement_model.replacement_model_transformerlens import TransformerLensReplacementModel
     from circuit_tracer.transcoder.cross_layer_transcoder import load_clt
     from transformer_lens import HookedTransformerConfig
@@ -95,6 +92,17 @@ def peer(
             )
             if target is not None:
                 target.copy_(value)
+    return model
+
+
+def peer(
+    folder: Path, budget: int | None, device: str, batch: int
+) -> tuple[Callable[[list[int]], Any], Callable[[Any], dict[str, Any]]]:
+    """circuit-tracer on the same weights."""
+    import torch
+    from circuit_tracer.attribution.attribute import attribute as peer_attribute
+
+    model = peer_model(folder, device)
 
     def attribute(tokens: list[int]) -> Any:
         return peer_attribute(torch.tensor(tokens), model, batch_size=batch, max_feature_nodes=budget)
