@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from ct_widgets import AttributionGraph
 from tests.e2e.notebook import View, Watch
 from tests.e2e.samples import layered_graph
 
 NewPage = Callable[..., tuple[Page, Watch]]
+GRAPHS = Path(__file__).resolve().parents[1] / "data" / "graphs"
 
 
 @pytest.fixture(scope="module")
@@ -115,4 +118,31 @@ def test_it_fills_the_window_and_the_screen(exported: Path, new_page: NewPage, w
     box = view.stage.bounding_box()
     assert box
     assert box["height"] > 250
+    watch.check()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", [file.name for file in sorted(GRAPHS.glob("*.json.gz"))])
+def test_real_graphs_of_26_layers(new_page: NewPage, tmp_path: Path, pictures: Path, name: str, theme: str) -> None:
+    file = tmp_path / name.removesuffix(".gz")
+    file.write_bytes(gzip.decompress((GRAPHS / name).read_bytes()))
+    graph = AttributionGraph.load(file)
+    page, watch = new_page(viewport={"width": 1300, "height": 900}, color_scheme=theme)
+    page.goto(graph.to_html(tmp_path / "graph.html").as_uri())
+    view = View(page.locator(".ctw-graph")).wait()
+    assert view.count("nodes") == f"{graph.n_nodes} of {graph.n_nodes}"
+    assert view.root.locator(".ctw-layer").count() == 28
+    page.screenshot(path=pictures / f"{name}-{theme}.png")
+    view.rows.first.hover()
+    page.wait_for_timeout(300)
+    page.screenshot(path=pictures / f"{name}-{theme}-hovered.png")
+    # Deep models: few nodes leave runs of layers empty, and these stand in one row each that a click opens.
+    page.mouse.move(2, 2)
+    view.slide("nodes", 0.35)
+    folds = view.root.locator(".ctw-layers .ctw-fold")
+    count = folds.count()
+    assert count > 0
+    page.screenshot(path=pictures / f"{name}-{theme}-few.png")
+    folds.first.click()
+    expect(folds).to_have_count(count - 1)
     watch.check()

@@ -99,7 +99,7 @@ function createFooter(session: Session, save: Plot["save"], abort: AbortSignal):
     slider(
       {
         name: "edges",
-        title: "The fewest edges between these nodes that carry this share of the influence",
+        title: "The fewest edges between them that carry this share of it",
         value: synced.edgeThreshold,
         result: () => `${formatCount(pruned.value.edgeCount)} of ${formatCount(graph.total.edges)}`,
       },

@@ -37,7 +37,7 @@ export function createLegend(): HTMLElement {
       entry(keys("←", "→", "↑", "↓"), "next node"),
       entry(keys("[", "]"), "strongest input, output"),
       entry(keys("P"), "pin into the subgraph"),
-      entry(keys("T"), "paths from here, then to there"),
+      entry(keys("T"), "paths from here, to there"),
       entry(keys("G", "⇧G"), "group, ungroup"),
       entry(keys("Space", "↵"), "mark, name a box"),
       entry(keys("⇧←→↑↓"), "move a box"),
@@ -47,7 +47,7 @@ export function createLegend(): HTMLElement {
       entry(keys("Esc"), "release"),
       entry(keys("+", "\u2212", "0"), "zoom (also Ctrl/Cmd + wheel)"),
       entry(keys("Z"), "zoom to selection"),
-      entry(keys("E"), "unfold, fold what is empty"),
+      entry(keys("E"), "unfold, fold"),
     ),
   );
 }

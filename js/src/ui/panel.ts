@@ -107,8 +107,11 @@ function nodeHead(session: Session, row: number, isPinned: boolean): HTMLElement
   );
   const label = session.label(row);
   const subtitle = h("p", { class: "ctw-place" });
-  const write = label ? "Change the label (L)" : "Give this node a label (L)";
-  const labelled = h("button", { type: "button", class: label ? "ctw-label" : "ctw-label ctw-muted", title: write });
+  const labelled = h("button", {
+    type: "button",
+    class: label ? "ctw-label" : "ctw-label ctw-muted",
+    title: "Write a label (L)",
+  });
   labelled.append(label || "add label");
   subtitle.append(labelled, " · ");
   if (kind === EMBEDDING || kind === LOGIT) subtitle.append(`${KINDS[kind]}, `);
@@ -147,7 +150,7 @@ function nodeBody(session: Session, row: number): HTMLElement[] {
 function emptyHead(session: Session): HTMLElement[] {
   const wanted = session.synced.selected.value;
   if (wanted !== null && session.selectedRow.value === null) {
-    const text = `${keyOf(wanted)} is not among the strongest nodes, which this view holds.`;
+    const text = `${keyOf(wanted)} is not among the strongest nodes.`;
     return [h("h3", { class: "ctw-title" }, "Not in this view"), h("p", { class: "ctw-place" }, text)];
   }
   return [

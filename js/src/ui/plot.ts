@@ -55,7 +55,7 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
   const tooltip = new Tooltip(session);
   const resetButton = button("Reset zoom", "(0)", abort, () => reset());
   const fitButton = button("Zoom to selection", "(Z)", abort, () => zoomToSelection());
-  const foldButton = button("Fold", "Fold empty tokens and layers (E)", abort, () => session.unfold());
+  const foldButton = button("Fold", "(E)", abort, () => session.unfold());
   stage.append(
     ...canvases,
     labels.logits,
