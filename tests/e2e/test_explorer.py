@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.notebook import Notebook, View
@@ -16,7 +17,11 @@ graph = model.attribute("calc: 36+59=", progress=False)
 explorer = ct.CircuitExplorer(model, graph)
 explorer"""
 
+# A panel needs no model unless it asks for one.
 OWN = """import anywidget, traitlets
+import ct_widgets as ct
+graph = ct.AttributionGraph.load("graph.ctgraph")
+explorer = ct.CircuitExplorer(None, graph, panel="")
 class Said(anywidget.AnyWidget):
     _esm = '''export default () => { const seen = []; let paint = () => {};
       return {
@@ -30,8 +35,8 @@ class Said(anywidget.AnyWidget):
 @ct.register_panel("said", title="<b>Said</b>", order=1)
 def make(model, view):
     return Said(text="<i>panel</i>")
-other = ct.CircuitExplorer(model, graph, panel="said")
-other"""
+other = ct.CircuitExplorer(None, graph, panel="said")
+display(explorer, other)"""
 
 
 def test_graph_and_panels_are_one_view(open_notebook: Callable[..., Notebook], pictures: Path) -> None:
@@ -72,8 +77,9 @@ def test_graph_and_panels_are_one_view(open_notebook: Callable[..., Notebook], p
     notebook.watch.check()
 
 
+@pytest.mark.usefixtures("graph")
 def test_a_notebook_adds_a_panel_of_its_own(open_notebook: Callable[..., Notebook]) -> None:
-    notebook = open_notebook("explorer_own.ipynb", [SHOW, OWN])
+    notebook = open_notebook("explorer_own.ipynb", [OWN])
     notebook.run_all()
     expect(notebook.page.locator(".ctw-explorer")).to_have_count(2, timeout=60_000)
     first, second = (notebook.page.locator(".ctw-explorer").nth(place) for place in (0, 1))
