@@ -56,12 +56,14 @@ class ReplacementModel:
         *,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
+        features: FeatureStore | str | Path | None = None,
     ) -> ReplacementModel:
-        """Load a model and its transcoder by hub name or from a directory.
+        """Load a model and its transcoder by hub name or from a directory, with a store of its features if given.
 
         >>> ReplacementModel.from_pretrained("google/gemma-2-2b", "mntss/clt-gemma-2-2b-426k")
         """
-        return cls(load_bridge(model, device=device, dtype=dtype), Transcoder.load(_local_directory(transcoder)))
+        bridge = load_bridge(model, device=device, dtype=dtype)
+        return cls(bridge, Transcoder.load(_local_directory(transcoder)), features)
 
     @cached_property
     def features(self) -> Features:

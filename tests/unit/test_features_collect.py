@@ -266,6 +266,7 @@ def test_texts_of_every_source_are_the_same(tmp_path: Path, make_bridge: Any) ->
         for i, source in enumerate(sources)
     ]
     assert stores[0].n_tokens == 11  # one BOS before each text
+    assert ReplacementModel(make_bridge("gpt2"), samples.transcoder("clt"), stores[0].path).features.store is not None
     for store in stores[1:]:
         same_content(store, stores[0])
     with pytest.raises(FeatureError, match="no column 'text'; it has body"):
