@@ -65,15 +65,16 @@ class RowComputer:
         features, run = self.local.features, self.local.run
         for layer in range(run.n_layers):
             self.streams.to_read(layer)
-            for position in range(self.local.first_position, run.n_positions):
-                group = torch.arange(*features.starts[position][layer : layer + 2])
-                if len(group):
-                    targets = feature_targets(self.local, group)
-                    self.embedding[group] = targets.vector @ self.streams.embeddings.at(position).T
-                    if keep_rows and layer <= self.streams.cut:
-                        rows = read_streams(self.local, self.streams, targets, self.workspace)
-                        self._keep(rows, self.nodes.feature[group.numpy()], group)
-                        yield group.numpy()
+            starts = [features.starts[p][layer : layer + 2] for p in range(self.local.first_position, run.n_positions)]
+            groups = [torch.arange(*bounds) for bounds in starts if bounds[0] < bounds[1]]
+            here = feature_targets(self.local, torch.cat(groups)) if groups else None
+            for targets, group in zip(here.split([len(g) for g in groups]) if here else (), groups, strict=True):
+                streams = self.streams.embeddings.at(int(targets.position[0]))
+                self.embedding[group] = targets.vector @ streams.T
+                if keep_rows and layer <= self.streams.cut:
+                    rows = read_streams(self.local, self.streams, targets, self.workspace)
+                    self._keep(rows, self.nodes.feature[group.numpy()], group)
+                    yield group.numpy()
             self.streams.to_output(layer)
         self.embedding[len(features) :] = self.read_final @ self.streams.embeddings.at(run.n_positions - 1).T
 

@@ -37,6 +37,11 @@ class Targets:
     def __len__(self) -> int:
         return len(self.layer)
 
+    def split(self, sizes: list[int]) -> list[Targets]:
+        """Runs of so many targets each."""
+        parts = zip(self.layer.split(sizes), self.position.split(sizes), self.vector.split(sizes), strict=True)
+        return [Targets(*part) for part in parts]
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
