@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,38 +17,46 @@ from torch import Tensor
 import ct_widgets
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.reference import AutogradRows
+from ct_widgets.attribution.row_store import RowStore
 from ct_widgets.attribution.rows import RowComputer
 from ct_widgets.graph import AttributionGraph
 
 
-def assemble(
-    rows: RowComputer | AutogradRows, visited: npt.NDArray[np.bool_], prompt: str, *, partial: bool
-) -> AttributionGraph:
-    """The graph of all nodes but the features that were not `visited` [s]."""
+class Nodes(NamedTuple):
+    """All of a graph but its edges. keep: [n], which nodes of the prompt it has."""
+
+    keep: npt.NDArray[np.bool_]
+    columns: dict[str, Any]
+
+
+def describe(rows: RowComputer | AutogradRows, visited: npt.NDArray[np.bool_], prompt: str, *, partial: bool) -> Nodes:
+    """All nodes but the features that were not `visited` [s]."""
     local, nodes, model = rows.local, rows.nodes, rows.local.model
     n = rows.store.n
     keep = np.ones(n, dtype=bool)
     keep[nodes.feature[~visited]] = False
-    adjacency = rows.store.take(keep)
     tokens = model.str_tokens(local.run.tokens)
     node_token = np.full(n, "", dtype=object)
     node_token[nodes.embedding] = tokens
     node_token[nodes.logit] = rows.asked.text
     columns: dict[str, Any] = {name: column[keep] for name, column in (nodes.columns | _values(rows)).items()}
-    return AttributionGraph.from_columns(
-        prompt=prompt,
-        tokens=tokens,
-        token_ids=local.run.tokens.cpu().numpy(),
-        n_layers=local.run.n_layers,
-        **columns,
-        node_token=node_token[keep].tolist(),
-        indptr=adjacency.indptr,
-        source=adjacency.source,
-        weight=adjacency.weight,
+    columns |= {
+        "prompt": prompt,
+        "tokens": tokens,
+        "token_ids": local.run.tokens.cpu().numpy(),
+        "n_layers": local.run.n_layers,
+        "node_token": node_token[keep].tolist(),
         # Features left out count as unexplained, so shares and scores stay those of the whole graph.
-        row_total=rows.store.row_total[keep],
-        provenance=_provenance(local) | ({"partial": True} if partial else {}),
-    )
+        "row_total": rows.store.row_total[keep],
+        "provenance": _provenance(local) | ({"partial": True} if partial else {}),
+    }
+    return Nodes(keep, columns)
+
+
+def assemble(nodes: Nodes, store: RowStore) -> AttributionGraph:
+    """The graph of these nodes and the rows of a store, which is empty afterwards."""
+    indptr, source, weight = store.take(nodes.keep)
+    return AttributionGraph.from_columns(**nodes.columns, indptr=indptr, source=source, weight=weight)
 
 
 def _values(rows: RowComputer | AutogradRows) -> dict[str, npt.NDArray[np.float32]]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ct_widgets.attribution.assemble import assemble
+from ct_widgets.attribution.assemble import assemble, describe
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.nodes import lay_out
 from ct_widgets.attribution.plan import make_plan
@@ -70,7 +70,9 @@ def attribute(
             raise
         partial = True
     text = prompt if isinstance(prompt, str) else "".join(model.str_tokens(local.run.tokens))
-    return assemble(rows, visited, text, partial=partial)
+    nodes, store = describe(rows, visited, text, partial=partial), rows.store
+    del local, asked, rows  # room for the edges
+    return assemble(nodes, store)
 
 
 def _rows(

@@ -15,7 +15,7 @@ import torch
 
 from ct_widgets.attribution.nodes import Nodes
 from ct_widgets.attribution.sweep import Rows
-from ct_widgets.graph.adjacency import Adjacency, Bool, Float32, select_edges
+from ct_widgets.graph.adjacency import Adjacency, Bool, Float32
 from ct_widgets.graph.node_id import EMBEDDING, ERROR, FEATURE
 
 Ints = npt.NDArray[np.int64]
@@ -94,20 +94,26 @@ class RowStore:
         number = np.cumsum(keep) - 1
         count = np.zeros(int(keep.sum()), dtype=np.int64)
         for cell in self._cells.values():
-            for target, _ in cell.parts:
-                count[number[target[keep[target]]]] = keep[cell.source].sum()
+            for target, weight in cell.parts:
+                count[number[target[keep[target]]]] = np.count_nonzero(
+                    _chosen(weight, keep[target], keep[cell.source]), 1
+                )
         indptr = np.concatenate([[0], np.cumsum(count)])
         edges = Adjacency(indptr, np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32))
         while self._cells:
             _, (source, parts) = self._cells.popitem()
-            kept = keep[source]
-            renumbered = number[source[kept]]
+            renumbered = number[source[keep[source]]].astype(np.int32)
             for target, weight in parts:
-                # Rows that an interrupt cut off from the count are not kept.
-                rows = zip(number[target], keep[target], weight if kept.all() else weight[:, kept], strict=True)
-                for row, wanted, values in rows:
-                    if wanted:
-                        place = slice(indptr[row], indptr[row + 1])
-                        edges.source[place], edges.weight[place] = renumbered, values
-        present = edges.weight != 0
-        return edges if present.all() else select_edges(edges, present)
+                rows = number[target[keep[target]]].tolist()
+                for row, values in zip(rows, _chosen(weight, keep[target], keep[source]), strict=True):
+                    place = slice(indptr[row], indptr[row + 1])
+                    # A weight of exactly 0 is no edge; most rows have none.
+                    present = slice(None) if count[row] == len(values) else values != 0
+                    edges.source[place], edges.weight[place] = renumbered[present], values[present]
+        return edges
+
+
+def _chosen(weight: Float32, rows: Bool, columns: Bool) -> Float32:
+    """The chosen rows and columns of a matrix, which is not copied if they are all."""
+    weight = weight if rows.all() else weight[rows]
+    return weight if columns.all() else weight[:, columns]

@@ -52,7 +52,6 @@ class RowComputer:
         yield from self.climb(keep_rows=True)
         self.sweep_logits()
         yield from self.sweep_features(np.flatnonzero(self.local.features.layer.numpy() > self.streams.cut))
-        del self.streams, self.transports, self.workspace  # room for the graph
 
     def before_ranking(self) -> None:
         """Compute the rows that the first ranking of features needs: those of the logits."""

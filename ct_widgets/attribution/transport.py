@@ -69,7 +69,7 @@ class Transport:
         attention = local.frozen_map.attention[layer]
         pattern = local.run.weighted_pattern(layer).unflatten(0, (attention.n_groups, -1))  # [g, h / g, q, k]
         W_O = attention.W_O.flatten(0, 1)  # [h e, d]
-        W_V = attention.W_V.transpose(1, 2).flatten(0, 1)  # [g e, d]
+        W_V = attention.value_rows
         return cls(
             forward=Way(W_V.T, W_O, pattern[:, :, :, None], workspace),
             backward=Way(W_O.T, W_V, pattern.permute(0, 3, 1, 2)[:, None], workspace),

@@ -40,6 +40,11 @@ class FrozenAttention:
         """Key-value groups; equal to the number of heads without grouped queries."""
         return self.W_V.shape[0]
 
+    @cached_property
+    def value_rows(self) -> Tensor:
+        """W_V with one row for every dimension of every group's value. -> [g e, d]."""
+        return self.W_V.transpose(1, 2).flatten(0, 1)
+
     def constant(self, pattern: Tensor, post_scale: Tensor | None) -> Tensor:
         """What attention adds at zero input. pattern: [h, q, k], post_scale: [q] or None -> [q, d]."""
         per_head = pattern.sum(-1)[..., None] * self.b_in[:, None]  # softmax rows may sum to less than 1 (sinks)
