@@ -36,9 +36,13 @@ const builds = [
 ];
 
 // Properties in camel case are our own: what comes from Python is in snake case, and terser knows the names of the DOM.
-// Except the reserved ones: of anywidget, and an attribute of the page. The words are those that the source says most.
+// Except the reserved ones: of anywidget, and an attribute of the page. The words are those that the source says most;
+// none is a key of what travels.
+const words =
+  "bitmap|boxes|described|edits|emphasise|folds|graph|hovered|indptr|influence|labelled|marked|moving|outptr|peek|" +
+  "placed|presented|previewed|pruned|readers|rename|snapshots|suggestions|synced|unfold|unmatched";
 const properties = {
-  regex: /^(?:[a-z]+[A-Z]\w*|peek|synced|edits|pruned|described|previewed|indptr|outptr)$/,
+  regex: new RegExp(`^(?:[a-z]+[A-Z]\\w*|${words})$`),
   reserved: ["getWidget", "getModel", "showNode", "ctwTheme"],
 };
 

@@ -71,20 +71,23 @@ describe("connections", () => {
   });
 
   it("strokes the strongest edges of the focus between shown nodes, strongest last", () => {
-    expect(focusEdges(graph, [6], all, 3).map(({ row }) => row)).toEqual([2, 7, 8]);
+    expect(focusEdges(graph, 6, all, 3).edges.map(({ row }) => row)).toEqual([2, 7, 8]);
     const hidden = all.slice();
     hidden[8] = 0;
-    expect(focusEdges(graph, [6], hidden, 99).map(({ row }) => row)).toEqual([3, 5, 4, 2, 7]);
-    // An edge between two nodes in focus is one stroke.
-    expect(focusEdges(graph, [6, 7], all, 99)).toHaveLength(7);
+    expect(focusEdges(graph, 6, hidden, 99).edges.map(({ row }) => row)).toEqual([3, 5, 4, 2, 7]);
+    expect([all, hidden].map((shown) => focusEdges(graph, 6, shown, 3).total)).toEqual([6, 5]);
+    expect(focusEdges(graph, null, all, 99)).toEqual({ edges: [], total: 0 });
   });
 
   it("finds the edges between pinned nodes", () => {
-    expect(edgesAmong(graph, [6, 7, 2]).map(({ edge }) => [graph.source[edge], graph.target[edge]])).toEqual([
+    expect(edgesAmong(graph, [6, 7, 2], 99).edges.map(({ edge }) => [graph.source[edge], graph.target[edge]])).toEqual([
       [2, 6],
       [6, 7],
     ]);
-    expect(edgesAmong(graph, [6])).toEqual([]);
+    // Of more than the limit those with the largest shares stay, whoever they belong to.
+    const { edges, total } = edgesAmong(graph, [6, 7, 2], 1);
+    expect([edges.map(({ row }) => row), total]).toEqual([[6], 2]);
+    expect(edgesAmong(graph, [6], 99)).toEqual({ edges: [], total: 0 });
   });
 
   it("finds the strongest shown neighbour", () => {

@@ -48,7 +48,7 @@ export function layoutBoxes(
   const columns = [...new Set(token)].sort((a, b) => a - b);
   const column = width / Math.max(1, columns.length);
   const wish = token.map((position) => (columns.indexOf(position) + 0.5) * column);
-  const size = widths.map((wide) => Math.min(wide, WIDEST_BOX, Math.max(1, width - 2 * MARGIN)));
+  const size = widths.map((wide) => Math.min(wide, Math.max(1, width - 2 * MARGIN)));
   const lines = [...new Set(level)]
     .sort((a, b) => b - a)
     .flatMap((layer) => {

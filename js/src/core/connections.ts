@@ -44,33 +44,34 @@ export function connectionOf(graph: Graph, edge: number, row: number): Connectio
   return { edge, row: other, weight: weightOf(graph, edge), share: graph.share[edge]! };
 }
 
-/** The edges to stroke for the nodes in focus: at most `limit`, strongest last so that they end up on top. */
-export function focusEdges(graph: Graph, rows: readonly number[], visible: Uint8Array, limit: number): Connection[] {
-  const ends = new Map<number, number>();
-  for (const row of rows) {
-    for (const direction of ["inputs", "outputs"] as const) {
-      let taken = 0;
-      for (const edge of edgesOf(graph, row, direction)) {
-        const other = direction === "inputs" ? graph.source[edge]! : graph.target[edge]!;
-        if (!visible[other]) continue;
-        ends.set(edge, row);
-        if (++taken === limit) break;
-      }
-    }
-  }
-  const strongest = strongestFirst(Int32Array.from(ends.keys()), graph.share).subarray(0, limit);
-  return Array.from(strongest.reverse(), (edge) => connectionOf(graph, edge, ends.get(edge)!));
+/** Edges to stroke, strongest last so that they end up on top, and how many there are without a limit. */
+export interface Strokes {
+  readonly edges: readonly Connection[];
+  readonly total: number;
 }
 
-/** The edges between `rows`, weak ones first. */
-export function edgesAmong(graph: Graph, rows: readonly number[]): Connection[] {
+/** The edges between shown nodes and the one in focus: at most `limit`, each seen from the latter. */
+export function focusEdges(graph: Graph, row: number | null, visible: Uint8Array, limit: number): Strokes {
+  if (row === null) return { edges: [], total: 0 };
+  const tied = (["inputs", "outputs"] as const).flatMap((direction) => {
+    const end = direction === "inputs" ? graph.source : graph.target;
+    return Array.from(edgesOf(graph, row, direction)).filter((edge) => visible[end[edge]!]);
+  });
+  return strokes(graph, tied, (edge) => connectionOf(graph, edge, row), limit);
+}
+
+/** The edges between `rows`: at most `limit`, each seen from its target. */
+export function edgesAmong(graph: Graph, rows: readonly number[], limit: number): Strokes {
   const inside = new Set(rows);
-  return rows.flatMap((row) =>
-    Array.from(edgesOf(graph, row, "inputs"))
-      .filter((edge) => inside.has(graph.source[edge]!))
-      .map((edge) => connectionOf(graph, edge, row))
-      .reverse(),
+  const among = rows.flatMap((row) =>
+    Array.from(edgesOf(graph, row, "inputs")).filter((edge) => inside.has(graph.source[edge]!)),
   );
+  return strokes(graph, among, (edge) => connectionOf(graph, edge, graph.target[edge]!), limit);
+}
+
+function strokes(graph: Graph, edges: number[], seen: (edge: number) => Connection, limit: number): Strokes {
+  const strongest = strongestFirst(Int32Array.from(edges), graph.share).subarray(0, limit);
+  return { edges: Array.from(strongest.reverse(), seen), total: edges.length };
 }
 
 /** The strongest input or output of `row` among `visible`, or null. */

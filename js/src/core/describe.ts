@@ -34,6 +34,12 @@ export function placeName(graph: Graph, row: number): string {
   return visibleToken(graph.tokens[graph.position[row]!]!, 24);
 }
 
+/** What tells a node from others of its name: the token that it stands above, or what it is. */
+export function whereOf(graph: Graph, row: number): string {
+  if (graph.kind[row] === LOGIT) return "output";
+  return graph.kind[row] === EMBEDDING ? `token ${graph.position[row]! + 1}` : placeName(graph, row);
+}
+
 /** Kind and name, then label, place and numbers: said by screen readers, shown beside the pointer. */
 export function speak(graph: Graph, row: number, labels: Labels): [name: string, ...facts: string[]] {
   const kind = KINDS[graph.kind[row]!]!;

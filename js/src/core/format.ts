@@ -60,6 +60,11 @@ export function visibleToken(token: string, limit = 40): string {
   return cut ? `${text}…` : text;
 }
 
+/** How many there are of what: 1 node, 1,204 nodes, 2 boxes. */
+export function formatCounted(value: number, one: string, many = `${one}s`): string {
+  return `${formatCount(value)} ${value === 1 ? one : many}`;
+}
+
 /** A size between 0 and about 1 to two significant digits without the leading zero: .12, .0047, 1.3. */
 export function formatFraction(value: number): string {
   return formatNumber(value, 2).replace(/^(\u2212?)0\./, "$1.");

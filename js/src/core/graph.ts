@@ -6,7 +6,7 @@
  */
 
 import type { Column, Columns } from "./columns";
-import { ColumnsError, check } from "./columns";
+import { check } from "./columns";
 
 export const EMBEDDING = 0;
 export const FEATURE = 1;
@@ -74,6 +74,16 @@ export function rowOf(graph: Graph, id: NodeId | null): number | null {
   return id === null ? null : (graph.rowOf.get(keyOf(id)) ?? null);
 }
 
+/** Rows of those of `ids` that the data hold. */
+export function rowsOf(graph: Graph, ids: readonly NodeId[]): number[] {
+  return ids.map((id) => rowOf(graph, id)).filter((row) => row !== null);
+}
+
+/** What a node counts for: its influence on the output, or the probability of a logit. */
+export function strengthOf(graph: Graph, row: number): number {
+  return graph.kind[row] === LOGIT ? graph.probability[row]! || 0 : graph.influence[row]!;
+}
+
 /** Read a node id from outside; null if it is none. */
 export function asNodeId(value: unknown): NodeId | null {
   if (!Array.isArray(value) || value.length !== 4 || typeof value[0] !== "string") return null;
@@ -100,8 +110,7 @@ export function sameFeature(graph: Graph, row: number): number[] {
 export function readGraph(columns: Columns): Graph {
   const array = <T extends Column>(name: string, length: number, type: new (size: number) => T): T => {
     const entry = columns.arrays.get(name);
-    check(entry, `column "${name}" is missing`);
-    check(entry.data.length === length, `column "${name}" has ${entry.data.length} of ${length} values`);
+    check(entry?.data.length === length, `column "${name}" has not ${length} values`);
     if (entry.data instanceof type) return entry.data;
     const converted = new type(length);
     converted.set(entry.data);
@@ -116,9 +125,7 @@ export function readGraph(columns: Columns): Graph {
   const position = array("position", n, Int32Array);
   for (let row = 0; row < n; row++) {
     const inside = kind[row]! < KINDS.length && layer[row]! >= -1 && layer[row]! <= nLayers;
-    if (!inside || position[row]! < 0 || position[row]! >= tokens.length) {
-      throw new ColumnsError(`node ${row} lies outside ${nLayers} layers and ${tokens.length} tokens`);
-    }
+    check(inside && position[row]! >= 0 && position[row]! < tokens.length, `node ${row} lies outside`);
   }
   const indptr = array("indptr", n + 1, Int32Array);
   const source = array("source", e, Uint16Array);
@@ -164,9 +171,9 @@ function targetsOf(indptr: Int32Array, source: Uint16Array, n: number): Uint16Ar
   check(indptr[0] === 0 && indptr[n] === source.length, "rows do not cover the edges");
   const target = new Uint16Array(source.length);
   for (let row = 0; row < n; row++) {
-    check(indptr[row + 1]! >= indptr[row]!, `row ${row} ends before it starts`);
+    check(indptr[row + 1]! >= indptr[row]!, "rows do not cover the edges");
     for (let edge = indptr[row]!; edge < indptr[row + 1]!; edge++) {
-      if (source[edge]! >= row) throw new ColumnsError(`edge ${edge} does not come from an earlier node`);
+      check(source[edge]! < row, "an edge does not come from an earlier node");
       target[edge] = row;
     }
   }

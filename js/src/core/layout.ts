@@ -7,7 +7,7 @@
  */
 
 import type { Folds } from "./folding";
-import { EMBEDDING, type Graph, LOGIT } from "./graph";
+import { EMBEDDING, type Graph, LOGIT, strengthOf } from "./graph";
 
 export interface Row {
   /** First and last layer; equal unless the row stands for a run of empty layers. -1: embeddings, nLayers: logits. */
@@ -115,10 +115,8 @@ function fillCells(graph: Graph, visible: Uint8Array): Cells {
     cell.push(row);
     cells.set(layer, line.set(graph.position[row]!, cell));
   }
-  const strength = (row: number): number =>
-    graph.kind[row] === LOGIT ? graph.probability[row]! || 0 : graph.influence[row]!;
   for (const line of cells.values()) {
-    for (const cell of line.values()) cell.sort((a, b) => strength(b) - strength(a) || a - b);
+    for (const cell of line.values()) cell.sort((a, b) => strengthOf(graph, b) - strengthOf(graph, a) || a - b);
   }
   return cells;
 }

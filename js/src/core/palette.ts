@@ -24,11 +24,10 @@ export const PALETTE_NAMES = [
   "negative",
 ] as const satisfies readonly (keyof Palette)[];
 
-/** Parse `#rrggbb`. */
+/** Parse `#rrggbb`, as theme.css writes all its colours. */
 export function parseColor(text: string): RGB {
-  const match = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(text.trim());
-  if (!match) throw new Error(`"${text}" is not a colour of the form #rrggbb`);
-  return [Number.parseInt(match[1]!, 16), Number.parseInt(match[2]!, 16), Number.parseInt(match[3]!, 16)];
+  const number = Number.parseInt(text.trim().slice(1), 16);
+  return [number >> 16, (number >> 8) & 255, number & 255];
 }
 
 /** The palette from a reader of custom properties, such as `(name) => style.getPropertyValue(name)`. */

@@ -1,7 +1,7 @@
 /** Nodes by a few words: every word must fit the node's layer, kind, name, token, label or influence. */
 
 import { type Labels, labelOf, tokenOf } from "./describe";
-import { featureName, type Graph, KINDS, LOGIT } from "./graph";
+import { featureName, type Graph, KINDS, strengthOf } from "./graph";
 
 /** Shortest beginning of a kind's name that means the kind. */
 const SHORTEST_KIND = 3;
@@ -13,8 +13,6 @@ const SHORTEST_KIND = 3;
 export function search(graph: Graph, labels: Labels, query: string): number[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return [];
-  const weight = (row: number): number =>
-    graph.kind[row] === LOGIT ? graph.probability[row]! || 0 : graph.influence[row]!;
   const fits = (row: number): boolean => {
     const kind = KINDS[graph.kind[row]!]!;
     const text = [tokenOf(graph, row), labelOf(graph, row, labels), featureName(graph, row) ?? ""]
@@ -24,12 +22,12 @@ export function search(graph: Graph, labels: Labels, query: string): number[] {
       const layer = /^l(\d+)$/.exec(word);
       if (layer && Number(layer[1]) === graph.layer[row]) return true;
       const least = /^>(\d*\.?\d+)$/.exec(word);
-      if (least) return weight(row) >= Number(least[1]);
+      if (least) return strengthOf(graph, row) >= Number(least[1]);
       if (word.length >= SHORTEST_KIND && kind.startsWith(word)) return true;
       return text.includes(word) && !(layer && featureName(graph, row)?.toLowerCase().startsWith(word));
     });
   };
   return Array.from(graph.kind.keys())
     .filter(fits)
-    .sort((a, b) => weight(b) - weight(a));
+    .sort((a, b) => strengthOf(graph, b) - strengthOf(graph, a));
 }

@@ -7,7 +7,7 @@ import type { Places } from "./box_layout";
 import { type Labels, labelOf } from "./describe";
 import { Edits, type Snapshots } from "./edits";
 import { type Folds, foldTokens } from "./folding";
-import { asNodeId, type Graph, idOf, type NodeId, rowOf, type Scores } from "./graph";
+import { asNodeId, type Graph, idOf, type NodeId, rowOf, rowsOf, type Scores } from "./graph";
 import { strongestPaths } from "./paths";
 import { type Pruned, prune } from "./prune";
 import { computed, type ReadonlySignal, type Signal, signal } from "./signals";
@@ -91,7 +91,7 @@ export class Session {
   readonly paths: ReadonlySignal<ReturnType<typeof strongestPaths>>;
   /** The path that the pointer rests on, by its place in the list. */
   readonly pointedPath = signal<number | null>(null);
-  /** Nodes of the suggestion that the pointer rests on. */
+  /** Nodes of the suggestion or of the box that the pointer rests on. */
   readonly previewed = signal<readonly number[]>([]);
   readonly isAsking = signal(false);
   readonly boxes: ReadonlySignal<readonly Box[]>;
@@ -118,22 +118,21 @@ export class Session {
     /** Asks Python for suggestions; null where there is none to ask. */
     readonly ask: (() => void) | null = null,
   ) {
-    const known = (ids: readonly NodeId[]): number[] => ids.map((id) => rowOf(graph, id)).filter((row) => row !== null);
     this.selectedRow = computed(() => rowOf(graph, synced.selected.value));
     this.hoveredRow = computed(() => rowOf(graph, synced.hovered.value));
     this.edits = new Edits(graph, synced);
     this.pinnedRows = computed(() => {
       const ids = [...synced.pinned.value, ...synced.supernodes.value.flatMap(([, members]) => members)];
-      return [...new Set(known(ids))];
+      return [...new Set(rowsOf(graph, ids))];
     });
-    this.pathRows = computed(() => known(synced.pathEnds.value).slice(0, 2));
+    this.pathRows = computed(() => rowsOf(graph, synced.pathEnds.value).slice(0, 2));
     this.paths = computed(() => {
       const [from, to = from] = this.pathRows.value;
       return from === undefined || to === undefined
         ? { paths: [], total: 0 }
         : strongestPaths(graph, from, to, MOST_PATHS);
     });
-    this.unmatchedRows = computed(() => new Set(known(synced.unmatched.value)));
+    this.unmatchedRows = computed(() => new Set(rowsOf(graph, synced.unmatched.value)));
     this.boxes = computed(() => boxesOf(graph, synced.pinned.value, synced.supernodes.value, synced.labels.value));
     this.boxEdges = computed(() => boxEdges(graph, this.boxes.value));
     this.subgraphScores = computed(() => subgraphScores(graph, this.pinnedRows.value));

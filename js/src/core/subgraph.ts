@@ -5,7 +5,7 @@
 
 import type { Labels } from "./describe";
 import { labelOf } from "./describe";
-import { EMBEDDING, ERROR, type Graph, idOf, LOGIT, type NodeId, rowOf, type Scores } from "./graph";
+import { EMBEDDING, ERROR, type Graph, idOf, LOGIT, type NodeId, rowsOf, type Scores } from "./graph";
 
 /** A named group as it travels: `[name, members]`. */
 export type Supernode = readonly [name: string, members: readonly NodeId[]];
@@ -37,13 +37,12 @@ export function boxesOf(
   supernodes: readonly Supernode[],
   labels: Labels,
 ): Box[] {
-  const known = (ids: readonly NodeId[]): number[] => ids.map((id) => rowOf(graph, id)).filter((row) => row !== null);
   const groups = supernodes.map(([name, members], group): Box => {
-    const rows = known(members).sort((a, b) => graph.influence[b]! - graph.influence[a]!);
+    const rows = rowsOf(graph, members).sort((a, b) => graph.influence[b]! - graph.influence[a]!);
     return { key: JSON.stringify(members[0]), rows, group, name };
   });
   const grouped = new Set(groups.flatMap(({ rows }) => rows));
-  const single = known(pinned)
+  const single = rowsOf(graph, pinned)
     .filter((row) => !grouped.has(row))
     .map(
       (row): Box => ({

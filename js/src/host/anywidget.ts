@@ -1,7 +1,7 @@
 /** Traits of a notebook's widget model. */
 
 import type { AnyModel } from "@anywidget/types";
-import type { TraitStore } from "./traits";
+import { atEnd, type TraitStore } from "./traits";
 
 export function modelStore(model: AnyModel): TraitStore {
   return {
@@ -12,7 +12,7 @@ export function modelStore(model: AnyModel): TraitStore {
     },
     watch: (name, changed, abort) => {
       model.on(`change:${name}`, changed);
-      abort.addEventListener("abort", () => model.off(`change:${name}`, changed), { once: true });
+      atEnd(abort, () => model.off(`change:${name}`, changed));
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Traits of an exported page: read once from a JSON script element, then kept in memory. */
 
-import type { TraitStore } from "./traits";
+import { atEnd, type TraitStore } from "./traits";
 
 /** Traits as a page holds them; binary ones are base64 text under `buffers`. */
 export interface Saved {
@@ -37,7 +37,7 @@ export function pageStore(traits: Map<string, unknown>): TraitStore {
     watch: (name, changed, abort) => {
       const set = watchers.get(name) ?? new Set();
       watchers.set(name, set.add(changed));
-      abort.addEventListener("abort", () => set.delete(changed), { once: true });
+      atEnd(abort, () => set.delete(changed));
     },
   };
 }

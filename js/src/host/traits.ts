@@ -10,9 +10,14 @@ export interface TraitStore {
   watch(name: string, changed: () => void, abort: AbortSignal): void;
 }
 
+/** Run `run` when `abort` comes. */
+export function atEnd(abort: AbortSignal, run: () => void): void {
+  abort.addEventListener("abort", run, { once: true });
+}
+
 /** Run `body` now and whenever a signal it reads changes, until `abort`; what it returns runs before the next time. */
 export function live(abort: AbortSignal, body: Parameters<typeof effect>[0]): void {
-  if (!abort.aborted) abort.addEventListener("abort", effect(body), { once: true });
+  if (!abort.aborted) atEnd(abort, effect(body));
 }
 
 /** A signal that follows the trait `name` and that the trait follows. `read` makes a valid value of whatever comes. */

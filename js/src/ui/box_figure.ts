@@ -1,11 +1,12 @@
 /** The subgraph as a drawing: edges by sign and weight, then boxes with a name and what is in them. */
 
 import { BOX_HEIGHT, type BoxLayout, type BoxPlace, NARROWEST_BOX } from "../core/box_layout";
-import { nodeName, placeName } from "../core/describe";
-import { formatShare, formatWeight, visibleToken } from "../core/format";
+import { nodeName, placeName, whereOf } from "../core/describe";
+import { formatCounted, formatShare, formatWeight, visibleToken } from "../core/format";
 import { EMBEDDING, ERROR, FEATURE, type Graph, LOGIT } from "../core/graph";
 import type { Box, BoxEdge } from "../core/subgraph";
 import { s } from "./dom";
+import type { Measure } from "./plot";
 import { shapeIcon } from "./shapes";
 
 /** Edges drawn at most; the strongest first. */
@@ -20,23 +21,20 @@ const STACK = 3;
 export function boxText(graph: Graph, box: Box): { title: string; isCode: boolean; detail: string } {
   const row = box.rows[0]!;
   if (box.group !== null) {
-    const detail = `${box.rows.length} ${box.rows.length === 1 ? "node" : "nodes"}`;
-    return { title: visibleToken(box.name, LETTERS), isCode: false, detail };
+    return { title: visibleToken(box.name, LETTERS), isCode: false, detail: formatCounted(box.rows.length, "node") };
   }
-  const kind = graph.kind[row];
-  const where =
-    kind === EMBEDDING ? `token ${graph.position[row]! + 1}` : kind === LOGIT ? "output" : placeName(graph, row);
   const name = visibleToken(nodeName(graph, row), LETTERS);
-  const place = visibleToken(where, 12);
+  const place = visibleToken(whereOf(graph, row), 12);
   if (box.name === "") return { title: name, isCode: true, detail: place };
   return { title: visibleToken(box.name, LETTERS), isCode: false, detail: `${visibleToken(name, 14)} ${place}` };
 }
 
-/** Width of a box by its texts; `measure` knows the width of a text in the font of the figure. */
-export function boxWidth(graph: Graph, box: Box, measure: (text: string) => number): number {
-  const { title, detail } = boxText(graph, box);
+/** Width of a box by its texts, of which `measure` and `bold` know the width in code and in names. */
+export function boxWidth(graph: Graph, box: Box, measure: Measure, bold = measure): number {
+  const { title, isCode, detail } = boxText(graph, box);
   const icon = box.group === null ? ICON : 0;
-  return Math.max(NARROWEST_BOX, Math.ceil(Math.max(measure(title), measure(detail)) + 2 * PADDING + icon));
+  const widest = Math.max((isCode ? measure : bold)(title), measure(detail));
+  return Math.max(NARROWEST_BOX, Math.ceil(widest + 2 * PADDING + icon));
 }
 
 export function boxElement(graph: Graph, box: Box, { x, y, width }: BoxPlace, isMarked: boolean): SVGGElement {
@@ -107,7 +105,7 @@ export function edgeElements(
     const element = s(
       "g",
       {
-        class: `ctw-box-edge ${edge.signed < 0 ? "ctw-box-negative" : "ctw-box-positive"}`,
+        class: `ctw-box-edge ${edge.signed < 0 ? "ctw-negative" : "ctw-positive"}`,
         "data-ends": `${edge.source} ${edge.target}`,
         opacity: (0.14 + 0.8 * size).toFixed(3),
       },

@@ -4,7 +4,7 @@ import { type Counterpart, counterparts } from "../core/compare";
 import { formatCount } from "../core/format";
 import { asNodeId } from "../core/graph";
 import { readTrait } from "../core/session";
-import { bindTrait, type TraitStore } from "../host/traits";
+import { atEnd, bindTrait, type TraitStore } from "../host/traits";
 import { h } from "./dom";
 import { followTheme } from "./theme";
 
@@ -26,7 +26,7 @@ export async function mountCompare(
 ): Promise<void> {
   const root = h("div", { class: "ctw ctw-compare" });
   el.append(root);
-  abort.addEventListener("abort", () => root.remove(), { once: true });
+  atEnd(abort, () => root.remove());
   followTheme(root, bindTrait(sides[0].store, "theme", readTrait.theme, abort), abort);
   const names = readTrait.texts(store.get("names"));
   const counts = store.get("_counts") as Record<"both" | "moved" | "a" | "b", number>;

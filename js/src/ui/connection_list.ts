@@ -1,36 +1,59 @@
 /** Inputs or outputs of a node as rows that hover and select the node at the other end. */
 
 import { type Connection, connectionOf, type Direction, edgesOf } from "../core/connections";
-import { nodeName, placeName } from "../core/describe";
+import { nodeName, whereOf } from "../core/describe";
 import { formatCount, formatFraction, formatNumber, formatShare, formatWeight } from "../core/format";
-import { EMBEDDING, type Graph, LOGIT } from "../core/graph";
+import { EMBEDDING, type Graph, LOGIT, strengthOf } from "../core/graph";
 import type { Session } from "../core/session";
-import { h, muted, on } from "./dom";
+import { h, muted, on, pressable } from "./dom";
 import { shapeIcon } from "./shapes";
+
+/** Height of a row in graph.css. */
+const ROW_HEIGHT = 20;
+/** Rows that exist at a time, and those of them above what is in sight; the latter also is the step. */
+const ROWS = 60;
+const ROWS_ABOVE = 20;
 
 /** A part of the panel that scrolls by itself, also from the keyboard. */
 export function scrolling(name: string, ...children: HTMLElement[]): HTMLElement {
   return h("section", { class: "ctw-scroll", tabindex: 0, "aria-label": name }, ...children);
 }
 
-/** Title and the strongest `limit` rows of one direction. */
-export function connectionList(session: Session, row: number, direction: Direction, limit: number): HTMLElement {
+/** A list of `count` rows inside `scroller`, of which only those near what is in sight exist. */
+export function rowList(scroller: HTMLElement, count: number, row: (place: number) => HTMLElement): HTMLElement {
+  const list = h("ul", { class: "ctw-list" });
+  let first = -1;
+  const fill = (): void => {
+    // What was never scrolled is at its top; asking a new element would make the browser lay out at once.
+    const above = first < 0 ? 0 : Math.floor(scroller.scrollTop / ROW_HEIGHT / ROWS_ABOVE - 1) * ROWS_ABOVE;
+    const wanted = Math.max(0, Math.min(count - ROWS, above));
+    if (wanted === first) return;
+    first = wanted;
+    const focused = list.querySelector<HTMLElement>(":focus")?.dataset["row"];
+    list.style.padding = `${first * ROW_HEIGHT}px 0 0`;
+    list.replaceChildren(...Array.from({ length: Math.min(ROWS, count) }, (_, place) => row(first + place)));
+    if (focused) list.querySelector<HTMLElement>(`[data-row="${focused}"]`)?.focus();
+  };
+  fill();
+  list.style.height = `${count * ROW_HEIGHT}px`;
+  scroller.onscroll = fill;
+  return list;
+}
+
+/** Title and rows of one direction, strongest first. */
+export function connectionList(session: Session, row: number, direction: Direction): HTMLElement {
   const { graph } = session;
   const all = edgesOf(graph, row, direction);
-  const shown = Array.from(all.subarray(0, limit), (edge) => connectionOf(graph, edge, row));
   const visible = session.visible.peek();
-  const largest = Math.max(1e-9, ...shown.map(({ share }) => Math.abs(share)));
-  const list = h(
-    "ul",
-    { class: "ctw-list" },
-    ...shown.map((item) => connectionRow(session, item, largest, visible[item.row] === 1)),
-  );
+  const largest = Math.abs(graph.share[all[0]!]!);
   const section = scrolling(direction, h("h4", { class: "ctw-subtitle" }, direction, " ", note(graph, all, direction)));
-  section.append(shown.length > 0 ? list : h("p", { class: "ctw-muted" }, `no ${direction}`));
-  if (all.length > shown.length) {
-    const rest = formatCount(all.length - shown.length);
-    section.append(h("p", { class: "ctw-muted" }, `and ${rest} weaker ${direction}`));
-  }
+  const item = (place: number): HTMLElement => {
+    const connection = connectionOf(graph, all[place]!, row);
+    return connectionRow(session, connection, largest, visible[connection.row] === 1);
+  };
+  section.append(
+    all.length > 0 ? rowList(section, all.length, item) : h("p", { class: "ctw-muted" }, `no ${direction}`),
+  );
   return section;
 }
 
@@ -44,7 +67,7 @@ function note(graph: Graph, all: Int32Array, direction: Direction): HTMLElement 
 function connectionRow(session: Session, item: Connection, largest: number, isVisible: boolean): HTMLElement {
   const sign = item.share < 0 ? "negative" : "positive";
   const bar = h("span", { class: "ctw-bar" });
-  bar.style.width = `${(100 * Math.abs(item.share)) / largest}%`;
+  bar.style.width = `${(50 * Math.abs(item.share)) / largest}%`;
   const title =
     `weight ${formatNumber(item.weight, 6)}, ${formatShare(Math.abs(item.share))} of the target's input` +
     (isVisible ? "" : "; hidden by pruning, click to show");
@@ -57,21 +80,10 @@ function connectionRow(session: Session, item: Connection, largest: number, isVi
   );
 }
 
-/** The strongest shown features, a way in when nothing is selected. */
-export function strongestList(session: Session, rows: readonly number[]): HTMLElement {
-  const { graph } = session;
-  return h(
-    "ul",
-    { class: "ctw-list" },
-    ...rows.map((row) =>
-      nodeRow(
-        session,
-        row,
-        { class: "ctw-row" },
-        h("span", { class: "ctw-weight" }, formatFraction(graph.influence[row]!)),
-      ),
-    ),
-  );
+/** One row with the influence of its node, or the probability of a logit. */
+export function strengthRow(session: Session, row: number): HTMLElement {
+  const value = formatFraction(strengthOf(session.graph, row));
+  return nodeRow(session, row, { class: "ctw-row" }, h("span", { class: "ctw-weight" }, value));
 }
 
 /** One row: mark, name, label or token, then `values`. Which node it is stands in `data-row`. */
@@ -84,18 +96,15 @@ function nodeRow(
   const { graph } = session;
   const kind = graph.kind[row]!;
   const label = session.label(row);
-  const where =
-    kind === LOGIT ? "output" : kind === EMBEDDING ? `token ${graph.position[row]! + 1}` : placeName(graph, row);
   const isToken = kind === LOGIT || kind === EMBEDDING;
   const name = h(
     "span",
     { class: "ctw-name" },
     h("span", { class: "ctw-mono" }, nodeName(graph, row)),
     ...(label ? [h("span", {}, label)] : []),
-    h("span", { class: isToken ? "ctw-muted" : "ctw-muted ctw-mono" }, where),
+    h("span", { class: isToken ? "ctw-muted" : "ctw-muted ctw-mono" }, whereOf(graph, row)),
   );
-  const press = h("button", { type: "button", ...attributes, "data-row": row }, shapeIcon(kind), name, ...values);
-  return h("li", {}, press);
+  return h("li", {}, pressable({ ...attributes, "data-row": row }, shapeIcon(kind), name, ...values));
 }
 
 /** Hover and select through any row inside `container`: one set of listeners, however often its rows are rebuilt. */

@@ -8,6 +8,7 @@ import type { Layout } from "../core/layout";
 import type { Palette } from "../core/palette";
 import { DensityRaster } from "../core/raster";
 import type { Viewport } from "../core/viewport";
+import { atEnd } from "../host/traits";
 
 export interface DensityJob {
   readonly graph: Graph;
@@ -42,7 +43,7 @@ export class Density {
     readonly presented: () => void,
     abort: AbortSignal,
   ) {
-    abort.addEventListener("abort", () => cancelAnimationFrame(this.#frame), { once: true });
+    atEnd(abort, () => cancelAnimationFrame(this.#frame));
   }
 
   /** Start over with `job`; what the last job drew stays until this one has something better. */

@@ -1,5 +1,7 @@
 /** Plain DOM in few words. Strings become text nodes, never markup. */
 
+import { atEnd } from "../host/traits";
+
 type Attributes = Record<string, string | number | boolean | undefined>;
 
 function fill<T extends Element>(element: T, attributes: Attributes, children: (Node | string)[]): T {
@@ -42,7 +44,20 @@ export function on<K extends keyof HTMLElementEventMap>(
 export function onResize(element: Element, run: () => void, abort: AbortSignal): void {
   const observer = new ResizeObserver(run);
   observer.observe(element);
-  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+  atEnd(abort, () => observer.disconnect());
+}
+
+/** A strip under the header that somebody asked for: what it is, a way to close it, and a list. */
+export function strip(
+  name: string,
+  title: string,
+  abort: AbortSignal,
+  end: () => void,
+): { element: HTMLElement; note: HTMLElement; list: HTMLElement } {
+  const note = h("span", { class: "ctw-grow" });
+  const list = h("ul", { class: "ctw-results" });
+  const close = button("Close", title, abort, end);
+  return { element: h("section", { class: "ctw-strip", "aria-label": name }, note, close, list), note, list };
 }
 
 /** Text of less weight. */
@@ -50,9 +65,14 @@ export function muted(...children: (Node | string)[]): HTMLElement {
   return h("span", { class: "ctw-muted" }, ...children);
 }
 
+/** A button whose clicks are heard by what it stands in. */
+export function pressable(attributes: Attributes, ...children: (Node | string)[]): HTMLButtonElement {
+  return h("button", { type: "button", class: "ctw-button", ...attributes }, ...children);
+}
+
 /** A button that does one thing, until `abort`. */
 export function button(text: string, title: string, abort: AbortSignal, press: () => void): HTMLButtonElement {
-  const element = h("button", { type: "button", class: "ctw-button", title }, text);
+  const element = pressable({ title }, text);
   on(element, "click", press, abort);
   return element;
 }

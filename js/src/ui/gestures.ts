@@ -3,7 +3,7 @@
 export interface GestureHandlers {
   hover(x: number, y: number): void;
   leave(): void;
-  click(x: number, y: number): void;
+  click(x: number, y: number, isShifted: boolean): void;
   zoom(factor: number, x: number, y: number): void;
   pan(dx: number, dy: number): void;
   reset(): void;
@@ -50,7 +50,7 @@ export function listenGestures(element: HTMLElement, handlers: GestureHandlers, 
     const wasPressed = pressed.delete(event.pointerId);
     if (!wasPressed || pressed.size > 0 || travelled >= CLICK_SLACK) return;
     const { x, y } = at(event);
-    handlers.click(x, y);
+    handlers.click(x, y, event.shiftKey);
   });
   on("pointercancel", (event) => void pressed.delete(event.pointerId));
   on("pointerleave", () => handlers.leave());

@@ -3,7 +3,7 @@
 import { speak } from "../core/describe";
 import { formatCount, visibleToken } from "../core/format";
 import type { Session } from "../core/session";
-import { live } from "../host/traits";
+import { atEnd, live } from "../host/traits";
 import { button, h, muted } from "./dom";
 import { createHeader } from "./header";
 import { listenKeys } from "./keyboard";
@@ -11,7 +11,7 @@ import { createLegend } from "./legend";
 import { createPanel } from "./panel";
 import type { PanelHost } from "./panel_slot";
 import { createPaths } from "./paths";
-import { createPlot, type Plot, textMeasure } from "./plot";
+import { createPlot, type Plot } from "./plot";
 import { createSearch } from "./search";
 import { slider } from "./slider";
 import { createSubgraph } from "./subgraph";
@@ -26,14 +26,14 @@ const LARGEST_STAGE = 600;
 export function mountGraph(el: HTMLElement, session: Session, abort: AbortSignal, host?: PanelHost): void {
   const root = h("div", { class: "ctw ctw-graph" });
   el.append(root);
-  abort.addEventListener("abort", () => root.remove(), { once: true });
+  atEnd(abort, () => root.remove());
   const observer = new ResizeObserver(() => {
     if (root.clientWidth === 0) return;
     observer.disconnect();
     build(root, session, abort, host);
   });
   observer.observe(root);
-  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+  atEnd(abort, () => observer.disconnect());
 }
 
 /** Say in place of the graph why there is none. */
@@ -41,7 +41,7 @@ export function mountError(el: HTMLElement, message: string, abort: AbortSignal)
   const root = h("div", { class: "ctw ctw-graph ctw-failed", role: "alert" });
   root.append(h("b", {}, "This graph cannot be shown. "), message, " Run the cell again.");
   el.append(root);
-  abort.addEventListener("abort", () => root.remove(), { once: true });
+  atEnd(abort, () => root.remove());
 }
 
 function build(root: HTMLElement, session: Session, abort: AbortSignal, host?: PanelHost): void {
@@ -67,7 +67,7 @@ function build(root: HTMLElement, session: Session, abort: AbortSignal, host?: P
     },
     abort,
   );
-  const subgraph = createSubgraph(session, textMeasure(root), () => plot.stage.focus(), abort);
+  const subgraph = createSubgraph(session, root, () => plot.stage.focus(), abort);
   const status = h("div", { class: "ctw-spoken", role: "status" });
   const help = "Arrow keys walk the nodes, [ and ] follow the strongest input and output; the legend lists all keys.";
   plot.stage.setAttribute("aria-label", `Attribution graph of ${visibleToken(graph.prompt, 200)}. ${help}`);

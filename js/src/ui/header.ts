@@ -5,7 +5,7 @@ import { formatUnit, visibleToken } from "../core/format";
 import { type Graph, LOGIT, type Scores } from "../core/graph";
 import type { Session } from "../core/session";
 import { linkRows } from "./connection_list";
-import { button, h, muted } from "./dom";
+import { button, h, muted, pressable } from "./dom";
 
 const MOST_PREDICTIONS = 3;
 
@@ -54,9 +54,8 @@ function predictions(graph: Graph): HTMLElement[] {
   logits.sort((a, b) => (graph.probability[b]! || 0) - (graph.probability[a]! || 0));
   return logits.slice(0, MOST_PREDICTIONS).map((row, rank) => {
     const probability = graph.probability[row]!;
-    return h(
-      "button",
-      { type: "button", class: rank === 0 ? "ctw-prediction ctw-answer" : "ctw-prediction", "data-row": row },
+    return pressable(
+      { class: rank === 0 ? "ctw-prediction ctw-answer" : "ctw-prediction", "data-row": row },
       h("span", { class: "ctw-mono" }, `“${visibleToken(tokenOf(graph, row), 20)}”`),
       ...(probability >= 0 ? [h("span", { title: String(probability) }, formatUnit(probability))] : []),
     );

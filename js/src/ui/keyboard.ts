@@ -1,6 +1,6 @@
 /** Everything the mouse does, from the keyboard. */
 
-import { strongest } from "../core/connections";
+import { type Direction, strongest } from "../core/connections";
 import { type Step, walk } from "../core/picking";
 import type { Session } from "../core/session";
 import type { Panel } from "./panel";
@@ -29,35 +29,44 @@ export function listenKeys(
     session.hover(null);
     session.select(row);
   };
-  const act = (key: string): boolean => {
-    const layout = plot.layout.peek();
-    const current = session.described.peek();
-    const step = STEPS[key];
-    const low = key.toLowerCase();
-    if (step !== undefined) {
-      if (layout) moveTo(walk(layout, current, step));
-    } else if (key === "[" || key === "]") {
-      if (current !== null)
-        moveTo(strongest(session.graph, current, key === "[" ? "inputs" : "outputs", session.visible.peek()));
-    } else if (key === "g") subgraph.group();
-    else if (key === "G") session.ungroup();
-    else if (low === "l") panel.label();
-    else if (key === "/") search.open();
-    else if (key === "Escape") {
-      if (document.fullscreenElement && session.synced.selected.peek() === null) return false;
-      session.hover(null);
-      if (session.selectedRow.peek() === null) session.synced.pathEnds.value = [];
-      session.select(null);
-    } else if (key === "+" || key === "=") plot.zoom(ZOOM_STEP);
-    else if (key === "-") plot.zoom(1 / ZOOM_STEP);
-    else if (key === "0") plot.reset();
-    else if (low === "z") plot.zoomToSelection();
-    else if (low === "e") session.unfold();
-    else if ((low === "p" || low === "t") && current !== null) {
-      if (low === "p") session.togglePin(current);
-      else session.toggleEnd(current);
-    } else return false;
+  const current = (run: (row: number) => void) => (): void => {
+    const row = session.described.peek();
+    if (row !== null) run(row);
+  };
+  const follow = (direction: Direction): (() => void) =>
+    current((row) => moveTo(strongest(session.graph, row, direction, session.visible.peek())));
+  const zoom = (factor: number) => (): void => plot.zoom(factor);
+  const release = (): boolean => {
+    if (document.fullscreenElement && session.synced.selected.peek() === null) return false;
+    session.hover(null);
+    if (session.selectedRow.peek() === null) session.synced.pathEnds.value = [];
+    session.select(null);
     return true;
+  };
+  /** By key, as it is or in lower case; what gives back false leaves the key to others. */
+  const actions: Record<string, () => unknown> = {
+    "[": follow("inputs"),
+    "]": follow("outputs"),
+    "/": search.open,
+    "+": zoom(ZOOM_STEP),
+    "=": zoom(ZOOM_STEP),
+    "-": zoom(1 / ZOOM_STEP),
+    "0": plot.reset,
+    Escape: release,
+    G: () => session.ungroup(),
+    e: () => session.unfold(),
+    g: subgraph.group,
+    l: panel.label,
+    p: current((row) => session.togglePin(row)),
+    t: current((row) => session.toggleEnd(row)),
+    z: plot.zoomToSelection,
+  };
+  const act = (key: string): boolean => {
+    const step = STEPS[key];
+    const layout = plot.layout.peek();
+    if (step && layout) moveTo(walk(layout, session.described.peek(), step));
+    const action = actions[key] ?? actions[key.toLowerCase()];
+    return action ? action() !== false : step !== undefined;
   };
   const handle = (event: KeyboardEvent): void => {
     const [target] = event.composedPath();

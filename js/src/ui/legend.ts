@@ -1,6 +1,6 @@
 /** What every mark means, one click away. */
 
-import { EMBEDDING, ERROR, FEATURE, LOGIT } from "../core/graph";
+import { EMBEDDING, ERROR, FEATURE, KINDS, LOGIT } from "../core/graph";
 import { h } from "./dom";
 import { shapeIcon } from "./shapes";
 
@@ -16,18 +16,20 @@ export function createLegend(): HTMLElement {
       "ul",
       {},
       entry(shapeIcon(EMBEDDING), "token of the prompt"),
-      entry(shapeIcon(FEATURE), "feature, larger with more influence"),
+      entry(shapeIcon(FEATURE), "feature, larger and darker with more influence"),
       entry(shapeIcon(ERROR), "error: what features miss"),
       entry(shapeIcon(LOGIT), "possible next token"),
+      entry(shapeIcon(KINDS.length - 1), "any other kind"),
+      entry(swatch("group"), "supernode"),
     ),
     h(
       "ul",
       {},
-      entry(swatch("positive"), "+ raises its target"),
-      entry(swatch("negative"), "\u2212 lowers its target"),
+      entry(swatch("line ctw-positive"), "+ raises its target, wide: by much of its input"),
+      entry(swatch("line ctw-negative"), "\u2212 lowers its target"),
       entry(swatch("selected"), "selected"),
       entry(swatch("hovered"), "hovered"),
-      entry(swatch("same"), "the same feature"),
+      entry(swatch("same"), "the same feature or supernode"),
       entry(swatch("pinned"), "pinned"),
       entry(swatch("unmatched"), "only in this graph"),
     ),
@@ -36,7 +38,7 @@ export function createLegend(): HTMLElement {
       {},
       entry(keys("←", "→", "↑", "↓"), "next node"),
       entry(keys("[", "]"), "strongest input, output"),
-      entry(keys("P"), "pin into the subgraph"),
+      entry(keys("P"), "pin into the subgraph (also ⇧ click)"),
       entry(keys("T"), "paths from here, to there"),
       entry(keys("G", "⇧G"), "group, ungroup"),
       entry(keys("Space", "↵"), "mark, name a box"),

@@ -6,16 +6,11 @@ import { EMBEDDING, FEATURE, KINDS, keyOf, LOGIT } from "../core/graph";
 import type { Session } from "../core/session";
 import { computed } from "../core/signals";
 import { live } from "../host/traits";
-import { connectionList, linkRows, scrolling, strongestList } from "./connection_list";
-import { h, muted, on } from "./dom";
+import { connectionList, linkRows, rowList, scrolling, strengthRow } from "./connection_list";
+import { h, muted, on, pressable } from "./dom";
 import { editText } from "./edit_text";
 import { createSlots, type PanelHost } from "./panel_slot";
 import { shapeIcon } from "./shapes";
-
-const STRONGEST = 12;
-/** Connections listed per direction: few while the pointer passes by, more for a node that was clicked. */
-const PREVIEW_ROWS = 12;
-const MOST_ROWS = 80;
 
 export interface Panel {
   readonly element: HTMLElement;
@@ -80,21 +75,13 @@ export function createPanel(session: Session, leave: () => void, abort: AbortSig
 function nodeHead(session: Session, row: number, isPinned: boolean): HTMLElement[] {
   const { graph } = session;
   const kind = graph.kind[row]!;
-  const pin = h(
-    "button",
-    {
-      type: "button",
-      class: "ctw-button ctw-pin",
-      title: "(P)",
-      "aria-pressed": String(isPinned),
-      "data-action": "pin",
-    },
+  const pin = pressable(
+    { title: "(P) or Shift+click in the plot", "aria-pressed": String(isPinned), "data-action": "pin" },
     isPinned ? "Unpin" : "Pin",
   );
   const isSecond = session.pathRows.value.length === 1 && session.pathRows.value[0] !== row;
-  const path = h(
-    "button",
-    { type: "button", class: "ctw-button ctw-end", title: "(T)", "data-action": "path" },
+  const path = pressable(
+    { class: "ctw-button ctw-end", title: "(T)", "data-action": "path" },
     isSecond ? "Paths to here" : "Paths from here",
   );
   const name = h(
@@ -107,12 +94,10 @@ function nodeHead(session: Session, row: number, isPinned: boolean): HTMLElement
   );
   const label = session.label(row);
   const subtitle = h("p", { class: "ctw-place" });
-  const labelled = h("button", {
-    type: "button",
-    class: label ? "ctw-label" : "ctw-label ctw-muted",
-    title: "Write a label (L)",
-  });
-  labelled.append(label || "add label");
+  const labelled = pressable(
+    { class: label ? "ctw-label" : "ctw-label ctw-muted", title: "Write a label (L)" },
+    label || "add label",
+  );
   subtitle.append(labelled, " · ");
   if (kind === EMBEDDING || kind === LOGIT) subtitle.append(`${KINDS[kind]}, `);
   subtitle.append(`token ${graph.position[row]! + 1} `);
@@ -139,11 +124,10 @@ function facts(session: Session, row: number): HTMLElement {
 
 function nodeBody(session: Session, row: number): HTMLElement[] {
   const kind = session.graph.kind[row]!;
-  const limit = session.selectedRow.value === row ? MOST_ROWS : PREVIEW_ROWS;
   const hasInputs = kind !== EMBEDDING && KINDS[kind] !== "error";
   return [
-    ...(hasInputs ? [connectionList(session, row, "inputs", limit)] : []),
-    ...(kind === LOGIT ? [] : [connectionList(session, row, "outputs", limit)]),
+    ...(hasInputs ? [connectionList(session, row, "inputs")] : []),
+    ...(kind === LOGIT ? [] : [connectionList(session, row, "outputs")]),
   ];
 }
 
@@ -176,5 +160,7 @@ function emptyBody(session: Session): HTMLElement[] {
       ),
     ];
   }
-  return [scrolling("strongest features", strongestList(session, features.slice(0, STRONGEST)))];
+  const section = scrolling("strongest features");
+  section.append(rowList(section, features.length, (place) => strengthRow(session, features[place]!)));
+  return [section];
 }

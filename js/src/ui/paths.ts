@@ -5,16 +5,13 @@ import { formatShare, formatWeight } from "../core/format";
 import type { Session } from "../core/session";
 import { live } from "../host/traits";
 import { linkRows } from "./connection_list";
-import { button, h, on } from "./dom";
+import { h, on, pressable, strip } from "./dom";
 
 export function createPaths(session: Session, abort: AbortSignal): HTMLElement {
   const { graph, synced } = session;
-  const note = h("span", { class: "ctw-grow" });
-  const list = h("ul", { class: "ctw-results" });
-  const close = button("Close", "(Esc)", abort, () => {
+  const { element, note, list } = strip("paths", "(Esc)", abort, () => {
     synced.pathEnds.value = [];
   });
-  const element = h("section", { class: "ctw-strip", "aria-label": "paths" }, note, close, list);
   linkRows(list, session, abort);
   const point = (event: Event): void => {
     const place = (event.target as Element).closest<HTMLElement>("[data-path]")?.dataset["path"];
@@ -27,9 +24,8 @@ export function createPaths(session: Session, abort: AbortSignal): HTMLElement {
     const { paths, total } = session.paths.value;
     const name = (row: number): HTMLElement => h("b", { class: "ctw-mono" }, nodeName(graph, row));
     const node = (row: number): HTMLElement =>
-      h(
-        "button",
-        { type: "button", class: "ctw-step ctw-mono", "data-row": row, title: session.label(row) },
+      pressable(
+        { class: "ctw-step ctw-mono", "data-row": row, title: session.label(row) },
         session.label(row) || nodeName(graph, row),
       );
     element.hidden = from === undefined;

@@ -1,6 +1,7 @@
 /** The plot: three canvases (edges, nodes, focus) under DOM labels, redrawn at most once per frame. */
 
 import { connectionOf, edgesAmong, focusEdges } from "../core/connections";
+import { formatCount } from "../core/format";
 import { sameFeature } from "../core/graph";
 import { type Layout, layoutGraph } from "../core/layout";
 import { strongestFirst } from "../core/order";
@@ -9,9 +10,9 @@ import { pick } from "../core/picking";
 import type { Session } from "../core/session";
 import { computed, type ReadonlySignal, signal } from "../core/signals";
 import { fitBox, panBy, resize, type Viewport, WHOLE, zoomAt } from "../core/viewport";
-import { live } from "../host/traits";
+import { atEnd, live } from "../host/traits";
 import { Density } from "./density";
-import { button, h, on, onResize, s } from "./dom";
+import { button, h, muted, on, onResize, s } from "./dom";
 import { save, textElement } from "./export";
 import { listenGestures } from "./gestures";
 import { logitText, PlotLabels, tokenText } from "./labels";
@@ -56,11 +57,12 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
   const resetButton = button("Reset zoom", "(0)", abort, () => reset());
   const fitButton = button("Zoom to selection", "(Z)", abort, () => zoomToSelection());
   const foldButton = button("Fold", "(E)", abort, () => session.unfold());
+  const cut = muted();
   stage.append(
     ...canvases,
     labels.logits,
     tooltip.element,
-    h("div", { class: "ctw-corner" }, foldButton, fitButton, resetButton),
+    h("div", { class: "ctw-corner" }, foldButton, fitButton, resetButton, cut),
   );
   const element = h("div", { class: "ctw-plot" }, labels.layers, stage, h("div"), labels.tokens);
 
@@ -79,22 +81,23 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     });
   });
   const edges = computed(() => edgesByStrength(session));
-  const focusRows = computed(() => {
+  const focusRow = computed(() => {
     const [hovered, selected] = [session.hoveredRow.value, session.selectedRow.value];
     // From a list of connections, hovering points at one of them instead of showing another node's.
-    const row = session.hoversList.value ? (selected ?? hovered) : (hovered ?? selected);
-    return row === null ? [] : [row];
+    return session.hoversList.value ? (selected ?? hovered) : (hovered ?? selected);
   });
   const strokes = computed(() => {
     const { paths } = session.paths.value;
     // The paths that somebody asked for yield only to what is hovered in the plot.
     if (paths.length === 0 || (session.hoveredRow.value !== null && !session.hoversList.value))
-      return focusEdges(graph, focusRows.value, session.visible.value, MOST_STROKES);
+      return focusEdges(graph, focusRow.value, session.visible.value, MOST_STROKES);
     const drawn = session.pointedPath.value === null ? paths : [paths[session.pointedPath.value]!];
-    const edges = new Set(drawn.flatMap((path) => path.edges));
-    return [...edges].map((edge) => connectionOf(graph, edge, graph.target[edge]!));
+    const edges = [...new Set(drawn.flatMap((path) => path.edges))].map((edge) =>
+      connectionOf(graph, edge, graph.target[edge]!),
+    );
+    return { edges, total: edges.length };
   });
-  const pinnedStrokes = computed(() => edgesAmong(graph, session.pinnedRows.value).slice(-MOST_STROKES));
+  const pinnedStrokes = computed(() => edgesAmong(graph, session.pinnedRows.value, MOST_STROKES));
 
   const resized = (): void => {
     const [width, height] = [stage.clientWidth, stage.clientHeight];
@@ -111,7 +114,7 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
   const dirty = new Set<"edges" | "nodes" | "focus">();
   let frame = 0;
   let settle = 0;
-  abort.addEventListener("abort", () => {
+  atEnd(abort, () => {
     cancelAnimationFrame(frame);
     clearTimeout(settle);
   });
@@ -155,12 +158,16 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
       settle = window.setTimeout(startDensity, SETTLE_MS);
   });
   live(abort, () => {
-    pinnedStrokes.value;
+    const [drawn, all] = [strokes.value, pinnedStrokes.value].reduce(
+      ([shown, most], { edges, total }) => [shown + edges.length, most + total],
+      [0, 0],
+    );
+    cut.textContent = drawn < all ? `showing ${formatCount(drawn)} of ${formatCount(all)} edges` : "";
     session.previewed.value;
     session.hoversList.value;
     fitButton.hidden = session.selectedRow.value === null && session.pinnedRows.value.length === 0;
     const inFocus = session.hoveredRow.value ?? session.selectedRow.value;
-    element.classList.toggle("ctw-has-focus", strokes.value.length > 0);
+    element.classList.toggle("ctw-has-focus", strokes.value.edges.length > 0);
     labels.emphasise(inFocus === null ? null : graph.position[inFocus]!);
     schedule("focus");
   });
@@ -203,7 +210,7 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     const [hovered, selected] = [session.hoveredRow.peek(), session.selectedRow.peek()];
     const pointed = session.hoversList.peek() ? hovered : null;
     const pinned = session.pinnedRows.peek();
-    const [edges, among] = [strokes.peek(), pinnedStrokes.peek()];
+    const [{ edges }, { edges: among }] = [strokes.peek(), pinnedStrokes.peek()];
     const inFocus = hovered ?? selected;
     const same = [...session.previewed.peek(), ...(inFocus === null ? [] : sameFeature(graph, inFocus))].filter(
       (row) => row !== hovered && row !== selected,
@@ -264,7 +271,7 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     const current = layout.peek();
     const row = session.selectedRow.peek();
     // The strokes may be those of a node that is only hovered.
-    const tied = focusEdges(graph, row === null ? [] : [row], session.visible.peek(), FIT_EDGES);
+    const tied = focusEdges(graph, row, session.visible.peek(), FIT_EDGES).edges;
     const rows = row === null ? session.pinnedRows.peek() : [row, ...tied.map((edge) => edge.row)];
     if (!current || rows.length === 0) return;
     const [xs, ys] = [rows.map((shown) => current.x[shown]!), rows.map((shown) => current.y[shown]!)];
@@ -288,7 +295,11 @@ export function createPlot(session: Session, palette: ReadonlySignal<Palette>, a
     {
       hover: (x, y) => session.hover(nodeAt(x, y)),
       leave: () => session.hover(null),
-      click: (x, y) => session.select(nodeAt(x, y)),
+      click: (x, y, isShifted) => {
+        const row = nodeAt(x, y);
+        if (isShifted && row !== null) session.togglePin(row);
+        else session.select(row);
+      },
       zoom,
       pan: (dx, dy) => {
         const { width, height } = size.peek();
@@ -331,13 +342,15 @@ function prepare(context: CanvasRenderingContext2D, { width, height }: Layout, r
   context.setTransform(wide / width, 0, 0, high / height, 0, 0);
 }
 
-/** Width of text in the monospaced font of the labels. */
-export function textMeasure(element: HTMLElement): (text: string) => number {
+export type Measure = (text: string) => number;
+
+/** Width of text in the monospaced font of the labels, or in another weight and font of `element`. */
+export function textMeasure(element: HTMLElement, weight = "", font = "--ctw-mono"): Measure {
   const context = document.createElement("canvas").getContext("2d")!;
   const known = new Map<string, number>();
   return (text) => {
     let width = known.get(text);
-    if (known.size === 0) context.font = `11px ${getComputedStyle(element).getPropertyValue("--ctw-mono")}`;
+    if (known.size === 0) context.font = `${weight} 11px ${getComputedStyle(element).getPropertyValue(font)}`;
     if (width === undefined) {
       width = context.measureText(text).width;
       known.set(text, width);

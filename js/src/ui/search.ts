@@ -5,10 +5,8 @@ import { search } from "../core/search";
 import type { Session } from "../core/session";
 import { signal } from "../core/signals";
 import { live } from "../host/traits";
-import { linkRows, strongestList } from "./connection_list";
+import { linkRows, rowList, strengthRow } from "./connection_list";
 import { h, on } from "./dom";
-
-const MOST_RESULTS = 60;
 
 export interface Search {
   readonly element: HTMLElement;
@@ -32,9 +30,9 @@ export function createSearch(session: Session, leave: () => void, abort: AbortSi
   const query = signal("");
   live(abort, () => {
     const found = search(session.graph, session.synced.labels.value, query.value);
-    const few = found.length > MOST_RESULTS ? `, showing ${MOST_RESULTS}` : "";
-    note.textContent = query.value.trim() === "" ? "" : `${formatCount(found.length)} found${few}`;
-    results.replaceChildren(...(found.length > 0 ? [strongestList(session, found.slice(0, MOST_RESULTS))] : []));
+    note.textContent = query.value.trim() === "" ? "" : `${formatCount(found.length)} found`;
+    results.replaceChildren(rowList(results, found.length, (place) => strengthRow(session, found[place]!)));
+    results.scrollTop = 0;
   });
   const toggle = (): void => {
     element.hidden = !element.hidden;

@@ -3,7 +3,7 @@
 import { visibleToken } from "../core/format";
 import type { Session } from "../core/session";
 import { live } from "../host/traits";
-import { h, muted, on } from "./dom";
+import { h, muted, on, pressable } from "./dom";
 import { editText } from "./edit_text";
 
 /** `leave` takes the focus when a name was typed. */
@@ -32,7 +32,7 @@ export function createSnapshots(session: Session, leave: () => void, abort: Abor
   live(abort, () => {
     const known = Object.keys(synced.snapshots.value);
     const item = (action: string, text: string, title: string, place?: number): HTMLElement =>
-      h("button", { type: "button", class: "ctw-button", title, "data-action": action, "data-place": place }, text);
+      pressable({ title, "data-action": action, "data-place": place }, text);
     element.hidden = known.length === 0 && boxes.value.length === 0;
     element.replaceChildren(
       muted("snapshots"),

@@ -1,7 +1,7 @@
 /** The subgraph panel: what is pinned as boxes to drag, group and name, and how much of the output it explains. */
 
 import { BOX_HEIGHT, layoutBoxes, type Places } from "../core/box_layout";
-import { formatCount } from "../core/format";
+import { formatCount, formatCounted } from "../core/format";
 import type { Session } from "../core/session";
 import { computed, signal } from "../core/signals";
 import type { Box } from "../core/subgraph";
@@ -11,6 +11,7 @@ import { button, h, muted, on, onResize, s } from "./dom";
 import { editText } from "./edit_text";
 import { save, standaloneSvg } from "./export";
 import { scores } from "./header";
+import { textMeasure } from "./plot";
 import { createSnapshots } from "./snapshots";
 
 /** Pixels that a press may move and still be a click, and that a key moves a box. */
@@ -31,22 +32,18 @@ export interface Subgraph {
   key(event: KeyboardEvent, target: Element): boolean;
 }
 
-/** `leave` takes the focus when something was typed that no box can take it for. */
-export function createSubgraph(
-  session: Session,
-  measure: (text: string) => number,
-  leave: () => void,
-  abort: AbortSignal,
-): Subgraph {
+/** `root` has the fonts; `leave` takes the focus when something was typed that no box can take it for. */
+export function createSubgraph(session: Session, root: HTMLElement, leave: () => void, abort: AbortSignal): Subgraph {
   const { graph, edits, synced } = session;
   const svg = s("svg", { class: "ctw-figure", role: "group", "aria-label": "pinned subgraph" });
   const stage = h("div", { class: "ctw-figure-stage" }, svg);
   const width = signal(0);
+  const [measure, bold] = [textMeasure(root), textMeasure(root, "600", "--ctw-sans")];
   /** The box under way by the pointer, before its place is kept. */
   const moving = signal<Places>({});
   const layout = computed(() => {
     const boxes = session.boxes.value;
-    const widths = boxes.map((box) => boxWidth(graph, box, measure));
+    const widths = boxes.map((box) => boxWidth(graph, box, measure, bold));
     return layoutBoxes(graph, boxes, widths, width.value, { ...synced.places.value, ...moving.value });
   });
   const resized = (): void => {
@@ -172,8 +169,12 @@ function listenPointer(svg: SVGSVGElement, session: Session, hands: Hands, abort
     const place = hands.layout().places[session.boxes.peek().findIndex(({ key }) => key === box.key)]!;
     pressed = { box, x: event.clientX, y: event.clientY, left: place.x, top: place.y, isDrag: false };
   };
+  const point = (box: Box | undefined): void => {
+    session.hover(box?.rows[0] ?? null);
+    session.previewed.value = box?.rows ?? [];
+  };
   const move = (event: PointerEvent): void => {
-    if (!pressed) session.hover(hands.boxAt(event.target)?.rows[0] ?? null);
+    if (!pressed) point(hands.boxAt(event.target));
     if (!pressed || event.buttons === 0) return;
     const [dx, dy] = [event.clientX - pressed.x, event.clientY - pressed.y];
     if (!pressed.isDrag && Math.hypot(dx, dy) < STILL) return;
@@ -204,7 +205,7 @@ function listenPointer(svg: SVGSVGElement, session: Session, hands: Hands, abort
   on(svg, "pointermove", move, abort);
   on(svg, "pointerup", up, abort);
   on(svg, "pointercancel", cancel, abort);
-  on(svg, "pointerleave", () => session.hover(null), abort);
+  on(svg, "pointerleave", () => point(undefined), abort);
   on(svg, "dblclick", twice, abort);
 }
 
@@ -269,8 +270,7 @@ function empty(): HTMLElement[] {
 function summary(session: Session): HTMLElement[] {
   const [boxes, edges, rows] = [session.boxes.value, session.boxEdges.value, session.pinnedRows.value];
   const counts =
-    `${formatCount(rows.length)} ${rows.length === 1 ? "node" : "nodes"} in ${formatCount(boxes.length)} ` +
-    `${boxes.length === 1 ? "box" : "boxes"}` +
+    `${formatCounted(rows.length, "node")} in ${formatCounted(boxes.length, "box", "boxes")}` +
     (edges.length > MOST_BOX_EDGES ? `, showing ${MOST_BOX_EDGES} of ${formatCount(edges.length)} edges` : "");
   return [
     muted(counts),

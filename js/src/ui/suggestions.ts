@@ -1,25 +1,22 @@
 /** Supernodes that Python suggests: shown as guesses, to accept or reject one by one. */
 
-import { formatCount, visibleToken } from "../core/format";
-import { rowOf } from "../core/graph";
+import { formatCounted, visibleToken } from "../core/format";
+import { rowsOf } from "../core/graph";
 import type { Session } from "../core/session";
 import { live } from "../host/traits";
-import { button, h, muted, on } from "./dom";
+import { h, muted, on, pressable, strip } from "./dom";
 
 export function createSuggestions(session: Session, abort: AbortSignal): HTMLElement {
   const { edits, graph, synced } = session;
-  const note = h("span", { class: "ctw-grow" });
-  const list = h("ul", { class: "ctw-results" });
-  const close = button("Close", "", abort, () => {
+  const { element, note, list } = strip("suggestions", "", abort, () => {
     session.isAsking.value = false;
     synced.suggestions.value = null;
   });
-  const element = h("section", { class: "ctw-strip", "aria-label": "suggestions" }, note, close, list);
   const placeOf = (event: Event): number =>
     Number((event.target as Element).closest<HTMLElement>("[data-place]")?.dataset["place"] ?? -1);
   const preview = (event: Event): void => {
     const nodes = synced.suggestions.peek()?.[placeOf(event)]?.nodes ?? [];
-    session.previewed.value = nodes.map((id) => rowOf(graph, id)).filter((row) => row !== null);
+    session.previewed.value = rowsOf(graph, nodes);
   };
   for (const type of ["pointerover", "focusin", "pointerleave", "focusout"] as const) on(list, type, preview, abort);
   const press = (event: Event): void => {
@@ -35,20 +32,18 @@ export function createSuggestions(session: Session, abort: AbortSignal): HTMLEle
   live(abort, () => {
     const suggestions = synced.suggestions.value;
     element.hidden = suggestions === null && !session.isAsking.value;
-    const left = suggestions?.length ? `${formatCount(suggestions.length)} suggestions` : "no suggestions";
+    const left = suggestions?.length ? formatCounted(suggestions.length, "suggestion") : "no suggestions";
     note.textContent = suggestions ? `${left}: guesses, for you to judge` : "asking Python …";
     list.replaceChildren(
       ...(suggestions ?? []).map(({ name, nodes, reason }, place) => {
-        const act = (action: string, text: string): HTMLElement =>
-          h("button", { type: "button", class: "ctw-button", "data-action": action }, text);
-        const facts = muted(`${formatCount(nodes.length)} nodes; ${visibleToken(reason, 200)}`);
+        const facts = muted(`${formatCounted(nodes.length, "node")}; ${visibleToken(reason, 200)}`);
         const line = h("span", { class: "ctw-grow" }, h("b", {}, visibleToken(name, 60)), " ", facts);
         return h(
           "li",
           { class: "ctw-path", "data-place": place },
           line,
-          act("accept", "Accept"),
-          act("reject", "Reject"),
+          pressable({ "data-action": "accept" }, "Accept"),
+          pressable({ "data-action": "reject" }, "Reject"),
         );
       }),
     );

@@ -3,7 +3,7 @@
 import { type Palette, readPalette } from "../core/palette";
 import { type ReadonlySignal, type Signal, signal } from "../core/signals";
 import { decideTheme, THEME_ATTRIBUTES, type ThemeSetting } from "../core/theme";
-import { live } from "../host/traits";
+import { atEnd, live } from "../host/traits";
 import { on } from "./dom";
 
 /** Set `data-ctw-theme` on `root` and return the palette of theme.css that it selects, until `abort`. */
@@ -19,7 +19,7 @@ export function followTheme(
   on(system, "change", changed, abort);
   const observer = new MutationObserver(changed);
   for (const element of page) observer.observe(element, { attributeFilter: THEME_ATTRIBUTES });
-  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+  atEnd(abort, () => observer.disconnect());
 
   const apply = (): Palette => {
     root.dataset["ctwTheme"] = decideTheme(setting.value, {
