@@ -1,25 +1,33 @@
 """Speed of the graph view in headless Chromium without a GPU, at 5,000 nodes and 100,000 edges.
 
-Prints the time from the data to the first picture, frames while hovering, zooming and panning, the bytes sent, and,
-for comparison on the same machine, the time in which a canvas strokes every edge once.
+Measures the time from the data to the first picture, frames while hovering, zooming and panning, the bytes sent, what
+50 views that came and went leave in memory, and, for comparison on the same machine, the time in which a canvas strokes
+every edge once. Then what Python does with 50,000 nodes and 1,000,000 edges. Prints all, and writes it as JSON.
 """
 
 from __future__ import annotations
 
+import argparse
+import base64
+import json
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from ct_widgets.widgets import graph_html
 from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.state import initial_json
+from ct_widgets.widgets.static_files import static_text
 from tests.e2e.samples import layered_graph
+from tests.e2e.test_graph_scale import RENDER, large_graph, measured
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Times every animation frame and every listener of the pointer, and notes when each started.
@@ -54,14 +62,14 @@ edges => { const canvas = document.createElement("canvas"); canvas.width = 900; 
 """
 
 
-def report(page: Page, name: str) -> None:
-    """Percentiles of the work per frame since the last report."""
+def frames(page: Page) -> dict[str, float]:
+    """Percentiles of the work per frame since this was asked last."""
     took = np.array([time for _, time in page.evaluate("frames_.splice(0)")] or [0.0])
-    middle, high = np.percentile(took, (50, 95))
-    print(f"{name:<38}{len(took):4} frames, median {middle:5.1f} ms, 95 % under {high:5.1f} ms")
+    middle, high = np.percentile(took, (50, 95)).round(1).tolist()
+    return {"frames": len(took), "median_ms": middle, "p95_ms": high}
 
 
-def gestures(page: Page) -> None:
+def gestures(page: Page) -> dict[str, dict[str, float]]:
     """Hover, zoom and pan as a hand does."""
     box = page.locator(".ctw-stage").bounding_box()
     assert box
@@ -74,46 +82,87 @@ def gestures(page: Page) -> None:
     page.evaluate("frames_.length = 0")
     for x, y in rng.random((150, 2)):
         at(float(x), float(y))
-    report(page, "hover")
+    hover = frames(page)
     at(0.7, 0.5)
     page.keyboard.down("Control")
     for _ in range(12):
         page.mouse.wheel(0, -50)
         page.wait_for_timeout(20)
     page.keyboard.up("Control")
-    report(page, "zoom")
+    zoom = frames(page)
     page.wait_for_timeout(2000)
     page.evaluate("frames_.length = 0")
     page.mouse.down()
     for step in range(100):
         at(0.7 - step / 400, 0.5 - step / 400)
     page.mouse.up()
-    report(page, "pan")
+    return {"hover": hover, "zoom": zoom, "pan": frames(page)}
+
+
+def first_sight(browser: Browser, file: Path) -> dict[str, Any]:
+    """Time to the first picture, gestures, and the strokes to compare with, on one page."""
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.add_init_script(PROBE)
+    page.goto(file.as_uri())
+    page.wait_for_timeout(3000)
+    nodes, edges = (count.inner_text() for count in page.locator(".ctw-count").all())
+    found = {"nodes": nodes, "edges": edges, "first_picture_ms": round(page.evaluate("drawn_ - arrived_"))}
+    found |= gestures(page)
+    found["stroke_per_edge_ms"] = round(page.evaluate(STROKES, 100_000))
+    page.close()
+    return found
+
+
+def left_behind(browser: Browser, columns: bytes) -> dict[str, float]:
+    """Listeners, elements and bytes that 50 views leave, after a few that warm up."""
+    page = browser.new_page()
+    page.add_style_tag(content=static_text("graph.css"))
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    argument = {"code": static_text("graph.js"), "columns": base64.b64encode(columns).decode()}
+    page.evaluate(RENDER, {**argument, "times": 5})
+    before = measured(session)
+    page.evaluate(RENDER, {**argument, "times": 50})
+    after = measured(session)
+    page.close()
+    return {name: after[name] - before[name] for name in before}
+
+
+def from_python() -> dict[str, float]:
+    """Seconds and bytes of a graph ten times too large to send."""
+    graph = large_graph(50_000, 1_000_000)
+    start = time.perf_counter()
+    sent = wire(graph)
+    return {
+        "nodes": graph.n_nodes,
+        "edges": graph.n_edges,
+        "bytes": len(sent),
+        "seconds": round(time.perf_counter() - start, 2),
+    }
 
 
 def main() -> None:
-    """Print the measurements."""
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("graph_widget.json"))
+    arguments = parser.parse_args()
+    path = next((program for name in BROWSERS if (program := shutil.which(name))), None)
     if path is None:
         sys.exit("no Chromium on the path: `make browser` installs one")
     graph = layered_graph(features=5_600, edges=130_000, tokens=20, layers=26, logits=10)
-    print(f"{graph.n_nodes:,} nodes, {graph.n_edges:,} edges; {len(wire(graph)):,} bytes sent")
+    columns = wire(graph)
+    found: dict[str, Any] = {"bytes": len(columns)}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        for name, threshold in (("first sight", {}), ("all there is", {"node_threshold": 1.0, "edge_threshold": 1.0})):
+        for name, threshold in (("first_sight", {}), ("all", {"node_threshold": 1.0, "edge_threshold": 1.0})):
             file = Path(folder) / "graph.html"
             file.write_text(graph_html(graph, {**initial_json(graph), **threshold}))
-            page = browser.new_page(viewport={"width": 1400, "height": 900})
-            page.add_init_script(PROBE)
-            page.goto(file.as_uri())
-            page.wait_for_timeout(3000)
-            first = page.evaluate("drawn_ - arrived_")
-            shown = [count.inner_text() for count in page.locator(".ctw-count").all()]
-            print(f"\n{name}: {shown[0]} nodes, {shown[1]} edges\n{'data to first picture':<38}{first:.0f} ms")
-            gestures(page)
-            print(f"{'stroking 100,000 edges on a canvas':<38}{page.evaluate(STROKES, 100_000):.0f} ms per frame")
-            page.close()
+            found[name] = first_sight(browser, file)
+        found["left_by_50_views"] = left_behind(browser, columns)
         browser.close()
+    found["from_python"] = from_python()
+    text = json.dumps(found, indent=1)
+    print(text)
+    arguments.out.write_text(text + "\n")
 
 
 if __name__ == "__main__":
