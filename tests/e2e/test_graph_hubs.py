@@ -18,7 +18,7 @@ from tests.e2e.samples import layered_graph
 
 NewPage = Callable[..., tuple[Page, Watch]]
 HUB = 0
-MOST_ROWS = 60
+MOST_ROWS = 80
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +67,10 @@ def test_a_list_holds_all_outputs_of_a_hub(
     outputs.evaluate("element => { element.scrollTop = 0 }")
     expect(outputs.locator(f'[data-row="{target[falling[0]]}"]')).to_be_in_viewport()
     rows.first.focus()
-    for _ in range(75):
+    for _ in range(95):
         page.keyboard.press("Tab")
     focused = page.evaluate("() => Number(document.activeElement.dataset.row)")
-    assert focused == target[falling[75]]
+    assert focused == target[falling[95]]
     watch.check()
 
 

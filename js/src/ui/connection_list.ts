@@ -10,9 +10,9 @@ import { shapeIcon } from "./shapes";
 
 /** Height of a row in graph.css. */
 const ROW_HEIGHT = 20;
-/** Rows that exist at a time, and those of them above what is in sight; the latter also is the step. */
-const ROWS = 60;
-const ROWS_ABOVE = 20;
+/** Rows that exist at a time; they are made anew whenever so many more were scrolled, with as many above the sight. */
+const ROWS = 80;
+const STEP = 10;
 
 /** A part of the panel that scrolls by itself, also from the keyboard. */
 export function scrolling(name: string, ...children: HTMLElement[]): HTMLElement {
@@ -25,14 +25,14 @@ export function rowList(scroller: HTMLElement, count: number, row: (place: numbe
   let first = -1;
   const fill = (): void => {
     // What was never scrolled is at its top; asking a new element would make the browser lay out at once.
-    const above = first < 0 ? 0 : Math.floor(scroller.scrollTop / ROW_HEIGHT / ROWS_ABOVE - 1) * ROWS_ABOVE;
+    const above = first < 0 ? 0 : Math.floor(scroller.scrollTop / ROW_HEIGHT / STEP - 1) * STEP;
     const wanted = Math.max(0, Math.min(count - ROWS, above));
     if (wanted === first) return;
     first = wanted;
     const focused = list.querySelector<HTMLElement>(":focus")?.dataset["row"];
     list.style.padding = `${first * ROW_HEIGHT}px 0 0`;
     list.replaceChildren(...Array.from({ length: Math.min(ROWS, count) }, (_, place) => row(first + place)));
-    if (focused) list.querySelector<HTMLElement>(`[data-row="${focused}"]`)?.focus();
+    if (focused) list.querySelector<HTMLElement>(`[data-row="${focused}"]`)?.focus({ preventScroll: true });
   };
   fill();
   list.style.height = `${count * ROW_HEIGHT}px`;
