@@ -39,8 +39,9 @@ const builds = [
 // Except the reserved ones: of anywidget, and an attribute of the page. The words are those that the source says most;
 // none is a key of what travels.
 const words =
-  "bitmap|boxes|described|edits|emphasise|folds|graph|hovered|indptr|influence|labelled|marked|moving|outptr|peek|" +
-  "placed|presented|previewed|pruned|readers|rename|snapshots|suggestions|synced|unfold|unmatched";
+  "among|bands|bitmap|boxes|described|edits|emphasise|folds|graph|hover|hovered|indptr|influence|labelled|marked|" +
+  "moving|outptr|peek|placed|pointed|presented|previewed|pruned|readers|rename|signed|snapshots|suggest|suggestions|" +
+  "synced|tidy|unfold|unmatched";
 const properties = {
   regex: new RegExp(`^(?:[a-z]+[A-Z]\\w*|${words})$`),
   reserved: ["getWidget", "getModel", "showNode", "ctwTheme"],

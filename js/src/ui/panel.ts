@@ -76,7 +76,7 @@ function nodeHead(session: Session, row: number, isPinned: boolean): HTMLElement
   const { graph } = session;
   const kind = graph.kind[row]!;
   const pin = pressable(
-    { title: "(P) or Shift+click in the plot", "aria-pressed": String(isPinned), "data-action": "pin" },
+    { title: "(P)", "aria-pressed": String(isPinned), "data-action": "pin" },
     isPinned ? "Unpin" : "Pin",
   );
   const isSecond = session.pathRows.value.length === 1 && session.pathRows.value[0] !== row;
