@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,11 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(ROOT)]
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 from attribution import SHAPES, make_weights, peer_python  # noqa: E402
+
+from tests.e2e.measure import in_notebook  # noqa: E402
 
 WORKER = HERE / "perturbation_worker.py"
 FEATURES = 5
@@ -80,22 +80,14 @@ def test_drag(open_notebook):
         found[name] = drag(notebook.page, figure, "layer 1", 5)
         notebook.wait_idle()
         found[name + " kernel ms"] = [float(notebook.python("print(view._answer['ms'])"))]
-    with open(os.environ["CTW_DRAG_OUT"], "w") as out:
+    with open(os.environ["CTW_MEASURED"], "w") as out:
         json.dump(found, out)
 """
 
 
 def dragged() -> dict[str, Any]:
     """Latencies of the slider, through the fixtures of the browser tests."""
-    with tempfile.TemporaryDirectory(dir=ROOT / "tests" / "e2e", prefix="drag_") as name:
-        test, out = Path(name) / "test_drag.py", Path(name) / "out.json"
-        test.write_text(DRAG_TEST)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)]
-        env = {"CTW_DRAG_OUT": str(out), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"the drag failed:\n{done.stdout[-3000:]}")
-        found = json.loads(out.read_text())
+    found = in_notebook(DRAG_TEST)
     table: dict[str, Any] = {}
     for kernel in ("idle", "sleeping", "busy"):
         middle, high = np.percentile(found[kernel] or [np.nan], (50, 95))

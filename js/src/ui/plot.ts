@@ -332,12 +332,12 @@ function prepare(context: CanvasRenderingContext2D, { width, height }: Layout, r
 }
 
 /** Width of text in the monospaced font of the labels. */
-export function textMeasure(element: HTMLElement): (text: string) => number {
+export function textMeasure(element: HTMLElement, size = "11px", family = "--ctw-mono"): (text: string) => number {
   const context = document.createElement("canvas").getContext("2d")!;
   const known = new Map<string, number>();
   return (text) => {
     let width = known.get(text);
-    if (known.size === 0) context.font = `11px ${getComputedStyle(element).getPropertyValue("--ctw-mono")}`;
+    if (known.size === 0) context.font = `${size} ${getComputedStyle(element).getPropertyValue(family)}`;
     if (width === undefined) {
       width = context.measureText(text).width;
       known.set(text, width);
