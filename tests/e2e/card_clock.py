@@ -9,7 +9,7 @@ from tests.e2e.notebook import View
 SHOW = """import ct_widgets as ct
 model = ct.load_demo()
 graph = model.attribute("calc: 36+59=", progress=False)
-view = ct.GraphWidget(graph)
+view = ct.GraphWidget(graph, node_threshold=1.0)
 view"""
 WALK = ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowUp", "ArrowLeft", "ArrowLeft", "ArrowDown")
 _NODES = 60

@@ -162,6 +162,7 @@ def test_selecting_a_node_shows_its_examples_at_once(
     card.locator(".ctw-example").first.wait_for()
     expect(card.locator(".ctw-here-mark")).to_have_count(1)
     view.root.screenshot(path=pictures / f"panel-card-{theme}.png")
+    notebook.python("view.node_threshold = 1.0")
     spent = walk_cards(notebook.page, view)  # waits for every card
     assert len(spent) > 20
     print(f"from key to card: median {np.median(list(spent.values())):.0f} ms, most {max(spent.values()):.0f} ms")
