@@ -100,11 +100,7 @@ def _says(following: Sequence[str], likely: Sequence[str], enough: Enough) -> Vo
         if vote is not None and enough(vote):
             return Vote(vote.agree, f"says {vote.label}", f"are followed by {vote.label}, promoted")
     for family in _families(following):
-        if (
-            family is not None
-            and enough(family)
-            and 2 * sum(bool(family.holds(token)) for token in likely) > len(likely)
-        ):
+        if family is not None and enough(family) and _mostly(family.holds, likely):
             return Vote(family.agree, f"says {family.label}", f"are followed by {family.label}, which it promotes")
     return None
 
