@@ -18,6 +18,7 @@ _RANGE = 2.0
 _PLOT, _PLOT_TOP = 130, 34
 _DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 2")
 _GAP = 12
+_STEPS, _MOST_TICKS = (1, 2, 5, 10, 20, 50, 100), 5
 
 # The light palette of js/src/ui/theme.css.
 _SURFACE, _INK, _MUTED, _HAIRLINE, _ACCENT = "#ffffff", "#1d1f23", "#6b7078", "#e3e3df", "#2f6fde"
@@ -95,7 +96,7 @@ def _sweep(curve: Mapping[str, Any], strengths: Mapping[str, float], top: float)
     """Logits of the likeliest tokens against the strength of one slider, which stands at the vertical line."""
     values, logits = curve["values"], curve["logits"]
     low, high = (pick(map(pick, logits)) for pick in (min, max))
-    left, right, first, last = _OUTPUTS + 30, WIDTH - 60, values[0], values[-1]
+    left, right, first, last = _OUTPUTS + 30, WIDTH - 86, values[0], values[-1]
     bottom = top + _PLOT_TOP + _PLOT
 
     def x(value: float) -> float:
@@ -106,7 +107,8 @@ def _sweep(curve: Mapping[str, Any], strengths: Mapping[str, float], top: float)
 
     name = _text(str(curve["name"]), 30)
     yield f'<text x="{_OUTPUTS}" y="{top + 16}" fill="{_MUTED}">logit against strength of {name}</text>'
-    for level in (low, (low + high) / 2, high):
+    step = next((size for size in _STEPS if (high - low) / size <= _MOST_TICKS), _STEPS[-1])
+    for level in range(math.ceil(low / step) * step, math.floor(high) + 1, step):
         yield f'<path d="M{left} {y(level):.1f}H{right}" stroke="{_HAIRLINE}"/>'
         yield f'<text x="{left - 6}" y="{y(level) + 4:.1f}" text-anchor="end" fill="{_MUTED}">{_signed(level)}</text>'
     for tick in range(math.ceil(first), math.floor(last) + 1):
@@ -119,11 +121,11 @@ def _sweep(curve: Mapping[str, Any], strengths: Mapping[str, float], top: float)
         dashes = f' stroke-dasharray="{_DASHES[i]}"' if _DASHES[i] else ""
         yield f'<path d="M{path}" fill="none" stroke="{_LINES[i]}" stroke-width="1.6"{dashes}/>'
         lowest = max(y(logits[i][-1]), lowest + _GAP)
-        yield f'<text x="{right + 6}" y="{lowest + 4:.1f}" fill="{_LINES[i]}">{_text(curve["tokens"][i], 8)}</text>'
+        yield f'<text x="{right + 6}" y="{lowest + 4:.1f}" fill="{_LINES[i]}">{_text(curve["tokens"][i], 11)}</text>'
 
 
-def _signed(value: float) -> str:
-    return f"{value:.0f}".replace("-", "\u2212")
+def _signed(value: int) -> str:
+    return str(value).replace("-", "\u2212")
 
 
 def _text(text: str, most: int) -> str:
