@@ -64,7 +64,6 @@ def rerun(shape_name: str) -> dict[str, Any]:
 DRAG_TEST = """
 import json
 import os
-import numpy as np
 from tests.e2e.card_clock import bare_requests
 from tests.e2e.perturbation_drag import BUSY, RUN, SHOW, drag
 
