@@ -54,7 +54,7 @@ class Features:
     def search(self, query: str, k: int = 20) -> pd.DataFrame:
         """Features that have to do with a text: by their examples, labels and promoted tokens, the best first.
 
-        Columns: layer, index, label, score, and where the text was found.
+        Columns: layer, index, label (or a guess, marked as automatic), score, and where the text was found.
         """
         return search(self, query, k)
 

@@ -1,7 +1,7 @@
 """A first guess at what a feature is about, from statistics alone.
 
-Every rule looks at what the examples have in common, and says how many do. Guesses are shown as guesses, and a label
-that a person or a model gave takes their place.
+Every rule looks at what the examples have in common, and says how many do; strong examples count for more than weak
+ones. Guesses are shown as guesses, and a label that a person or a model gave takes their place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ct_widgets.features.store import Example, FeatureRecord
 from ct_widgets.features.vocabulary import Vocabulary
 
 _SHARE = 0.8
-"""Of the examples, so many must agree."""
+"""Of the examples' activation, so much must agree, and half of the examples."""
 
 _FEWEST = 3
 _WIDEST = 20
@@ -32,28 +32,49 @@ class Guess(NamedTuple):
     reason: str
 
 
+Holds = Callable[[str], object]
+
+
+class Vote(NamedTuple):
+    """A label, the examples that speak for it [e], and what they have in common.
+
+    holds: for a family of tokens, which are in it.
+    """
+
+    agree: Sequence[bool]
+    label: str
+    evidence: str
+    holds: Holds = bool
+
+
+Enough = Callable[[Vote], bool]
+
+
 def guess(record: FeatureRecord, vocabulary: Vocabulary, promoted: Sequence[str]) -> Guess | None:
     """The label that most examples speak for, or None. `promoted`: the tokens that the feature promotes most."""
     examples = list({(e.text, e.position): e for e in (*record.top, *record.sample)}.values())
     if len(examples) < _FEWEST:
         return None
+    weights = [max(example.value, 1e-9) for example in examples]  # TopK keeps negative ones too
+
+    def enough(vote: Vote) -> bool:
+        agreed = sum(weight for weight, agrees in zip(weights, vote.agree, strict=True) if agrees)
+        return agreed >= _SHARE * sum(weights) * (1 - 1e-9) and 2 * sum(vote.agree) >= len(examples)
+
     peaks = [_plain(vocabulary, e, 0) for e in examples]
+    following = [_plain(vocabulary, e, 1) for e in examples]
     rules = [
-        _says(examples, vocabulary, promoted),
-        _one(peaks, "“{}”", "examples are at “{}”"),
+        _says(following, [token.strip() for token in promoted[:_PROMOTED]], enough),
+        _one(peaks, "“{}”", "are at “{}”"),
         _few(peaks),
         *_families(peaks),
-        _one([_plain(vocabulary, e, -1) for e in examples], "after “{}”", "examples follow “{}”"),
+        _one([_plain(vocabulary, e, -1) for e in examples], "after “{}”", "follow “{}”"),
         _position(examples),
     ]
     for vote in rules:  # what says most comes first
-        if vote is not None and vote[0] >= _SHARE * len(examples):
-            return Guess(vote[1][0], f"{vote[0]} of {len(examples)} {vote[1][1]}")
+        if vote is not None and enough(vote):
+            return Guess(vote.label, f"{sum(vote.agree)} of {len(examples)} examples {vote.evidence}")
     return None
-
-
-Vote = tuple[int, tuple[str, str]]
-"""How many examples agree; the label, and the evidence."""
 
 
 def _plain(vocabulary: Vocabulary, example: Example, offset: int) -> str:
@@ -67,37 +88,28 @@ def _one(tokens: Sequence[str], label: str, evidence: str) -> Vote | None:
     counts = Counter(token.casefold() for token in tokens if token)
     if not counts:
         return None
-    most, count = counts.most_common(1)[0]
+    most = counts.most_common(1)[0][0]
     token = next(token for token in tokens if token.casefold() == most)
-    return count, (label.format(token), evidence.format(token))
+    return Vote([token.casefold() == most for token in tokens], label.format(token), evidence.format(token))
 
 
-def _says(examples: Sequence[Example], vocabulary: Vocabulary, promoted: Sequence[str]) -> Vote | None:
+def _says(following: Sequence[str], likely: Sequence[str], enough: Enough) -> Vote | None:
     """What follows is what the feature promotes: one token, or a family of them."""
-    following = [_plain(vocabulary, example, 1) for example in examples]
-    likely = [token.strip() for token in promoted[:_PROMOTED]]
     said = [token if token in likely else "" for token in following]
-    for vote in (_one(said, "“{}”", "“{}”"), _few(said)):
-        if vote is not None and vote[0] >= _SHARE * len(examples):
-            count, (names, _) = vote
-            return count, (f"says {names}", f"examples are followed by {names}, promoted")
+    for vote in (_one(said, "“{}”", ""), _few(said)):
+        if vote is not None and enough(vote):
+            return Vote(vote.agree, f"says {vote.label}", f"are followed by {vote.label}, promoted")
     for family in _families(following):
-        if family is not None and family[0] >= _SHARE * len(examples) and _mostly(family[2], likely):
-            count, (name, _), _ = family
-            return count, (f"says {name}", f"examples are followed by {name}, which it promotes")
+        if family is not None and enough(family) and _mostly(family.holds, likely):
+            return Vote(family.agree, f"says {family.label}", f"are followed by {family.label}, which it promotes")
     return None
 
 
 def _mostly(holds: Holds, likely: Sequence[str]) -> bool:
-    return sum(bool(holds(token)) for token in likely) > len(likely) / 2
+    return 2 * sum(bool(holds(token)) for token in likely) > len(likely)
 
 
-Holds = Callable[[str], object]
-Family = tuple[int, tuple[str, str], Holds]
-"""A vote, and what tells whether a token belongs."""
-
-
-def _families(tokens: Sequence[str]) -> list[Family | None]:
+def _families(tokens: Sequence[str]) -> list[Vote | None]:
     """Families that the tokens may be of, the narrow ones first."""
     return [_family(tokens, _ENDINGS), _range(tokens), _family(tokens, _KINDS)]
 
@@ -113,7 +125,7 @@ _KINDS: tuple[tuple[str, Holds], ...] = (
 )
 
 
-def _range(tokens: Sequence[str]) -> Family | None:
+def _range(tokens: Sequence[str]) -> Vote | None:
     """Numbers close to each other."""
     numbers = sorted(int(token) for token in tokens if token.isdecimal() and len(token) < 10)
     size = math.ceil(_SHARE * len(tokens))
@@ -124,35 +136,40 @@ def _range(tokens: Sequence[str]) -> Family | None:
     low, high = numbers[start], numbers[start + size - 1]
     if not 0 < high - low <= _WIDEST:
         return None
-    name = f"numbers {low} to {high}"
 
     def holds(token: str) -> bool:
         return token.isdecimal() and low <= int(token) <= high
 
-    return sum(low <= number <= high for number in numbers), (name, f"examples are at {name}"), holds
+    return _vote(tokens, f"numbers {low} to {high}", holds)
 
 
-def _family(tokens: Sequence[str], families: Sequence[tuple[str, Holds]]) -> Family | None:
+def _vote(tokens: Sequence[str], name: str, holds: Holds) -> Vote:
+    return Vote([bool(holds(token)) for token in tokens], name, f"are at {name}", holds)
+
+
+def _family(tokens: Sequence[str], families: Sequence[tuple[str, Holds]]) -> Vote | None:
     """The first family of those that hold the most tokens, of more than one kind."""
-    best: Family | None = None
+    best: Vote | None = None
     for name, holds in families:
-        members = [token for token in tokens if holds(token)]
-        if len(set(members)) > 1 and (best is None or len(members) > best[0]):
-            best = len(members), (name, f"examples are at {name}"), holds
+        vote = _vote(tokens, name, holds)
+        kinds = {token for token, agrees in zip(tokens, vote.agree, strict=True) if agrees}
+        if len(kinds) > 1 and (best is None or sum(vote.agree) > sum(best.agree)):
+            best = vote
     return best
 
 
 def _few(tokens: Sequence[str]) -> Vote | None:
     """Two or three tokens."""
     counts = Counter(token for token in tokens if token)
-    most = [(token, count) for token, count in counts.most_common(3) if count >= max(2, len(tokens) / 10)]
+    most = [token for token, count in counts.most_common(3) if count >= max(2, len(tokens) / 10)]
     if len(most) < 2:
         return None
-    names = ", ".join(f"“{token}”" for token, _ in most)
-    return sum(count for _, count in most), (names, f"examples are at one of {names}")
+    names = ", ".join(f"“{token}”" for token in most)
+    return Vote([token in most for token in tokens], names, f"are at one of {names}")
 
 
-def _position(examples: Sequence[Example]) -> Vote | None:
+def _position(examples: Sequence[Example]) -> Vote:
     """The same place in every row."""
-    position, count = Counter(example.position for example in examples).most_common(1)[0]
-    return count, (f"token {position + 1} of the text", f"examples are at token {position + 1}")
+    position = Counter(example.position for example in examples).most_common(1)[0][0]
+    place = f"token {position + 1}"
+    return Vote([example.position == position for example in examples], f"{place} of the text", f"are at {place}")

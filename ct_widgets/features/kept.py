@@ -119,8 +119,9 @@ class Kept:
 
         -> places (feature [n], place [n]) that candidates got, whose windows the caller sets, and their numbers [n].
         """
-        touched, local = np.unique(found.feature, return_inverse=True)
-        k = self.key.shape[1]
+        n_features, k = self.key.shape
+        touched = np.flatnonzero(np.bincount(found.feature, minlength=n_features))
+        local = np.searchsorted(touched, np.arange(n_features))[found.feature]
         held = np.nonzero(self.key[touched] != EMPTY)
         n_held = len(held[0])
         owner = np.concatenate([held[0], local])
@@ -170,14 +171,25 @@ def _best(by: Order, owner: Array, value: Array, key: Array, text: Array, k: int
 
     Of one context the highest activation counts, then the earliest text.
     """
-    order = np.lexsort((text, -value, key, owner))
-    first = np.ones(len(order), np.bool_)
-    first[1:] = (owner[order][1:] != owner[order][:-1]) | (key[order][1:] != key[order][:-1])
-    order = order[first]  # by owner, then by key: the order of the draw by chance
+    order = _by_owner(owner, np.argsort(key))  # by owner, then by key: the order of the draw by chance
+    again = np.zeros(len(order), np.bool_)
+    again[1:] = (owner[order][1:] == owner[order][:-1]) & (key[order][1:] == key[order][:-1])
+    if again.any():
+        held_often = again | np.append(again[1:], False)
+        some = order[held_often]
+        order[held_often] = some[np.lexsort((text[some], -value[some], key[some], owner[some]))]
+        order = order[~again]
     if by == "value":
-        order = order[np.lexsort((key[order], -value[order], owner[order]))]
+        order = _by_owner(owner, order[np.argsort(-value[order], kind="stable")])
     rank = np.arange(len(order)) - np.searchsorted(owner[order], owner[order])
     return order[rank < k]
+
+
+def _by_owner(owner: Array, order: Array) -> Array:
+    """`order` by owner, and as it was among those of one owner."""
+    mine = owner[order]
+    # Few bits sort in linear time.
+    return order[np.argsort(mine.astype(np.uint16) if mine.size and mine.max() < 2**16 else mine, kind="stable")]
 
 
 def context_keys(ids: Array, before: int) -> Array:

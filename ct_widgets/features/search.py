@@ -16,8 +16,8 @@ from ct_widgets.errors import FeatureError
 if TYPE_CHECKING:
     from ct_widgets.features.catalog import Features
 
-_LABEL, _PEAK, _CONTEXT, _PROMOTED = 4.0, 2.0, 0.5, 1.0
-"""What a find is worth: in the label, as the token of the peak, elsewhere in the example, as a promoted token."""
+_LABEL, _PEAK, _NEXT, _CONTEXT, _PROMOTED = 4.0, 2.0, 1.0, 0.5, 1.0
+"""What a find is worth: in the label, as the token of the peak, as the next one, elsewhere in the example, promoted."""
 
 Scores = npt.NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def search(features: Features, query: str, k: int) -> pd.DataFrame:
         {
             "layer": [feature.layer for feature in found],
             "index": [feature.index for feature in found],
-            "label": [feature.label or (g.text if (g := feature.guess) else "") for feature in found],
+            "label": [feature.label or (f"{g.text} (automatic)" if (g := feature.guess) else "") for feature in found],
             "score": total[best],
             "found": [scores.where(int(g)) for g in best],
         }
@@ -56,8 +56,7 @@ class _Scores:
         self._ids = np.array([i for i, text in enumerate(texts) if wanted in text.split() or text == wanted], np.int64)
         self.parts: dict[str, Scores] = {"promoted tokens": _PROMOTED * self._promoted()}
         if features.store is not None:
-            peak, context = self._examples()
-            self.parts |= {"label": self._labels(), "peak of examples": peak, "text of examples": context}
+            self.parts |= {"label": self._labels(), **self._examples()}
 
     def place(self, g: int) -> tuple[int, int]:
         layer = int(np.searchsorted(self._first, g, side="right")) - 1
@@ -90,20 +89,26 @@ class _Scores:
                 scores[store.number(int(layer), int(index))] = _LABEL
         return scores
 
-    def _examples(self) -> tuple[Scores, Scores]:
-        """Share of each feature's examples with the text at their peak, and elsewhere."""
+    def _examples(self) -> dict[str, Scores]:
+        """By the share of each feature's examples with the text at their peak, behind it, and elsewhere."""
         store = self._features.store
         assert store is not None
         file = store.arrays()
         starts = file["token_start"].astype(np.int64)
-        hit = np.isin(file["tokens"], self._ids)
-        running = np.concatenate([[0], np.cumsum(hit)])
-        any_hit = running[starts[1:]] > running[starts[:-1]]
-        at_peak = hit[starts[:-1] + file["peak"]] if len(hit) else any_hit
+        hit = np.append(np.isin(file["tokens"], self._ids), False)
+        running = np.concatenate([[0], np.cumsum(hit[:-1])])
+        peak = starts[:-1] + file["peak"]
+        at_peak = hit[peak]
+        at_next = hit[peak + 1] & (peak + 1 < starts[1:]) & ~at_peak
+        elsewhere = (running[starts[1:]] > running[starts[:-1]]) & ~at_peak & ~at_next
         n = np.diff(file["example_start"].astype(np.int64))
         owner = np.repeat(np.arange(len(n)), n)
 
         def share(mask: npt.NDArray[np.bool_]) -> Scores:
             return np.bincount(owner, mask, len(n)) / np.maximum(n, 1)
 
-        return _PEAK * share(at_peak), _CONTEXT * share(any_hit & ~at_peak)
+        return {
+            "peak of examples": _PEAK * share(at_peak),
+            "after peak of examples": _NEXT * share(at_next),
+            "text of examples": _CONTEXT * share(elsewhere),
+        }

@@ -207,6 +207,17 @@ class PerturbationSession:
         scales = {self.graph.row(node): scale for name, scale in moved.items() for node in self.boxes[name]}
         return predict(self.graph, scales, clamped_to=plan.layers[1] if plan.method == "constrained" else -1)
 
+    def predicted_activity(self, strengths: Strengths, settings: Settings | None = None) -> dict[str, float]:
+        """What the graph says of every box's activity, as a fraction of what it was; features do not fall below 0."""
+        change, moved = self.predict(strengths, settings).total, self._moved(strengths)
+        predicted: dict[str, float] = {}
+        for name in self._changes:
+            rows = [self.graph.row(node) for node in self.boxes[name]]
+            before = self.graph.activation[rows].astype(float)
+            after = (before + change[rows]).clip(min=0).sum()
+            predicted[name] = moved.get(name, float(after / before.sum()) if before.any() else math.nan)
+        return predicted
+
     def _moved(self, strengths: Strengths) -> dict[str, float]:
         for name in strengths:
             if name not in self._changes:

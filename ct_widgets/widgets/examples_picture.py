@@ -61,7 +61,7 @@ def _head(card: Mapping[str, Any]) -> Iterator[str]:
     x = _MARGIN + (len(name) + 2) * _CHARACTER
     yield f'<text x="{x:.0f}" y="24" class="{style}">{escape(_visible(str(about))[:70])}</text>'
     if "density" in card:
-        facts = f"density {card['density']:.2%}   maximum {card['maximum']:.3g}"
+        facts = f"density {100 * card['density']:.2g} %   maximum {card['maximum']:.3g}"
         yield f'<text x="{WIDTH - _MARGIN}" y="24" text-anchor="end" class="s m">{facts}</text>'
 
 

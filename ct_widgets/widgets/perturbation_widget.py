@@ -97,7 +97,9 @@ class PerturbationWidget(anywidget.AnyWidget):
         if not self.adjustable:
             raise WidgetError("the graph has no features to change; a pruned graph may have lost them")
         self.session: PerturbationSession = model.perturbation(graph, self.adjustable)
-        first = next(iter(self.adjustable))
+        named = state.get("strengths")
+        moved = [name for name in self.adjustable if isinstance(named, Mapping) and name in named]
+        first = [*moved, *self.adjustable][0]  # the curve goes with a slider that was moved
         boxes = [[box.name, [list(node) for node in box.nodes]] for box in self.boxes]
         super().__init__(_columns=wire(graph), _boxes=boxes, **{"active": first, **state})
         self._update()
@@ -217,7 +219,8 @@ class PerturbationWidget(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The view, and a still picture for places that run no widgets."""
         data, metadata = super()._repr_mimebundle_() or ({}, {})
-        picture = perturbation_picture(self.graph.prompt, self.boxes, self._answer or {})
+        predicted = self.session.predicted_activity(self.strengths, self.settings)
+        picture = perturbation_picture(self.graph.prompt, self.boxes, self._answer or {}, predicted, self._sweep)
         return {**data, "image/svg+xml": picture, "text/plain": repr(self)}, metadata
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   formatCount,
+  formatDensity,
   formatFraction,
   formatNumber,
   formatShare,
@@ -36,6 +37,13 @@ describe("numbers", () => {
     expect([0.412, -0.05, 0, 12.3].map(formatWeight)).toEqual(["+.41", "−.050", "0", "+12"]);
     expect([0.0047, 1.26].map(formatFraction)).toEqual([".0047", "1.3"]);
     expect([0.41, 0.032, 0.0001, 0].map(formatShare)).toEqual(["41 %", "3.2 %", "< 0.1 %", "0 %"]);
+    expect([0.41, 0.032, 0.00042, 0.0000007, 0].map(formatDensity)).toEqual([
+      "41 %",
+      "3.2 %",
+      "0.042 %",
+      "7e−5 %",
+      "0 %",
+    ]);
     expect(formatCount(90_312)).toBe("90,312");
   });
 });

@@ -148,6 +148,11 @@ describe("boxes and answers", () => {
     expect(code).toContain('method="constrained", layers=(0, 1), freeze_attention=True');
     expect(pythonCode(graph, boxes, answerOf({ low: 0 }, { method: "open" }))).not.toContain("layers=");
   });
+
+  it("spells prompts as Python does", () => {
+    const code = pythonCode({ ...graph, prompt: 'é "\n\u{1f600}' }, boxes, answerOf({ low: 0 }));
+    expect(code).toContain('model.intervene("\\u00e9 \\"\\n\\U0001f600", [');
+  });
 });
 
 describe("boxes above the last token", () => {

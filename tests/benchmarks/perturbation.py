@@ -4,7 +4,8 @@
 
 rerun: the same change on the same random weights, each side in a process of its own, the median of ten strengths; the
 logits of both must agree. drag: in a real JupyterLab on the embedded model, milliseconds from a move of the pointer to
-the painted numbers of its answer over a drag of five seconds, with an idle kernel and while Python code runs in it.
+the painted numbers of its answer over a drag of five seconds, with an idle kernel and while Python code runs in it,
+beside a request of the kernel that does nothing.
 Times vary with the machine, so read the ratios; the drag shares its cores with the browser and the server.
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(ROOT)]
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 from attribution import SHAPES, make_weights, peer_python  # noqa: E402
+
+from tests.e2e.measure import in_notebook  # noqa: E402
 
 WORKER = HERE / "perturbation_worker.py"
 FEATURES = 5
@@ -63,7 +64,7 @@ def rerun(shape_name: str) -> dict[str, Any]:
 DRAG_TEST = """
 import json
 import os
-import numpy as np
+from tests.e2e.card_clock import bare_requests
 from tests.e2e.perturbation_drag import BUSY, RUN, SHOW, drag
 
 def test_drag(open_notebook):
@@ -72,35 +73,27 @@ def test_drag(open_notebook):
     figure = notebook.page.locator(".ctw-p-figure")
     figure.wait_for()
     notebook.page.wait_for_timeout(1500)
-    found = {}
-    for name, code in (("idle", None), ("sleeping", "import time; time.sleep(9)"), ("busy", BUSY.format(seconds=9))):
+    found = {"bare request": bare_requests(notebook.page)}
+    sleeping, busy = "import time; time.sleep(9)", BUSY.format(seconds=9)
+    for name, code in (("idle kernel", None), ("sleeping cell", sleeping), ("busy cell", busy)):
         if code:
             notebook.page.evaluate(RUN, code)
             notebook.page.wait_for_timeout(300)
         found[name] = drag(notebook.page, figure, "layer 1", 5)
         notebook.wait_idle()
-        found[name + " kernel ms"] = [float(notebook.python("print(view._answer['ms'])"))]
-    with open(os.environ["CTW_DRAG_OUT"], "w") as out:
+    with open(os.environ["CTW_MEASURED"], "w") as out:
         json.dump(found, out)
 """
 
 
 def dragged() -> dict[str, Any]:
     """Latencies of the slider, through the fixtures of the browser tests."""
-    with tempfile.TemporaryDirectory(dir=ROOT / "tests" / "e2e", prefix="drag_") as name:
-        test, out = Path(name) / "test_drag.py", Path(name) / "out.json"
-        test.write_text(DRAG_TEST)
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)]
-        env = {"CTW_DRAG_OUT": str(out), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"the drag failed:\n{done.stdout[-3000:]}")
-        found = json.loads(out.read_text())
+    found = in_notebook(DRAG_TEST)
     table: dict[str, Any] = {}
-    for kernel in ("idle", "sleeping", "busy"):
-        middle, high = np.percentile(found[kernel] or [np.nan], (50, 95))
-        table[kernel] = {"moves": len(found[kernel]), "median_ms": middle, "p95_ms": high}
-        print("drag, kernel", kernel, {key: round(float(value), 1) for key, value in table[kernel].items()}, flush=True)
+    for what, spent in found.items():
+        middle, high = np.percentile(spent or [np.nan], (50, 95))
+        table[what] = {"times": len(spent), "median_ms": middle, "p95_ms": high}
+        print("drag,", what, {key: round(float(value), 1) for key, value in table[what].items()}, flush=True)
     return table
 
 

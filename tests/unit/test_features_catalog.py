@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import features_samples as samples
@@ -158,6 +158,13 @@ def test_search_ranks_by_what_is_known(worded: Features) -> None:
         where = set(str(row.found).split(", "))
         peaks = feature.examples["token"].str.strip()
         assert ("peak of examples" in where) == bool((peaks == "t7").any())
+        assert feature.record is not None
+        words = [
+            [worded.vocabulary.text(int(i)).strip() for i in e.tokens[e.peak : e.peak + 2]]
+            for e in (*feature.record.top, *feature.record.sample)
+        ]
+        followed = any(len(pair) == 2 and pair[1] == "t7" != pair[0] for pair in words)
+        assert ("after peak of examples" in where) == followed
     assert ((table["found"] == "promoted tokens") | table["found"].str.contains("examples|label")).all()
     assert alive
     del worded.store.labels["L1/3"]  # type: ignore[union-attr]
@@ -172,12 +179,12 @@ VOCABULARY = Vocabulary.of(
 TOKEN = {VOCABULARY.text(i).strip(): i for i in range(len(VOCABULARY))}
 
 
-def record(contexts: list[tuple[str, int]]) -> FeatureRecord:
+def record(contexts: list[tuple[str, int]], strengths: Sequence[float] | None = None) -> FeatureRecord:
     """Examples in these contexts, with the peak at the given word."""
     examples = tuple(
         Example(
             tokens=np.array([TOKEN[word] for word in text.split()]),
-            activation=np.ones(len(text.split()), np.float32),
+            activation=np.full(len(text.split()), 1.0 if strengths is None else strengths[i], np.float32),
             peak=peak,
             position=peak,
             text=i,
@@ -216,6 +223,15 @@ def test_guesses(contexts: list[tuple[str, int]], promoted: list[str], expected:
     assert (found and found.text) == expected
     if found is not None:
         assert found.reason.startswith(f"{len(contexts)} of {len(contexts)} examples")
+
+
+def test_strong_examples_count_for_more() -> None:
+    contexts = [("<bos> Paris", 1), ("of Paris", 1), ("the Rome of", 1), ("15 the", 1)]
+    assert guess(record(contexts), VOCABULARY, []) == ("token 2 of the text", "4 of 4 examples are at token 2")
+    strong = guess(record(contexts, [5, 4, 1, 0.5]), VOCABULARY, [])
+    assert strong == ("“Paris”", "2 of 4 examples are at “Paris”")
+    one = [("Paris", 0), ("the of", 1), ("of 15 the", 2), ("<bos> of of 12", 3)]
+    assert guess(record(one, [50, 1, 1, 1]), VOCABULARY, []) is None  # one is no pattern
 
 
 def test_cards_are_json_and_whole(worded: Features) -> None:

@@ -140,6 +140,17 @@ def test_direct_effects_come_from_the_graph_alone(
     np.testing.assert_allclose(total[others], (matrix @ reached)[others], rtol=1e-4, atol=1e-4)
 
 
+def test_predicted_activity_is_measured_where_all_is_held(session: PerturbationSession) -> None:
+    """A range over all layers holds MLPs, attention and norms, so that every effect is direct."""
+    held, strengths = Settings(last_layer=2), {"L0": 1.1}
+    predicted = session.predicted_activity(strengths, held)
+    assert predicted == pytest.approx(session.run(strengths, held).activity, rel=1e-4, abs=1e-5)
+    assert predicted["L0"] == 1.1
+    assert predicted["L1"] != pytest.approx(1.0, abs=1e-4)
+    below = session.predicted_activity({"L0": -50.0, "L1": 50.0}, held)
+    assert below["L2"] >= 0
+
+
 def test_the_last_value_wins_and_stale_work_stops(session: PerturbationSession) -> None:
     answers: dict[int, Any] = {}
     lock = model_lock(session.base.model.bridge)

@@ -57,6 +57,14 @@ def test_strengths_are_answered_when_they_are_set(view: PerturbationWidget) -> N
     assert answer["activity"][HOSTILE] == pytest.approx(expected.activity[HOSTILE])
 
 
+def test_the_curve_begins_with_a_slider_that_is_moved(tiny_model: ReplacementModel, graph: AttributionGraph) -> None:
+    assert PerturbationWidget(tiny_model, graph, groups(graph)).active == "low"
+    moved = PerturbationWidget(tiny_model, graph, groups(graph), strengths={HOSTILE: 0.0})
+    assert (moved.active, moved._sweep["name"]) == (HOSTILE, HOSTILE)
+    with pytest.raises(WidgetError, match="strengths: expected a mapping"):
+        PerturbationWidget(tiny_model, graph, groups(graph), strengths="low")
+
+
 def test_the_curve_goes_with_the_slider_that_was_moved(view: PerturbationWidget) -> None:
     assert view.active == "low"
     view.strengths = {HOSTILE: 0.5}
@@ -167,5 +175,8 @@ def test_the_still_picture_is_xml_without_markup_from_names(view: PerturbationWi
     data, _ = view._repr_mimebundle_()
     root = ElementTree.fromstring(data["image/svg+xml"])
     assert not root.findall(".//{*}img")
-    assert any(text.text == "\u2212100 %" for text in root.iter("{http://www.w3.org/2000/svg}text"))
+    words = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "\u2212100 %" in words
+    assert any(word.startswith("logit against strength of </script><img") for word in words)  # that which was moved
+    assert set(view._sweep["tokens"]) <= set(words)
     assert repr(view).startswith("<PerturbationWidget of")

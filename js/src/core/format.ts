@@ -38,6 +38,11 @@ export function formatShare(value: number): string {
   return `${sign}${percent < 10 ? percent.toFixed(1) : percent.toFixed(0)} %`;
 }
 
+/** How often something happens, as a percentage to two digits however rare: 3.2 %, 0.042 %. */
+export function formatDensity(value: number): string {
+  return value > 0 && value < 0.001 ? `${formatNumber(value * 100, 2)} %` : formatShare(value);
+}
+
 /** A count with thousands separators: 90,312. */
 export function formatCount(value: number): string {
   return counts.format(value);

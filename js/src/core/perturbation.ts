@@ -183,10 +183,10 @@ export function pythonCode(graph: Graph, boxes: readonly PerturbationBox[], answ
   ].join("\n");
 }
 
-/** A string literal that JSON and Python read alike. */
+/** A string literal of Python, in ASCII. Its \\u is one character, where JSON spells those beyond U+FFFF as two. */
 function pythonText(text: string): string {
-  return JSON.stringify(text).replace(
-    /[^\x20-\x7e]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return JSON.stringify(text).replace(/[^\x20-\x7e]/gu, (character) => {
+    const code = character.codePointAt(0)!.toString(16);
+    return code.length > 4 ? `\\U${code.padStart(8, "0")}` : `\\u${code.padStart(4, "0")}`;
+  });
 }

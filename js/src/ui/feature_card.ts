@@ -1,7 +1,7 @@
 /** The card of a feature: what it is called, how often and how strongly it is active, in which texts, and what it says. */
 
 import { type Card, type Scored, type Section, type Statistics, sectionName } from "../core/feature_card";
-import { formatCount, formatNumber, formatShare, formatWeight, visibleToken } from "../core/format";
+import { formatCount, formatDensity, formatNumber, formatWeight, visibleToken } from "../core/format";
 import { h } from "./dom";
 import { histogramFigure } from "./histogram";
 import { exampleLine } from "./tinted";
@@ -85,7 +85,7 @@ function facts(statistics: Statistics): HTMLElement {
       "span",
       { "data-tip": share },
       h("span", { class: "ctw-muted" }, "density "),
-      h("b", {}, formatShare(statistics.density)),
+      h("b", {}, formatDensity(statistics.density)),
     ),
     h(
       "span",

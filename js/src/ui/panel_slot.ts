@@ -35,7 +35,12 @@ export function createSlots(session: Session, host: PanelHost | undefined, abort
   const rested = signal<number | null>(null);
   live(abort, () => {
     const row = session.described.value;
-    const wait = setTimeout(() => (rested.value = row), row === session.selectedRow.value ? 0 : REST_MS);
+    if (row === session.selectedRow.value) {
+      // Before anything is painted: the kernel looks for a card meanwhile.
+      rested.value = row;
+      return undefined;
+    }
+    const wait = setTimeout(() => (rested.value = row), REST_MS);
     return () => clearTimeout(wait);
   });
   const slots = h("div", { class: "ctw-slots" });

@@ -16,6 +16,8 @@ import { s } from "./dom";
 export const TALL = 58;
 const NARROWEST = 132;
 const PADDING = 10;
+/** Room for "−200 %" beside a name. */
+const NUMBER = 50;
 /** Of the axis, below the top of its box. */
 const AXIS = 34;
 const BAR = 8;
@@ -29,6 +31,14 @@ export function percent(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
   const rounded = Math.round(value * 100);
   return `${rounded < 0 ? MINUS : ""}${Math.abs(rounded)} %`;
+}
+
+type Measure = (text: string) => number;
+
+/** Widths of texts: of tokens and details, and of a slider's name. */
+export interface Measures {
+  readonly plain: Measure;
+  readonly title: Measure;
 }
 
 interface Shown {
@@ -45,14 +55,10 @@ export interface Boxes {
   paint(): void;
 }
 
-export function createBoxes(
-  session: PerturbationSession,
-  measure: (text: string) => number,
-  abort: AbortSignal,
-): Boxes {
+export function createBoxes(session: PerturbationSession, measures: Measures, abort: AbortSignal): Boxes {
   const { graph, boxes, edges } = session;
   const element = s("g", { class: "ctw-p-boxes" });
-  const widths = boxes.map((box) => widthOf(session, box, measure));
+  const widths = boxes.map((box) => widthOf(session, box, measures));
   let shown: Shown[] = [];
   let drawnEdges: SVGGElement[] = [];
   const paint = (): void => {
@@ -68,7 +74,7 @@ export function createBoxes(
     const focused = element.querySelector<SVGGElement>(":focus")?.dataset["name"];
     const layout: BoxLayout = layoutBoxes(graph, boxes, widths, width, {}, TALL);
     drawnEdges = edgeElements(boxes, legible(edges), layout, TALL);
-    shown = boxes.map((box, i) => createBox(session, box, layout.places[i]!, abort));
+    shown = boxes.map((box, i) => createBox(session, box, layout.places[i]!, measures.title, abort));
     element.replaceChildren(...drawnEdges.map((edge) => s("g", {}, edge)), ...shown.map((one) => one.element));
     shown.find(({ box }) => box.name === focused)?.element.focus();
     paint();
@@ -87,14 +93,19 @@ function legible(edges: readonly BoxEdge[]): BoxEdge[] {
   });
 }
 
-function widthOf({ graph }: PerturbationSession, box: PerturbationBox, measure: (text: string) => number): number {
-  const named = { ...box, name: box.features.length > 0 ? box.name : "" };
-  const room = box.features.length > 0 ? NARROWEST : 0;
-  return Math.min(WIDEST_BOX, Math.max(room, boxWidth(graph, named, measure) + (room > 0 ? 44 : 0)));
+function widthOf({ graph }: PerturbationSession, box: PerturbationBox, measures: Measures): number {
+  if (box.features.length === 0) return Math.min(WIDEST_BOX, boxWidth(graph, { ...box, name: "" }, measures.plain));
+  return Math.min(WIDEST_BOX, Math.max(NARROWEST, Math.ceil(measures.title(box.name)) + 2 * PADDING + NUMBER));
 }
 
-function createBox(session: PerturbationSession, box: PerturbationBox, place: BoxPlace, abort: AbortSignal): Shown {
-  if (box.features.length > 0) return createSlider(session, box, place, abort);
+function createBox(
+  session: PerturbationSession,
+  box: PerturbationBox,
+  place: BoxPlace,
+  measure: Measure,
+  abort: AbortSignal,
+): Shown {
+  if (box.features.length > 0) return createSlider(session, box, place, measure, abort);
   return graphEnd(session, box, place);
 }
 
@@ -139,7 +150,20 @@ export function diamond(x: number, y: number, size = 4.5): string {
   return `M${x} ${y - size}L${x + size} ${y}L${x} ${y + size}L${x - size} ${y}Z`;
 }
 
-function createSlider(session: PerturbationSession, box: PerturbationBox, place: BoxPlace, abort: AbortSignal): Shown {
+/** As much of a name as `room` holds. */
+function fitting(name: string, room: number, measure: Measure): string {
+  let letters = 40;
+  while (letters > 1 && measure(visibleToken(name, letters)) > room) letters -= 1;
+  return visibleToken(name, letters);
+}
+
+function createSlider(
+  session: PerturbationSession,
+  box: PerturbationBox,
+  place: BoxPlace,
+  measure: Measure,
+  abort: AbortSignal,
+): Shown {
   const { graph } = session;
   const [left, top] = [place.x - place.width / 2, place.y - TALL / 2];
   const track = place.width - 2 * PADDING;
@@ -156,12 +180,12 @@ function createSlider(session: PerturbationSession, box: PerturbationBox, place:
   const thumb = s("circle", { class: "ctw-p-thumb", cy: y, r: THUMB });
   const predicted = s("path", { class: "ctw-p-predicted" });
   const title = s("title", {});
-  const letters = Math.max(4, Math.floor((place.width - 2 * PADDING - 42) / 6.2));
+  const name = fitting(box.name, place.width - 2 * PADDING - NUMBER, measure);
   const element = s(
     "g",
     { class: "ctw-p-box ctw-p-slider", "data-name": box.name, tabindex: 0, role: "slider", "aria-label": box.name },
     s("rect", { class: "ctw-p-frame", x: left, y: top, width: place.width, height: TALL, rx: 8 }),
-    s("text", { class: "ctw-p-title", x: left + PADDING, y: top + 17 }, visibleToken(box.name, letters)),
+    s("text", { class: "ctw-p-title", x: left + PADDING, y: top + 17 }, name),
     number,
     s("path", { class: "ctw-p-axis", d: `M${at(WEAKEST)} ${y}H${at(STRONGEST)}` }),
     bar,

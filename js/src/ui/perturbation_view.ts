@@ -99,7 +99,8 @@ function createStatus(session: PerturbationSession, abort: AbortSignal): HTMLEle
 
 function createFigure(session: PerturbationSession, root: HTMLElement, abort: AbortSignal): SVGSVGElement {
   const svg = s("svg", { class: "ctw-p-figure", role: "group", "aria-label": "supernodes with their strengths" });
-  const boxes = createBoxes(session, textMeasure(root), abort);
+  const measures = { plain: textMeasure(root), title: textMeasure(root, "600 11px", "--ctw-sans") };
+  const boxes = createBoxes(session, measures, abort);
   const outputs = createOutputs(session);
   const sweep = createSweep(session);
   svg.append(boxes.element, outputs.element, sweep.element);

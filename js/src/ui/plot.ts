@@ -344,13 +344,13 @@ function prepare(context: CanvasRenderingContext2D, { width, height }: Layout, r
 
 export type Measure = (text: string) => number;
 
-/** Width of text in the monospaced font of the labels, or in another weight and font of `element`. */
-export function textMeasure(element: HTMLElement, weight = "", font = "--ctw-mono"): Measure {
+/** Width of text in the font of the labels, or in another size (and weight) and family of `element`. */
+export function textMeasure(element: HTMLElement, size = "11px", family = "--ctw-mono"): Measure {
   const context = document.createElement("canvas").getContext("2d")!;
   const known = new Map<string, number>();
   return (text) => {
     let width = known.get(text);
-    if (known.size === 0) context.font = `${weight} 11px ${getComputedStyle(element).getPropertyValue(font)}`;
+    if (known.size === 0) context.font = `${size} ${getComputedStyle(element).getPropertyValue(family)}`;
     if (width === undefined) {
       width = context.measureText(text).width;
       known.set(text, width);

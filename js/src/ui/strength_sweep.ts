@@ -7,7 +7,7 @@ import { TICKS } from "../core/strength";
 import { s } from "./dom";
 
 const HIGH = 190;
-const [LEFT, TOP, BOTTOM, NAMES] = [30, 26, 30, 64];
+const [LEFT, TOP, BOTTOM, NAMES] = [30, 26, 30, 80];
 /** Lines differ by their dashes too, not by shade alone. */
 const DASHES = ["", "6 3", "2 3", "8 3 2 3", "1 2"];
 const LEAST_GAP = 12;
@@ -128,7 +128,7 @@ function names(curve: Curve, level: (value: number) => number, x: number): SVGEl
   let least = Number.NEGATIVE_INFINITY;
   return ends.map(({ i, y }) => {
     least = Math.max(y, least + LEAST_GAP);
-    const text = visibleToken(curve.tokens[i] ?? "", 9);
+    const text = visibleToken(curve.tokens[i] ?? "", 11);
     return s("text", { class: `ctw-p-name ctw-p-line-${i}`, x: x + 6, y: least + 4 }, text);
   });
 }

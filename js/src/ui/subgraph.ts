@@ -38,7 +38,7 @@ export function createSubgraph(session: Session, root: HTMLElement, leave: () =>
   const svg = s("svg", { class: "ctw-figure", role: "group", "aria-label": "pinned subgraph" });
   const stage = h("div", { class: "ctw-figure-stage" }, svg);
   const width = signal(0);
-  const [measure, bold] = [textMeasure(root), textMeasure(root, "600", "--ctw-sans")];
+  const [measure, bold] = [textMeasure(root), textMeasure(root, "600 11px", "--ctw-sans")];
   /** The box under way by the pointer, before its place is kept. */
   const moving = signal<Places>({});
   const layout = computed(() => {

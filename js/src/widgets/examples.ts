@@ -4,7 +4,7 @@ import type { AnyWidget } from "@anywidget/types";
 import { ExamplesSession, readExamplesTrait } from "../core/examples_session";
 import type { NodeId } from "../core/graph";
 import { readTrait } from "../core/session";
-import { modelStore } from "../host/anywidget";
+import { modelStore, prompt } from "../host/anywidget";
 import { bindTrait } from "../host/traits";
 import { mountExamples } from "../ui/examples_view";
 import type { PanelExports } from "../ui/panel_slot";
@@ -16,6 +16,7 @@ export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
   return {
     initialize({ model, signal }): PanelExports {
       const store = modelStore(model);
+      const ask = prompt(model, "_card", signal);
       session = new ExamplesSession({
         feature: bindTrait(store, "feature", readExamplesTrait.feature, signal),
         position: bindTrait(store, "position", readExamplesTrait.position, signal),
@@ -30,7 +31,7 @@ export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
           // Both in one message: the answer to one alone would be for nothing.
           model.set("position", position);
           model.set("feature", `L${layer}/${index}`);
-          model.save_changes();
+          ask();
           return true;
         },
       };

@@ -2,31 +2,23 @@
 
 import type { AnyModel, AnyWidget } from "@anywidget/types";
 import type { PerturbationSession } from "../core/perturbation_session";
-import { modelStore } from "../host/anywidget";
+import { modelStore, prompt } from "../host/anywidget";
 import type { TraitStore } from "../host/traits";
 import { openSession } from "../ui/perturbation_traits";
 import { mountPerturbation, mountPerturbationError } from "../ui/perturbation_view";
 import "../ui/theme.css";
 import "../ui/perturbation.css";
 
-/**
- * A store whose answers come at once. Jupyter's server leaves Nagle's algorithm on: a message after another one is held
- * until the browser acknowledges the first, which it puts off for 40 ms unless it has something to send. A message
- * without content, which Python ignores, is something to send: after the kernel's "busy", and after the answer.
- */
+/** A store that sends strengths for a prompt answer. */
 function promptStore(model: AnyModel, abort: AbortSignal): TraitStore {
   const store = modelStore(model);
-  const acknowledge = (): void => model.send({});
-  const status = (message: { content?: { execution_state?: string } }): void => {
-    if (message.content?.execution_state === "busy") acknowledge();
-  };
-  store.watch("_answer", acknowledge, abort);
+  const ask = prompt(model, "_answer", abort);
   return {
     ...store,
     set: (name, value) => {
+      if (name !== "strengths") return store.set(name, value);
       model.set(name, value);
-      // ipywidgets passes these on to the message; anywidget's types do not say so.
-      (model.save_changes as (callbacks?: object) => void)(name === "strengths" ? { iopub: { status } } : undefined);
+      return ask();
     },
   };
 }
