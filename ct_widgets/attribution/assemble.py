@@ -26,8 +26,10 @@ class Nodes(NamedTuple):
     columns: dict[str, Any]
 
 
-def describe(rows: RowComputer | AutogradRows, visited: npt.NDArray[np.bool_], prompt: str, *, partial: bool) -> Nodes:
-    """All nodes but the features that were not `visited` [s]."""
+def describe(
+    rows: RowComputer | AutogradRows, visited: npt.NDArray[np.bool_], prompt: str | None, *, partial: bool
+) -> Nodes:
+    """All nodes but the features that were not `visited` [s]; a prompt of None is spelled from its tokens."""
     local, nodes, model = rows.local, rows.nodes, rows.local.model
     n = rows.store.n
     keep = np.ones(n, dtype=bool)
@@ -38,7 +40,7 @@ def describe(rows: RowComputer | AutogradRows, visited: npt.NDArray[np.bool_], p
     node_token[nodes.logit] = rows.asked.text
     columns: dict[str, Any] = {name: column[keep] for name, column in (nodes.columns | _values(rows)).items()}
     columns |= {
-        "prompt": prompt,
+        "prompt": "".join(tokens) if prompt is None else prompt,
         "tokens": tokens,
         "token_ids": local.run.tokens.cpu().numpy(),
         "n_layers": local.run.n_layers,

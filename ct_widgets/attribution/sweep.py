@@ -92,8 +92,8 @@ def sweep(
     workspace: Workspace,
 ) -> Rows:
     """Rows of a block of targets above the plane, sorted by falling layer; `streams` have arrived at the plane."""
-    if int(targets.position.max()) < local.first_position:
-        return Rows.zeros(local, targets, workspace)  # a prompt of one token: embeddings are all there is to read
+    if int(targets.position.max()) < local.first_position or not int(targets.layer.max()):
+        return Rows.zeros(local, targets, workspace)  # embeddings are all there is to read
     walk = _Walk(local, targets, workspace)
     walk.join(local.run.n_layers)
     for layer in reversed(range(streams.cut, local.run.n_layers)):
