@@ -64,7 +64,7 @@ class LocalReplacementModel:
         nothing about the prompt): what its MLPs write becomes a constant, so the logits stay the model's. Raises
         GraphError if what the active features write takes more than `max_memory` bytes.
         """
-        run = model.frozen_run(tokens, transcoder.feature_input_hook)
+        run = model.frozen_run(tokens, transcoder.feature_input_hook, only_last_logits=True)
         explicit_map = model.explicit_map(run)
         first = int(ignore_bos)
         skip = torch.stack([transcoder.skip(layer, x) for layer, x in enumerate(run.mlp_input)])
