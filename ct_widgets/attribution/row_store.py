@@ -127,4 +127,4 @@ def _write(part: _Part, source: npt.NDArray[np.int32], edges: Adjacency) -> None
 def _chosen(weight: Float32, rows: Bool, columns: Bool) -> Float32:
     """The chosen rows and columns of a matrix, which is not copied if they are all."""
     weight = weight if rows.all() else weight[rows]
-    return weight if columns.all() else weight[:, columns]
+    return weight if columns.all() else weight.take(np.flatnonzero(columns), axis=1)

@@ -129,13 +129,13 @@ class _Walk:
 
     def read_outputs(self, m: int) -> None:
         """Read what features and errors wrote to the MLP output of layer m, at every position."""
-        G, writes = self.G[: self.joined], self.local.writes
+        writes, error = self.local.writes, self.local.error[m]
+        feature_rows, error_rows = self.rows.feature[: self.joined], self.rows.error[: self.joined, m]
         for k in range(self.first, self.end):
-            columns = writes.columns(m, k)
+            G, columns = self.G[: self.joined, k - self.first], writes.columns(m, k)
             if columns.stop > columns.start:
-                self.rows.feature[: self.joined, columns].addmm_(G[:, k - self.first], writes.at(m, k).T)
-        error = self.local.error[m, self.first : self.end]
-        self.rows.error[: self.joined, m, self.first :] = torch.einsum("tkd,kd->tk", G, error)
+                feature_rows[:, columns].addmm_(G, writes.at(m, k).T)
+            error_rows[:, k].addmv_(G, error[k])
 
     def read_plane(self, streams: Streams) -> None:
         """Read what the sources below the plane have sent there, at every position they reach."""
