@@ -116,9 +116,8 @@ def _propagate(
     before = run.reads_before_attention(explicit_map)
     x = embedding + run.position_embedding
     inputs: list[Tensor] = []
-    for layer, attention in enumerate(explicit_map.attention):
-        out = attention(x, run.weighted_pattern(layer))
-        out = out + attention.constant(run.pattern[layer], run.post_scale(layer))
+    for layer in range(run.n_layers):
+        out = run.attend(explicit_map, layer, x)
         inputs.append(run.read(explicit_map, layer, x if before else x + out, affine=True))
         x = x + out + mlp_write[layer] + transcoder.skip(layer, inputs[-1])
     return Stream(torch.stack(inputs), run.normed(explicit_map, x))

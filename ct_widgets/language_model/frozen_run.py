@@ -73,6 +73,11 @@ class FrozenRun:
         post = self.post_scale(layer)
         return pattern if post is None else pattern / post[:, None]
 
+    def attend(self, frozen_map: FrozenMap, layer: int, x: Tensor) -> Tensor:
+        """What the frozen attention of a layer adds to a residual x: [p, d] -> [p, d]."""
+        scale, post_scale = self.scales["ln1"][layer], self.post_scale(layer)
+        return frozen_map.attention[layer](x, self.pattern[layer], scale, post_scale)
+
     def reads_before_attention(self, frozen_map: FrozenMap) -> bool:
         """Whether the transcoder's input does not see its own layer's attention."""
         return frozen_map.parallel or READ_POINTS[self.input_hook] == "pre"
@@ -121,11 +126,8 @@ class FrozenRun:
         worst = relative_error(self.embedding + self.position_embedding, self.resid_pre[0])
         following = torch.cat([self.resid_pre[1:], self.resid_final[None]])
         worst = max(worst, relative_error(self.resid_pre + self.attn_out + self.mlp_out, following))
-        for layer, attention in enumerate(frozen_map.attention):
-            x = self.resid_pre[layer]
-            out = attention(x, self.weighted_pattern(layer))
-            out = out + attention.constant(self.pattern[layer], self.post_scale(layer))
-            worst = max(worst, relative_error(out, self.attn_out[layer]))
+        for layer, x in enumerate(self.resid_pre):
+            worst = max(worst, relative_error(self.attend(frozen_map, layer, x), self.attn_out[layer]))
             x = x if self.reads_before_attention(frozen_map) else x + self.attn_out[layer]
             worst = max(worst, relative_error(self.read(frozen_map, layer, x, affine=True), self.mlp_input[layer]))
         return max(worst, relative_error(self.normed(frozen_map, self.resid_final), self.normed_final))
