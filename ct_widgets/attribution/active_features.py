@@ -20,8 +20,8 @@ from ct_widgets.transcoders import Transcoder
 class ActiveFeatures:
     """Active features, sorted by position, then layer, then index: the order in which the sweep reads them.
 
-    layer, position, index: [s] integers, on the CPU, where they are read; activation, preactivation: [s]; bias: [s], the
-    pre-activation when all nodes are silent.
+    layer, position, index: [s] integers, on the CPU, where they are read; activation, preactivation: [s]; bias: [s],
+    the pre-activation when all nodes are silent.
     """
 
     layer: Tensor

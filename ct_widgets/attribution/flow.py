@@ -20,6 +20,7 @@ from ct_widgets.attribution.transport import Transport
 _FEWEST_EMBEDDINGS = 4
 _MOST_EMBEDDING_FLOWS = 8
 
+
 @dataclass(eq=False)
 class Flow:
     """The stream of a block of sources that begin at position `start` or later. x: [s, p - start, d].
