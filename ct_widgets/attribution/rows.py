@@ -112,12 +112,15 @@ class RowComputer:
 
 
 def feature_targets(local: LocalReplacementModel, chosen: Tensor) -> Targets:
-    """What the features numbered `chosen` read of the residual stream at their layer and position."""
+    """What the features numbered `chosen`, sorted by layer, read of the residual stream at their layer and position."""
     features, run = local.features, local.run
-    layer, position, index = features.layer[chosen], features.position[chosen], features.index[chosen]
+    layer, position = features.layer[chosen], features.position[chosen]
     vector = features.activation.new_empty(len(chosen), run.embedding.shape[-1])
-    for one in layer.unique().tolist():
-        mine = layer == one
-        read = local.transcoder.encoder_vectors(one, index[mine])
-        vector[mine] = run.pull_back_read(local.frozen_map, one, read, position[mine])
+    # To the device at once, not layer by layer: each transfer waits for it.
+    index, at = torch.stack([features.index[chosen], position]).to(vector.device)
+    layers, counts = layer.unique_consecutive(return_counts=True)
+    parts = zip(layers.tolist(), *(x.split(counts.tolist()) for x in (index, at, vector)), strict=True)
+    for one, index_part, at_part, vector_part in parts:
+        read = local.transcoder.encoder_vectors(one, index_part)
+        vector_part[:] = run.pull_back_read(local.frozen_map, one, read, at_part)
     return Targets(layer, position, vector)

@@ -112,6 +112,7 @@ class _Walk:
         self.end = int(targets.position.max()) + 1
         self.joined = 0
         self.layers: list[int] = targets.layer.tolist()
+        self.position = targets.position.to(targets.vector.device)  # once: each transfer waits for the device
         self.G = workspace.take("G", len(targets), self.end - self.first, targets.vector.shape[-1]).zero_()
         self.rows = Rows.zeros(local, targets, workspace)
         self.reads_before_attention = local.run.reads_before_attention(local.frozen_map)
@@ -122,7 +123,7 @@ class _Walk:
         while self.joined < len(self.layers) and self.layers[self.joined] == layer:
             self.joined += 1
         new = slice(begin, self.joined)
-        position = self.targets.position[new].to(self.G.device) - self.first
+        position = self.position[new] - self.first
         self.G[new].scatter_(1, position[:, None, None].expand(-1, 1, self.G.shape[-1]), self.targets.vector[new, None])
         return new
 
@@ -164,8 +165,8 @@ class _Walk:
         if not self.reads_before_attention:
             new = self.join(layer)
             if new.stop > new.start:
-                targets = self.targets
-                transport.backward.carry_from(targets.vector[new], targets.position[new], self.first, self.G[new])
+                vector = self.targets.vector[new]
+                transport.backward.carry_from(vector, self.position[new], self.first, self.G[new])
         if n_old:
             transport.backward.carry(old, self.first, old)
         if self.reads_before_attention:
