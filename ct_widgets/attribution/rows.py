@@ -68,20 +68,20 @@ class RowComputer:
             groups = [torch.arange(*bounds) for bounds in starts if bounds[0] < bounds[1]]
             here = feature_targets(self.local, torch.cat(groups)) if groups else None
             for targets, group in zip(here.split([len(g) for g in groups]) if here else (), groups, strict=True):
-                self._read_embeddings(targets, group)
+                self._read_embeddings(targets, int(group[0]))
                 if keep_rows and layer <= self.streams.cut:
                     rows = read_streams(self.local, self.streams, targets, self.workspace)
                     self._keep(rows, self.nodes.feature[group.numpy()], group)
                     yield group.numpy()
             self.streams.to_output(layer)
-        self._read_embeddings(self.logits, self.logit_numbers)
+        self._read_embeddings(self.logits, len(features))
 
-    def _read_embeddings(self, targets: Targets, numbers: Tensor) -> None:
-        """Rows of the embeddings for targets at one position, while the streams are where they read."""
+    def _read_embeddings(self, targets: Targets, begin: int) -> None:
+        """Rows of the embeddings for targets at one position, numbered from `begin` on, while the streams are there."""
+        rows, position = self.embedding[begin : begin + len(targets)], int(targets.position[0])
         for flow in self.streams.embeddings:
-            if flow.start <= (position := int(targets.position[0])):
-                columns = slice(flow.start, flow.start + flow.joined)
-                self.embedding[numbers, columns] = targets.vector @ flow.at(position).T
+            if flow.start <= position:
+                torch.mm(targets.vector, flow.at(position).T, out=rows[:, flow.start : flow.start + flow.joined])
 
     def sweep_logits(self) -> None:
         """Compute the rows of the logits."""
