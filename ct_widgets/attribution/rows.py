@@ -40,8 +40,11 @@ class RowComputer:
         self.transports = [Transport.of_layer(local, layer, self.workspace) for layer in range(local.run.n_layers)]
         self.streams = Streams(local, plan.cut, self.transports)
         last_scale = local.run.scales["final"][-1:].expand(len(asked.text))
-        at_end = torch.tensor([[local.run.n_layers], [local.run.n_positions - 1]]).expand(2, len(asked.text))
-        self.logits = Targets(*at_end, local.frozen_map.ln_final.pull_back(asked.direction, last_scale))
+        self.logits = Targets(
+            layer=torch.full((len(asked.text),), local.run.n_layers),
+            position=torch.full((len(asked.text),), local.run.n_positions - 1),
+            vector=local.frozen_map.ln_final.pull_back(asked.direction, last_scale),
+        )
         # Rows of the embeddings for all features, then all logits, [t, p]: the streams pass every target once.
         n_features, n_targets = len(local.features), len(local.features) + len(asked.text)
         self.logit_numbers = torch.arange(n_features, n_targets)
