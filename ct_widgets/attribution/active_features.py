@@ -20,7 +20,8 @@ from ct_widgets.transcoders import Transcoder
 class ActiveFeatures:
     """Active features, sorted by position, then layer, then index: the order in which the sweep reads them.
 
-    layer, position, index: [s] integers, on the CPU, where they are read; activation, preactivation: [s].
+    layer, position, index: [s] integers, on the CPU, where they are read; activation, preactivation: [s]; bias: [s],
+    the pre-activation when all nodes are silent.
     """
 
     layer: Tensor
@@ -28,6 +29,7 @@ class ActiveFeatures:
     index: Tensor
     activation: Tensor
     preactivation: Tensor
+    bias: Tensor
     n_layers: int
     n_positions: int
 
@@ -44,13 +46,17 @@ class ActiveFeatures:
         return [*starts.tolist(), [len(self)] * (self.n_layers + 1)]
 
 
-def find_active(transcoder: Transcoder, run: FrozenRun, first_position: int) -> ActiveFeatures:
-    """Encode the prompt's MLP inputs, one layer at a time; positions before `first_position` have no features."""
+def find_active(transcoder: Transcoder, run: FrozenRun, silent: Tensor, first_position: int) -> ActiveFeatures:
+    """Encode the prompt's MLP inputs, one layer at a time; positions before `first_position` have no features.
+
+    silent: [l, p, d], these inputs when all nodes are silent.
+    """
     layers: list[Tensor] = []
     positions: list[Tensor] = []
     indices: list[Tensor] = []
     activations: list[Tensor] = []
     preactivations: list[Tensor] = []
+    biases: list[Tensor] = []
     for layer in range(run.n_layers):
         x = run.mlp_input[layer]
         a = transcoder.encode(layer, x)
@@ -61,8 +67,10 @@ def find_active(transcoder: Transcoder, run: FrozenRun, first_position: int) -> 
         indices.append(index)
         activations.append(a[position, index])
         # Again from the encoder's rows: a row of the graph is checked against this, not against its own encoding.
-        h = (transcoder.encoder_vectors(layer, index) * x[position]).sum(-1)
-        preactivations.append(h + transcoder.b_enc[layer][index].to(h.dtype))
+        read = transcoder.encoder_vectors(layer, index)
+        b_enc = transcoder.b_enc[layer][index].to(read.dtype)
+        preactivations.append((read * x[position]).sum(-1) + b_enc)
+        biases.append((read * silent[layer, position]).sum(-1) + b_enc)
     layer, position = torch.cat(layers), torch.cat(positions)
     order = torch.argsort(position * run.n_layers + layer, stable=True)
     return ActiveFeatures(
@@ -71,6 +79,7 @@ def find_active(transcoder: Transcoder, run: FrozenRun, first_position: int) -> 
         index=torch.cat(indices)[order],
         activation=torch.cat(activations)[order],
         preactivation=torch.cat(preactivations)[order],
+        bias=torch.cat(biases)[order],
         n_layers=run.n_layers,
         n_positions=run.n_positions,
     )
@@ -109,6 +118,7 @@ class FeatureWrites:
         bounds = self._offsets[m]
         return self.rows[m][bounds[position] : bounds[position + 1]]
 
+    @cached_property
     def total(self) -> Tensor:
         """Sum of all writes at every output. -> [m, p, d]."""
         features, d = self.features, self.rows[0].shape[-1]
@@ -142,5 +152,5 @@ def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: fl
         vectors = transcoder.decoder_vectors(layer, features.index[mine])
         vectors *= features.activation[mine, None, None]
         for m in transcoder.output_layers(layer):
-            rows[m][place[m][mine]] = vectors[:, m - layer]
+            rows[m].index_copy_(0, place[m][mine].to(vectors.device), vectors[:, m - layer])
     return FeatureWrites(rows, features, first_layer)

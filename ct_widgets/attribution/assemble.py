@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 import ct_widgets
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
@@ -29,8 +27,10 @@ class Nodes(NamedTuple):
     columns: dict[str, Any]
 
 
-def describe(rows: RowComputer | AutogradRows, visited: npt.NDArray[np.bool_], prompt: str, *, partial: bool) -> Nodes:
-    """All nodes but the features that were not `visited` [s]."""
+def describe(
+    rows: RowComputer | AutogradRows, visited: npt.NDArray[np.bool_], prompt: str | None, *, partial: bool
+) -> Nodes:
+    """All nodes but the features that were not `visited` [s]; a prompt of None is spelled from its tokens."""
     local, nodes, model = rows.local, rows.nodes, rows.local.model
     n = rows.store.n
     keep = np.ones(n, dtype=bool)
@@ -41,7 +41,7 @@ def describe(rows: RowComputer | AutogradRows, visited: npt.NDArray[np.bool_], p
     node_token[nodes.logit] = rows.asked.text
     columns: dict[str, Any] = {name: column[keep] for name, column in (nodes.columns | _values(rows)).items()}
     columns |= {
-        "prompt": prompt,
+        "prompt": "".join(tokens) if prompt is None else prompt,
         "tokens": tokens,
         "token_ids": local.run.tokens.cpu().numpy(),
         "n_layers": local.run.n_layers,
@@ -65,7 +65,7 @@ def _values(rows: RowComputer | AutogradRows) -> dict[str, npt.NDArray[np.float3
     feature = {
         "activation": features.activation,
         "preactivation": features.preactivation,
-        "bias": feature_bias(rows.local),
+        "bias": features.bias,
     }
     logit = {"probability": asked.probability, "preactivation": asked.value, "bias": asked.bias}
     names = feature.keys() | logit.keys()
@@ -74,19 +74,6 @@ def _values(rows: RowComputer | AutogradRows) -> dict[str, npt.NDArray[np.float3
         for name, value in group.items():
             values[name][row] = value.float().cpu().numpy()
     return values
-
-
-def feature_bias(local: LocalReplacementModel) -> Tensor:
-    """Bias of every active feature: its pre-activation when all nodes are silent. -> [s]."""
-    features, constant = local.features, local.constants.inputs
-    bias = torch.empty_like(features.preactivation)
-    for layer in range(features.n_layers):
-        mine = features.layer == layer
-        index = features.index[mine]
-        read = local.transcoder.encoder_vectors(layer, index)
-        b_enc = local.transcoder.b_enc[layer][index].to(read.dtype)
-        bias[mine] = (read * constant[layer, features.position[mine]]).sum(-1) + b_enc
-    return bias
 
 
 def _provenance(local: LocalReplacementModel) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from ct_widgets.progress import Progress
 from ct_widgets.transcoders import Transcoder
 
 # Rounds of adaptive mode: how often influence is ranked anew on the way to `max_feature_nodes`.
-ROUNDS = 8
+ROUNDS = 4
 
 Bool = npt.NDArray[np.bool_]
 OnInterrupt = Literal["raise", "partial"]
@@ -69,7 +69,7 @@ def attribute(
         if on_interrupt == "raise" or not rows.has_logits:
             raise
         partial = True
-    text = prompt if isinstance(prompt, str) else "".join(model.str_tokens(local.run.tokens))
+    text = prompt if isinstance(prompt, str) else None
     nodes, store = describe(rows, visited, text, partial=partial), rows.store
     del local, asked, rows  # room for the edges
     return assemble(nodes, store)

@@ -16,6 +16,10 @@ from torch import Tensor
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.transport import Transport
 
+# Embeddings flow in parts: smaller ones multiply fewer zeros, and cost more calls.
+_FEWEST_EMBEDDINGS = 4
+_MOST_EMBEDDING_FLOWS = 8
+
 
 @dataclass(eq=False)
 class Flow:
@@ -54,6 +58,18 @@ class Flow:
         return local.transcoder.skip(layer, read)
 
 
+def _embedding_flows(embedding: Tensor) -> list[Flow]:
+    """Flows of neighbouring embeddings [p, d], in parts: none reaches a position before its own."""
+    P, d = embedding.shape
+    flows: list[Flow] = []
+    for part in torch.arange(P).split(max(_FEWEST_EMBEDDINGS, -(-P // _MOST_EMBEDDING_FLOWS))):
+        start, n = int(part[0]), len(part)
+        x = embedding.new_zeros(n, P - start, d)
+        x.diagonal(dim1=0, dim2=1).copy_(embedding[start : start + n].T)
+        flows.append(Flow(x, start, joined=n, fresh=n))
+    return flows
+
+
 class Streams:
     """All sources that flow: features by position and errors up to the plane in layer `cut`, embeddings to the top."""
 
@@ -68,7 +84,7 @@ class Streams:
             for p in range(local.first_position, P)
         ]
         self.errors = Flow(zeros(cut * (P - local.first_position), P - local.first_position, d), local.first_position)
-        self.embeddings = Flow(torch.diag_embed(run.embedding.T).permute(1, 2, 0).contiguous(), 0, joined=P, fresh=P)
+        self.embeddings = _embedding_flows(run.embedding)
 
     def to_read(self, layer: int) -> None:
         """Bring the streams from a block's input to the place where its transcoder reads."""
@@ -88,7 +104,7 @@ class Streams:
 
     def _flows(self, layer: int) -> list[Flow]:
         below = [*self.features, self.errors] if layer <= self.cut else []
-        return [self.embeddings, *(flow for flow in below if flow.joined)]
+        return [*self.embeddings, *(flow for flow in below if flow.joined)]
 
     def _attention(self, layer: int) -> None:
         for flow in self._flows(layer):

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -35,7 +34,8 @@ class LocalReplacementModel:
 
     explicit_map: the frozen linear map, or None for a family that only autograd can trace;
     error: [l, p, d], what the transcoder misses of each MLP output; constant: [l, p, d], what an MLP output owes to
-    no node: the decoder's bias, and the whole output before `first_position` (see `build`).
+    no node: the decoder's bias, and the whole output before `first_position` (see `build`); silent: the stream that is
+    left when every node is silent, the part of each input that is bias.
     """
 
     model: LanguageModel
@@ -45,6 +45,7 @@ class LocalReplacementModel:
     writes: FeatureWrites
     error: Tensor
     constant: Tensor
+    silent: Stream
     first_position: int
 
     @classmethod
@@ -63,16 +64,18 @@ class LocalReplacementModel:
         nothing about the prompt): what its MLPs write becomes a constant, so the logits stay the model's. Raises
         GraphError if what the active features write takes more than `max_memory` bytes.
         """
-        run = model.frozen_run(tokens, transcoder.feature_input_hook)
+        run = model.frozen_run(tokens, transcoder.feature_input_hook, only_last_logits=True)
+        explicit_map = model.explicit_map(run)
         first = int(ignore_bos)
-        writes = read_writes(transcoder, find_active(transcoder, run, first), max_memory)
         skip = torch.stack([transcoder.skip(layer, x) for layer, x in enumerate(run.mlp_input)])
         b_dec = torch.stack([b.to(run.mlp_out) for b in transcoder.b_dec])
         constant = b_dec[:, None].repeat(1, run.n_positions, 1)
         constant[:, :first] = run.mlp_out[:, :first] - skip[:, :first]
-        error = run.mlp_out - skip - constant - writes.total()
+        silent = _propagate(model, transcoder, run, explicit_map, torch.zeros_like(run.embedding), constant)
+        writes = read_writes(transcoder, find_active(transcoder, run, silent.inputs, first), max_memory)
+        error = run.mlp_out - skip - constant - writes.total
         error[:, :first] = 0
-        return cls(model, run, model.explicit_map(run), transcoder, writes, error, constant, first)
+        return cls(model, run, explicit_map, transcoder, writes, error, constant, silent, first)
 
     @property
     def frozen_map(self) -> FrozenMap:
@@ -89,29 +92,32 @@ class LocalReplacementModel:
     @property
     def mlp_write(self) -> Tensor:
         """What all MLPs add, rebuilt from nodes and constants, without the skip connection. -> [l, p, d]."""
-        return self.constant + self.writes.total() + self.error
-
-    def propagate(self, embedding: Tensor, mlp_write: Tensor) -> Stream:
-        """Send an embedding [p, d] and MLP writes [l, p, d] through the frozen model, with all its constants."""
-        if self.explicit_map is None:
-            forward = frozen_forward(self.model, self.transcoder, self.run, embedding, mlp_write)
-            return Stream(forward.inputs.detach(), forward.normed.detach())
-        run, frozen_map = self.run, self.explicit_map
-        before = run.reads_before_attention(frozen_map)
-        x = embedding + run.position_embedding
-        inputs: list[Tensor] = []
-        for layer, attention in enumerate(frozen_map.attention):
-            out = attention(x, run.weighted_pattern(layer))
-            out = out + attention.constant(run.pattern[layer], run.post_scale(layer))
-            inputs.append(run.read(frozen_map, layer, x if before else x + out, affine=True))
-            x = x + out + mlp_write[layer] + self.transcoder.skip(layer, inputs[-1])
-        return Stream(torch.stack(inputs), run.normed(frozen_map, x))
-
-    @cached_property
-    def constants(self) -> Stream:
-        """The stream that is left when every node is silent: the part of each input that is bias."""
-        return self.propagate(torch.zeros_like(self.run.embedding), self.constant)
+        return self.constant + self.writes.total + self.error
 
     def logits(self, positions: slice = slice(None)) -> Tensor:
         """Logits of the local replacement model, rebuilt from its nodes; they equal the model's. -> [p, v]."""
-        return self.model.unembedding(self.propagate(self.run.embedding, self.mlp_write).normed[positions])
+        run, mlp_write = self.run, self.mlp_write
+        stream = _propagate(self.model, self.transcoder, run, self.explicit_map, run.embedding, mlp_write)
+        return self.model.unembedding(stream.normed[positions])
+
+
+def _propagate(
+    model: LanguageModel,
+    transcoder: Transcoder,
+    run: FrozenRun,
+    explicit_map: FrozenMap | None,
+    embedding: Tensor,
+    mlp_write: Tensor,
+) -> Stream:
+    """Send an embedding [p, d] and MLP writes [l, p, d] through the frozen model, with all its constants."""
+    if explicit_map is None:
+        forward = frozen_forward(model, transcoder, run, embedding, mlp_write)
+        return Stream(forward.inputs.detach(), forward.normed.detach())
+    before = run.reads_before_attention(explicit_map)
+    x = embedding + run.position_embedding
+    inputs: list[Tensor] = []
+    for layer in range(run.n_layers):
+        out = run.attend(explicit_map, layer, x)
+        inputs.append(run.read(explicit_map, layer, x if before else x + out, affine=True))
+        x = x + out + mlp_write[layer] + transcoder.skip(layer, inputs[-1])
+    return Stream(torch.stack(inputs), run.normed(explicit_map, x))

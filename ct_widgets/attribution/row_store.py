@@ -94,26 +94,37 @@ class RowStore:
         number = np.cumsum(keep) - 1
         count = np.zeros(int(keep.sum()), dtype=np.int64)
         for cell in self._cells.values():
-            for target, weight in cell.parts:
-                count[number[target[keep[target]]]] = np.count_nonzero(
-                    _chosen(weight, keep[target], keep[cell.source]), 1
-                )
+            for i, (target, weight) in enumerate(cell.parts):
+                part = _Part(number[target[keep[target]]], _chosen(weight, keep[target], keep[cell.source]))
+                count[part.target] = np.count_nonzero(part.weight, axis=1)
+                cell.parts[i] = part
         indptr = np.concatenate([[0], np.cumsum(count)])
         edges = Adjacency(indptr, np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32))
         while self._cells:
             _, (source, parts) = self._cells.popitem()
             renumbered = number[source[keep[source]]].astype(np.int32)
-            for target, weight in parts:
-                rows = number[target[keep[target]]].tolist()
-                for row, values in zip(rows, _chosen(weight, keep[target], keep[source]), strict=True):
-                    place = slice(indptr[row], indptr[row + 1])
-                    # A weight of exactly 0 is no edge; most rows have none.
-                    present = slice(None) if count[row] == len(values) else values != 0
-                    edges.source[place], edges.weight[place] = renumbered[present], values[present]
+            for part in parts:
+                _write(part, renumbered, edges)
         return edges
+
+
+def _write(part: _Part, source: npt.NDArray[np.int32], edges: Adjacency) -> None:
+    """Put rows that read these sources [s] into their places. A weight of exactly 0 is no edge; most rows have none."""
+    (rows, weight), indptr = part, edges.indptr
+    if not len(rows):
+        return
+    place = slice(indptr[rows[0]], indptr[rows[-1] + 1])
+    if rows[-1] - rows[0] + 1 == len(rows) and place.stop - place.start == weight.size:
+        edges.source[place].reshape(weight.shape)[:] = source
+        edges.weight[place].reshape(weight.shape)[:] = weight
+        return
+    for row, values in zip(rows.tolist(), weight, strict=True):
+        place = slice(indptr[row], indptr[row + 1])
+        present = slice(None) if place.stop - place.start == len(values) else values != 0
+        edges.source[place], edges.weight[place] = source[present], values[present]
 
 
 def _chosen(weight: Float32, rows: Bool, columns: Bool) -> Float32:
     """The chosen rows and columns of a matrix, which is not copied if they are all."""
     weight = weight if rows.all() else weight[rows]
-    return weight if columns.all() else weight[:, columns]
+    return weight if columns.all() else weight.take(np.flatnonzero(columns), axis=1)

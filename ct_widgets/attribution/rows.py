@@ -40,11 +40,14 @@ class RowComputer:
         self.transports = [Transport.of_layer(local, layer, self.workspace) for layer in range(local.run.n_layers)]
         self.streams = Streams(local, plan.cut, self.transports)
         last_scale = local.run.scales["final"][-1:].expand(len(asked.text))
-        self.read_final = local.frozen_map.ln_final.pull_back(
-            asked.direction, last_scale
-        )  # [t, d] at the last residual
+        self.logits = Targets(
+            layer=torch.full((len(asked.text),), local.run.n_layers),
+            position=torch.full((len(asked.text),), local.run.n_positions - 1),
+            vector=local.frozen_map.ln_final.pull_back(asked.direction, last_scale),
+        )
         # Rows of the embeddings for all features, then all logits, [t, p]: the streams pass every target once.
-        n_targets = len(local.features) + len(asked.text)
+        n_features, n_targets = len(local.features), len(local.features) + len(asked.text)
+        self.logit_numbers = torch.arange(n_features, n_targets)
         self.embedding = local.run.embedding.new_zeros(n_targets, local.run.n_positions)
 
     def every_row(self) -> Iterator[Ints]:
@@ -68,22 +71,24 @@ class RowComputer:
             groups = [torch.arange(*bounds) for bounds in starts if bounds[0] < bounds[1]]
             here = feature_targets(self.local, torch.cat(groups)) if groups else None
             for targets, group in zip(here.split([len(g) for g in groups]) if here else (), groups, strict=True):
-                streams = self.streams.embeddings.at(int(targets.position[0]))
-                self.embedding[group] = targets.vector @ streams.T
+                self._read_embeddings(targets, int(group[0]))
                 if keep_rows and layer <= self.streams.cut:
                     rows = read_streams(self.local, self.streams, targets, self.workspace)
                     self._keep(rows, self.nodes.feature[group.numpy()], group)
                     yield group.numpy()
             self.streams.to_output(layer)
-        self.embedding[len(features) :] = self.read_final @ self.streams.embeddings.at(run.n_positions - 1).T
+        self._read_embeddings(self.logits, len(features))
+
+    def _read_embeddings(self, targets: Targets, begin: int) -> None:
+        """Rows of the embeddings for targets at one position, numbered from `begin` on, while the streams are there."""
+        rows, position = self.embedding[begin : begin + len(targets)], int(targets.position[0])
+        for flow in self.streams.embeddings:
+            if flow.start <= position:
+                torch.mm(targets.vector, flow.at(position).T, out=rows[:, flow.start : flow.start + flow.joined])
 
     def sweep_logits(self) -> None:
         """Compute the rows of the logits."""
-        run, n = self.local.run, len(self.asked.text)
-        layer, position = torch.full((n,), run.n_layers), torch.full((n,), run.n_positions - 1)
-        targets = Targets(layer, position, self.read_final)
-        numbers = torch.arange(len(self.local.features), len(self.local.features) + n)
-        self._sweep(targets, self.nodes.logit, numbers)
+        self._sweep(self.logits, self.nodes.logit, self.logit_numbers)
         self.has_logits = True
 
     def sweep_features(self, chosen: Ints) -> Iterator[Ints]:
@@ -92,12 +97,14 @@ class RowComputer:
         chosen = np.sort(chosen)  # features are numbered by position
         layer, position = features.layer.numpy(), features.position.numpy()
         d, device = run.embedding.shape[-1], run.embedding.device
-        for part in blocks(position[chosen], d, device, self.plan.block):
-            block = chosen[part]
-            block = block[np.argsort(-layer[block], kind="stable")]
-            numbers = torch.from_numpy(block)
-            self._sweep(feature_targets(self.local, numbers), self.nodes.feature[block], numbers)
-            yield block
+        lowest = layer[chosen] == 0  # they read embeddings alone, so they would only widen the blocks of others
+        for group in (chosen[~lowest], chosen[lowest]):
+            for part in blocks(position[group], d, device, self.plan.block):
+                block = group[part]
+                block = block[np.argsort(-layer[block], kind="stable")]
+                numbers = torch.from_numpy(block)
+                self._sweep(feature_targets(self.local, numbers), self.nodes.feature[block], numbers)
+                yield block
 
     def _sweep(self, targets: Targets, node: Ints, numbers: Tensor) -> None:
         self._keep(sweep(self.local, self.streams, self.transports, targets, self.workspace), node, numbers)
@@ -108,12 +115,15 @@ class RowComputer:
 
 
 def feature_targets(local: LocalReplacementModel, chosen: Tensor) -> Targets:
-    """What the features numbered `chosen` read of the residual stream at their layer and position."""
+    """What the features numbered `chosen`, sorted by layer, read of the residual stream at their layer and position."""
     features, run = local.features, local.run
-    layer, position, index = features.layer[chosen], features.position[chosen], features.index[chosen]
+    layer, position = features.layer[chosen], features.position[chosen]
     vector = features.activation.new_empty(len(chosen), run.embedding.shape[-1])
-    for one in layer.unique().tolist():
-        mine = layer == one
-        read = local.transcoder.encoder_vectors(one, index[mine])
-        vector[mine] = run.pull_back_read(local.frozen_map, one, read, position[mine])
+    # To the device at once, not layer by layer: each transfer waits for it.
+    index, at = torch.stack([features.index[chosen], position]).to(vector.device)
+    layers, counts = layer.unique_consecutive(return_counts=True)
+    parts = zip(layers.tolist(), *(x.split(counts.tolist()) for x in (index, at, vector)), strict=True)
+    for one, index_part, at_part, vector_part in parts:
+        read = local.transcoder.encoder_vectors(one, index_part)
+        vector_part[:] = run.pull_back_read(local.frozen_map, one, read, at_part)
     return Targets(layer, position, vector)

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ct_widgets.attribution.flow import Streams
@@ -92,8 +91,8 @@ def sweep(
     workspace: Workspace,
 ) -> Rows:
     """Rows of a block of targets above the plane, sorted by falling layer; `streams` have arrived at the plane."""
-    if int(targets.position.max()) < local.first_position:
-        return Rows.zeros(local, targets, workspace)  # a prompt of one token: embeddings are all there is to read
+    if int(targets.position.max()) < local.first_position or not int(targets.layer.max()):
+        return Rows.zeros(local, targets, workspace)  # embeddings are all there is to read
     walk = _Walk(local, targets, workspace)
     walk.join(local.run.n_layers)
     for layer in reversed(range(streams.cut, local.run.n_layers)):
@@ -113,6 +112,7 @@ class _Walk:
         self.end = int(targets.position.max()) + 1
         self.joined = 0
         self.layers: list[int] = targets.layer.tolist()
+        self.position = targets.position.to(targets.vector.device)  # once: each transfer waits for the device
         self.G = workspace.take("G", len(targets), self.end - self.first, targets.vector.shape[-1]).zero_()
         self.rows = Rows.zeros(local, targets, workspace)
         self.reads_before_attention = local.run.reads_before_attention(local.frozen_map)
@@ -123,19 +123,19 @@ class _Walk:
         while self.joined < len(self.layers) and self.layers[self.joined] == layer:
             self.joined += 1
         new = slice(begin, self.joined)
-        position = self.targets.position[new].to(self.G.device) - self.first
+        position = self.position[new] - self.first
         self.G[new].scatter_(1, position[:, None, None].expand(-1, 1, self.G.shape[-1]), self.targets.vector[new, None])
         return new
 
     def read_outputs(self, m: int) -> None:
         """Read what features and errors wrote to the MLP output of layer m, at every position."""
-        G, writes = self.G[: self.joined], self.local.writes
+        writes, error = self.local.writes, self.local.error[m]
+        feature_rows, error_rows = self.rows.feature[: self.joined], self.rows.error[: self.joined, m]
         for k in range(self.first, self.end):
-            columns = writes.columns(m, k)
+            G, columns = self.G[: self.joined, k - self.first], writes.columns(m, k)
             if columns.stop > columns.start:
-                self.rows.feature[: self.joined, columns].addmm_(G[:, k - self.first], writes.at(m, k).T)
-        error = self.local.error[m, self.first : self.end]
-        self.rows.error[: self.joined, m, self.first :] = torch.einsum("tkd,kd->tk", G, error)
+                feature_rows[:, columns].addmm_(G, writes.at(m, k).T)
+            error_rows[:, k].addmv_(G, error[k])
 
     def read_plane(self, streams: Streams) -> None:
         """Read what the sources below the plane have sent there, at every position they reach."""
@@ -165,8 +165,8 @@ class _Walk:
         if not self.reads_before_attention:
             new = self.join(layer)
             if new.stop > new.start:
-                targets = self.targets
-                transport.backward.carry_from(targets.vector[new], targets.position[new], self.first, self.G[new])
+                vector = self.targets.vector[new]
+                transport.backward.carry_from(vector, self.position[new], self.first, self.G[new])
         if n_old:
             transport.backward.carry(old, self.first, old)
         if self.reads_before_attention:

@@ -71,7 +71,7 @@ def logit_targets(
         probability=vector.new_tensor([direction.probability for direction in directions]),
         direction=vector,
         value=vector @ local.run.normed_final[-1] + offset,
-        bias=vector @ local.constants.normed[-1] + offset,
+        bias=vector @ local.silent.normed[-1] + offset,
     )
 
 

@@ -183,10 +183,12 @@ class AttributionGraph(GraphData):
         >>> graph = graph.with_labels({"L2/517": "sum = _5"}).with_labels("labels.csv").with_labels(model.features)
         """
         found = as_labels(source)
+        if not found:
+            return self
         features = {feature_name(node.layer, node.index) for node in self.node_ids if node.kind == "feature"}
         here = features.union(self.node_ids)
         fitting = {key: text for key, text in found.items() if key in here}
-        if found and not fitting and isinstance(source, Mapping | str | Path):
+        if not fitting and isinstance(source, Mapping | str | Path):
             raise GraphError(
                 f"none of the {len(found)} labels is for a feature or node of this graph, e.g. {next(iter(found))}"
             )

@@ -45,21 +45,19 @@ class FrozenAttention:
         """W_V with one row for every dimension of every group's value. -> [g e, d]."""
         return self.W_V.transpose(1, 2).flatten(0, 1)
 
-    def constant(self, pattern: Tensor, post_scale: Tensor | None) -> Tensor:
-        """What attention adds at zero input. pattern: [h, q, k], post_scale: [q] or None -> [q, d]."""
-        per_head = pattern.sum(-1)[..., None] * self.b_in[:, None]  # softmax rows may sum to less than 1 (sinks)
-        out = torch.einsum("hqe,hed->qd", per_head, self.W_O)
-        b_out = self.b_out
-        if self.ln1_post is None or post_scale is None:
-            return out + b_out
-        out = out / post_scale[:, None] + self.ln1_post.linear(b_out.expand(len(post_scale), -1), post_scale)
-        return out if self.ln1_post.bias is None else out + self.ln1_post.bias
+    def __call__(self, x: Tensor, pattern: Tensor, scale: Tensor, post_scale: Tensor | None) -> Tensor:
+        """All that attention adds to x, constants included. x: [k, d] -> [q, d].
 
-    def __call__(self, x: Tensor, weighted_pattern: Tensor) -> Tensor:
-        """The linear part, forwards. x: [..., k, d], weighted_pattern: [h, q, k] -> [..., q, d]."""
-        value = torch.einsum("...kd,gde->...gke", x, self.W_V)
-        value = value.repeat_interleave(self.W_O.shape[0] // self.n_groups, dim=-3)
-        return torch.einsum("hqk,...hke,hed->...qd", weighted_pattern, value, self.W_O)
+        pattern: [h, q, k], whose rows may sum to less than 1 (sinks); scale: [k] and post_scale: [q], the denominators
+        of the norms before and after, of which a family may lack the second.
+        """
+        value = ((x / scale[:, None]) @ self.value_rows.T).unflatten(1, (self.n_groups, -1)).transpose(0, 1)
+        value = value.repeat_interleave(self.W_O.shape[0] // self.n_groups, dim=0) + self.b_in[:, None]
+        out = (pattern @ value).transpose(0, 1).flatten(1) @ self.W_O.flatten(0, 1)
+        if self.ln1_post is None or post_scale is None:
+            return out + self.b_out
+        out = out / post_scale[:, None] + self.ln1_post.linear(self.b_out.expand(len(post_scale), -1), post_scale)
+        return out if self.ln1_post.bias is None else out + self.ln1_post.bias
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ READ_POINTS: dict[str, str] = {
     "hook_mlp_in": "mid",
 }
 
+_UNEMBEDDED = "unembed.hook_in"
+
 
 @dataclass(frozen=True, eq=False)
 class FrozenRun:
@@ -33,7 +35,7 @@ class FrozenRun:
 
     tokens: [p]; pattern: [l, h, q, k]; scales: norm name -> [l, p] ("final": [p]); embedding, position_embedding:
     [p, d]; resid_pre, attn_out, mlp_out: [l, p, d]; mlp_input: [l, p, d], read at `input_hook`; resid_final,
-    normed_final: [p, d], before and after the final norm; logits: [p, v].
+    normed_final: [p, d], before and after the final norm; logits: [p, v], or [1, v] of the last position.
     """
 
     tokens: Tensor
@@ -70,6 +72,11 @@ class FrozenRun:
         pattern = self.pattern[layer] / self.scales["ln1"][layer]
         post = self.post_scale(layer)
         return pattern if post is None else pattern / post[:, None]
+
+    def attend(self, frozen_map: FrozenMap, layer: int, x: Tensor) -> Tensor:
+        """What the frozen attention of a layer adds to a residual x: [p, d] -> [p, d]."""
+        scale, post_scale = self.scales["ln1"][layer], self.post_scale(layer)
+        return frozen_map.attention[layer](x, self.pattern[layer], scale, post_scale)
 
     def reads_before_attention(self, frozen_map: FrozenMap) -> bool:
         """Whether the transcoder's input does not see its own layer's attention."""
@@ -119,17 +126,14 @@ class FrozenRun:
         worst = relative_error(self.embedding + self.position_embedding, self.resid_pre[0])
         following = torch.cat([self.resid_pre[1:], self.resid_final[None]])
         worst = max(worst, relative_error(self.resid_pre + self.attn_out + self.mlp_out, following))
-        for layer, attention in enumerate(frozen_map.attention):
-            x = self.resid_pre[layer]
-            out = attention(x, self.weighted_pattern(layer))
-            out = out + attention.constant(self.pattern[layer], self.post_scale(layer))
-            worst = max(worst, relative_error(out, self.attn_out[layer]))
+        for layer, x in enumerate(self.resid_pre):
+            worst = max(worst, relative_error(self.attend(frozen_map, layer, x), self.attn_out[layer]))
             x = x if self.reads_before_attention(frozen_map) else x + self.attn_out[layer]
             worst = max(worst, relative_error(self.read(frozen_map, layer, x, affine=True), self.mlp_input[layer]))
         return max(worst, relative_error(self.normed(frozen_map, self.resid_final), self.normed_final))
 
 
-def record(bridge: Any, tokens: Tensor, input_hook: str) -> FrozenRun:
+def record(bridge: Any, tokens: Tensor, input_hook: str, *, only_last_logits: bool = False) -> FrozenRun:
     """Run `tokens` [p] once and keep what `FrozenRun` holds. No hook stays behind, whatever happens."""
     if input_hook not in READ_POINTS:
         raise ModelError(f"transcoder reads {input_hook!r}; supported read points: {', '.join(READ_POINTS)}")
@@ -148,7 +152,7 @@ def record(bridge: Any, tokens: Tensor, input_hook: str) -> FrozenRun:
         single["position_embedding"] = "pos_embed.hook_out"
     names = {f"{key}.{layer}": f"blocks.{layer}.{hook}" for key, hook in per_layer.items() for layer in range(n_layers)}
     names |= single
-    logits, kept = run_and_keep(bridge, tokens[None], names.values())
+    logits, kept = run_and_keep(bridge, tokens[None], names.values(), only_last_logits=only_last_logits)
 
     def stack(key: str) -> Tensor:
         return full_precision(torch.stack([kept[names[f"{key}.{layer}"]][0] for layer in range(n_layers)]))
@@ -176,8 +180,13 @@ def record(bridge: Any, tokens: Tensor, input_hook: str) -> FrozenRun:
     )
 
 
-def run_and_keep(bridge: Any, tokens: Tensor, names: Iterable[str]) -> tuple[Tensor, dict[str, Tensor]]:
-    """One forward pass of tokens [b, p] without gradients; -> logits [b, p, v] and the activations at `names`."""
+def run_and_keep(
+    bridge: Any, tokens: Tensor, names: Iterable[str], *, only_last_logits: bool = False
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """One forward pass of tokens [b, p] without gradients; -> logits [b, p, v] and the activations at `names`.
+
+    With `only_last_logits`, which spares a large vocabulary's other products, logits are [b, 1, v].
+    """
     kept: dict[str, Tensor] = {}
     wanted, known = list(names), bridge.hook_dict
     unknown = [name for name in wanted if name not in known]
@@ -193,9 +202,15 @@ def run_and_keep(bridge: Any, tokens: Tensor, names: Iterable[str]) -> tuple[Ten
 
         return name, hook_fn
 
-    with torch.no_grad(), bridge.hooks(fwd_hooks=[named(name) for name in wanted]):
+    def narrowed(activation: Tensor, hook: Any) -> Tensor:
+        return activation[:, -1:]
+
+    hooks = [named(name) for name in wanted]
+    if only_last_logits and _UNEMBEDDED in known:
+        hooks.append((_UNEMBEDDED, narrowed))
+    with torch.no_grad(), bridge.hooks(fwd_hooks=hooks):
         logits: Tensor = bridge(tokens, return_type="logits")
-    return logits, kept
+    return logits[:, -1:] if only_last_logits else logits, kept
 
 
 def relative_error(value: Tensor, expected: Tensor) -> float:

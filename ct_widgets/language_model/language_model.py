@@ -161,6 +161,8 @@ class LanguageModel:
         """Activations at full hook names (`blocks.0.hook_mlp_out`) of a batch. tokens: [b, p] -> each [b, p, ...]."""
         return run_and_keep(self.bridge, tokens, hook_names)[1]
 
-    def frozen_run(self, tokens: Tensor, input_hook: str = "hook_resid_mid") -> FrozenRun:
+    def frozen_run(
+        self, tokens: Tensor, input_hook: str = "hook_resid_mid", *, only_last_logits: bool = False
+    ) -> FrozenRun:
         """Run one prompt [p] and keep what attribution freezes; `input_hook` is where the transcoder reads."""
-        return record(self.bridge, tokens, input_hook)
+        return record(self.bridge, tokens, input_hook, only_last_logits=only_last_logits)
