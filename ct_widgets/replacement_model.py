@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -17,6 +17,7 @@ from ct_widgets.transcoders import Transcoder
 if TYPE_CHECKING:
     import torch
 
+    from ct_widgets.arithmetic import OperandActivations
     from ct_widgets.attribution import OnInterrupt, Target
     from ct_widgets.features import Features, FeatureStore
     from ct_widgets.graph import AttributionGraph, NodeId
@@ -254,6 +255,34 @@ class ReplacementModel:
             top_k=top_k,
             top_p=top_p,
             seed=seed,
+        )
+
+    def operand_activations(
+        self,
+        template: str = "calc: {a}+{b}=",
+        a: Iterable[int] = range(100),
+        b: Iterable[int] = range(100),
+        position: int = -1,
+        *,
+        interventions: Sequence[Intervention] = (),
+        method: str = "constrained",
+        progress: bool | None = None,
+    ) -> OperandActivations:
+        """Activations of all features at one position, for all pairs of operands in a template [CT25, "Addition"].
+
+        template: a prompt with {a} and {b}, any operator between; a, b: the operands, each one token of the model.
+        interventions: what is changed in every prompt, at the same positions; `method` as for `intervene`. The result
+            is what features do then, with `.before` and `.difference`.
+
+        Raises PromptError where the tokenizer splits one of the numbers, and names them.
+
+        >>> operands = model.operand_activations()
+        >>> operands.plot(2, 517)
+        """
+        from ct_widgets.arithmetic import operand_activations
+
+        return operand_activations(
+            self, template, a, b, position, interventions=interventions, method=method, progress=progress
         )
 
     def __repr__(self) -> str:
