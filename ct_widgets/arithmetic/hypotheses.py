@@ -26,6 +26,7 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 _ROUNDS = 12
+_EVERYWHERE = 0.6
 _TINY = 1e-12
 COMMUTES = 0.8
 """A plot whose two halves agree this well (as a cosine) is taken to know operands in either order."""
@@ -86,8 +87,8 @@ _TABLES: tuple[tuple[str, Kind, tuple[Variable, ...]], ...] = (
     ("tens and ones", "lookup", (Variable("a", 10), Variable("b", 1, 10))),
 )
 
-HYPOTHESES = ("one pair", *(name for name, _, _ in _TABLES), "a or b mod 10", "a or b", "a and b", "a and b and sum")
-"""Names of all hypotheses on what a plot is a function of."""
+PRODUCTS = ("a and b", "a and b and sum")
+"""Hypotheses that multiply functions of what they name."""
 
 
 def fit_all(plot: Float64, a: Sequence[int], b: Sequence[int]) -> list[Fit]:
@@ -172,18 +173,26 @@ def _fit_products(plot: Float64, a: Int64, b: Int64) -> list[Fit]:
     commutes = np.array_equal(a, b) and float((plot * plot.T).sum()) >= COMMUTES * float((plot**2).sum())
     # One fixed shuffle: a plot has the same family whenever it is asked for.
     shuffled = _shuffled(plot, commutes=commutes)
-    names = ("a and b", "a and b and sum")
     parameters = (len(a) + len(b) - 1, len(a) + len(b) + len(np.unique(a[:, None] + b)) - 2)
     fits: list[Fit] = []
-    for name, count, with_sum in zip(names, parameters, (False, True), strict=True):
+    for name, count, with_sum in zip(PRODUCTS, parameters, (False, True), strict=True):
         model = _product(plot, a, b, with_sum=with_sum, commutes=commutes)
         left = float(((plot - model) ** 2).sum()) / _variation(plot)
         by_chance = float(((shuffled - _product(shuffled, a, b, with_sum=with_sum, commutes=commutes)) ** 2).sum())
         explained = 1 - left / max(by_chance / _variation(plot), _TINY)
         row, column = np.unravel_index(int(np.triu(model).argmax() if commutes else model.argmax()), model.shape)
         sections = (Section(Variable("a"), a, model[:, column]), Section(Variable("b"), b, model[row]))
-        fits.append(Fit(name, "lookup", count, explained, sections))
+        conditions = tuple(section for section in sections if not _nearly_everywhere(section.profile))
+        if len(conditions) == 1:  # a strip: there is no condition on the other operand
+            fits.append(Fit(name, "add", count, explained, conditions))
+        else:
+            fits.append(Fit(name, "lookup", count, explained, sections))
     return fits
+
+
+def _nearly_everywhere(profile: Float64) -> bool:
+    """Whether a profile is high along most of its length, so that it tells nothing."""
+    return float((profile > profile.max() / 4).mean()) > _EVERYWHERE
 
 
 def _shuffled(plot: Float64, *, commutes: bool) -> Float64:
