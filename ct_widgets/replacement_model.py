@@ -266,13 +266,14 @@ class ReplacementModel:
         *,
         interventions: Sequence[Intervention] = (),
         method: str = "constrained",
+        layers: tuple[int, int] | range | None = None,
         progress: bool | None = None,
     ) -> OperandActivations:
         """Activations of all features at one position, for all pairs of operands in a template [CT25, "Addition"].
 
         template: a prompt with {a} and {b}, any operator between; a, b: the operands, each one token of the model.
-        interventions: what is changed in every prompt, at the same positions; `method` as for `intervene`. The result
-            is what features do then, with `.before` and `.difference`.
+        interventions: what is changed in every prompt, at the same positions; `method` and `layers` as for
+            `intervene`. The result is what features do then, with `.before` and `.difference`.
 
         Raises PromptError where the tokenizer splits one of the numbers, and names them.
 
@@ -282,7 +283,15 @@ class ReplacementModel:
         from ct_widgets.arithmetic import operand_activations
 
         return operand_activations(
-            self, template, a, b, position, interventions=interventions, method=method, progress=progress
+            self,
+            template,
+            a,
+            b,
+            position,
+            interventions=interventions,
+            method=method,
+            layers=layers,
+            progress=progress,
         )
 
     def __repr__(self) -> str:

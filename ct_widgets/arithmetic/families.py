@@ -1,88 +1,105 @@
-"""Families of features that calculate, told from operand plots [CT25, "Addition"]: sum, lookup table, add function."""
+"""Families of features that calculate, told from operand plots [CT25, "Addition"].
+
+- sum: the plot depends on a + b (anti-diagonals);
+- lookup: there is a condition on a and one on b (points, grids, blobs);
+- add: there is a condition on one operand, or on either (strips);
+- active: the feature is nearly always active, and changes little;
+- other: nothing of that explains NAMED of its variance.
+
+Of all hypotheses (see `hypotheses`) the family goes by the simplest one that explains nearly as much as the best.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from ct_widgets.arithmetic.family_names import Modularity, Precision, describe
+from ct_widgets.arithmetic.hypotheses import Fit, Kind, fit_all
+from ct_widgets.progress import progress as progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ct_widgets.arithmetic.operands import OperandActivations
 
-Kind = Literal["sum", "lookup", "add", "active", "other"]
-Precision = Literal["exact", "range", "fuzzy"]
-Modularity = Literal["none", "10", "100", "other"]
+NAMED = 0.6
+"""A family is named if it explains so much of the plot's variance, beyond chance."""
 
-Float64 = npt.NDArray[np.float64]
-Int64 = npt.NDArray[np.int64]
+_NEARLY = 0.05
+"""What a simpler hypothesis may explain less than the best one."""
+
+_MOSTLY = 0.9
+"""Share of the pairs at which a mostly active feature is active."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """What a feature is for. name: short, such as "sum = _5"; explained: share of the plot's variance, 0 to 1."""
+    """What a feature does with numbers.
+
+    precision: whether its conditions are on single numbers ("exact"), on a range with edges ("range") or on what is
+        near a number ("fuzzy"); modularity: what numbers count modulo of.
+    name: short, such as "sum = _5", "_6 + _9", "add 9", "~36 + ~60"; explained: share of the plot's variance that the
+        family explains beyond chance; evidence: the same for every hypothesis.
+    """
 
     kind: Kind
     precision: Precision
     modularity: Modularity
     name: str
     explained: float
+    evidence: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
 
 
 def classify(plot: npt.ArrayLike, a: Iterable[int] = range(100), b: Iterable[int] = range(100)) -> Family:
-    """The family of a feature by its operand plot [a, b]."""
-    values = np.asarray(plot, np.float64)
-    x, y = np.meshgrid(np.array(list(a)), np.array(list(b)), indexing="ij")
-    tables: list[tuple[Kind, Modularity, str, Int64, Int64]] = [
-        ("sum", "10", "sum = _{}", (x + y) % 10, np.zeros_like(x)),
-        ("add", "10", "add _{} to b", x % 10, np.zeros_like(x)),
-        ("add", "10", "add _{} to a", y % 10, np.zeros_like(x)),
-        ("sum", "100", "sum = _{}", (x + y) % 100, np.zeros_like(x)),
-        ("add", "none", "add {} to b", x, np.zeros_like(x)),
-        ("add", "none", "add {} to a", y, np.zeros_like(x)),
-        ("sum", "none", "sum ~ {}", x + y, np.zeros_like(x)),
-        ("lookup", "10", "_{} + _{}", x % 10, y % 10),
-        ("lookup", "none", "~{}5 + ~{}5", x // 10, y // 10),
-    ]
-    best = Family("other", "fuzzy", "none", "other", 0.0)
-    for kind, modularity, name, first, second in tables:
-        explained, peak = _table(values, first, second)
-        if explained > best.explained + 0.02:
-            best = Family(kind, "exact", modularity, name.format(*peak), explained)
-    if best.explained < 0.5:
-        if (values > 0).mean() > 0.9:
-            return Family("active", "fuzzy", "none", "active", best.explained)
-        return Family("other", "fuzzy", "none", "other", best.explained)
-    return best
+    """The family of a feature by its operand plot [a, b]; of plots with a sign the magnitude counts.
+
+    >>> classify(operands.plot(2, 517), operands.a, operands.b).name
+    """
+    values = np.abs(np.asarray(plot, np.float64))
+    square = float((values**2).mean())
+    constant = float(values.mean()) ** 2 / square if square else 0.0
+    if (values > 0).mean() >= _MOSTLY and constant >= NAMED:
+        return Family("active", "fuzzy", "none", "mostly active", constant, MappingProxyType({"constant": constant}))
+    if values.min() == values.max():
+        return Family("other", "fuzzy", "none", "never active", 0.0)
+    fits = fit_all(values, tuple(a), tuple(b))
+    evidence = MappingProxyType({fit.hypothesis: fit.explained for fit in fits} | {"constant": constant})
+    best = max(fit.explained for fit in fits)
+    if best < NAMED:
+        return Family("other", "fuzzy", "none", "other", best, evidence)
+    chosen = min((fit for fit in fits if fit.explained >= best - _NEARLY), key=lambda fit: fit.parameters)
+    kind, name, precision, modularity = describe(chosen, _by_sum(chosen, fits))
+    return Family(kind, precision, modularity, name, chosen.explained, evidence)
 
 
-def _table(values: Float64, first: Int64, second: Int64) -> tuple[float, tuple[int, int]]:
-    """Explained variance by one value for each group, each cell left out of its own, and the highest group."""
-    _, group = np.unique(first * 1000 + second, return_inverse=True)
-    group = group.ravel()
-    flat = values.ravel()
-    size = np.bincount(group)
-    mean = np.bincount(group, flat) / size
-    total = ((flat - flat.mean()) ** 2).sum()
-    if total == 0:
-        return 0.0, (0, 0)
-    left_out = np.where(
-        size[group] > 1, (flat - mean[group]) * size[group] / np.maximum(size[group] - 1, 1), flat - flat.mean()
-    )
-    at = int(np.flatnonzero(group == mean.argmax())[0])
-    return float(1 - (left_out**2).sum() / total), (int(first.flat[at]), int(second.flat[at]))
+def _by_sum(chosen: Fit, fits: Iterable[Fit]) -> Fit | None:
+    """The fit of the sum alone, if of what `chosen` holds together it says more than the operands do."""
+    if chosen.hypothesis != "a and b and sum":
+        return None
+    by_name = {fit.hypothesis: fit for fit in fits}
+    return by_name["sum"] if by_name["sum"].explained > by_name["a and b"].explained else None
 
 
-def families(operands: OperandActivations) -> pd.DataFrame:
-    """The family of every feature that is active for some pair: layer, index, and the fields of Family."""
+def families(operands: OperandActivations, *, progress: bool | None = None) -> pd.DataFrame:
+    """The family of every feature that is active for some pair, and the evidence.
+
+    Columns: layer, index, n_active, kind, precision, modularity, name, explained, and for every hypothesis how much it
+    explains beyond chance.
+    """
     import pandas as pd
 
-    rows = [
-        {"layer": layer, "index": index, **vars(classify(operands.plot(layer, index), operands.a, operands.b))}
-        for layer, index in zip(operands.layer.tolist(), operands.index.tolist(), strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["layer", "index", *Family.__dataclass_fields__])
+    rows: list[dict[str, object]] = []
+    count = np.diff(operands.start).tolist()
+    with progress_bar(len(operands), "families", unit="feature", show=progress) as bar:
+        for layer, index, n in zip(operands.layer.tolist(), operands.index.tolist(), count, strict=True):
+            family = classify(operands.plot(layer, index), operands.a, operands.b)
+            told = {name: getattr(family, name) for name in ("kind", "precision", "modularity", "name", "explained")}
+            rows.append({"layer": layer, "index": index, "n_active": n, **told, **family.evidence})
+            bar.advance()
+    return pd.DataFrame(rows)
