@@ -6,7 +6,8 @@ remains beyond chance:
     explained = 1 - (1 - R^2) / (1 - chance)
 
 where chance is the R^2 that the same hypothesis reaches on the same values at random places. For a table of p values
-that is (p - 1) / (n - 1), and the formula is the adjusted R^2. For products it is measured, on a shuffled plot.
+that is (p - 1) / (n - 1), and the formula is the adjusted R^2. For products it is measured, on a shuffled plot: they
+fit a few dozen cells wherever these are, and where they do they count for nothing.
 Axes: a, b operands; g group of cells that a table gives one value; s sum.
 """
 
@@ -26,6 +27,12 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 _ROUNDS = 12
+_PERIODS = 1.5
+"""What is said modulo something has to have been seen to repeat."""
+
+_TELLING = 0.75
+"""A product that explains more of the shuffled plot fits anything so sparse, and tells nothing."""
+
 _EVERYWHERE = 0.6
 _TINY = 1e-12
 COMMUTES = 0.8
@@ -105,7 +112,10 @@ def _tables(a: tuple[int, ...], b: tuple[int, ...]) -> list[_Table]:
     x, y = (grid.ravel() for grid in np.meshgrid(np.array(a, np.int64), np.array(b, np.int64), indexing="ij"))
     tables: list[_Table] = []
     for hypothesis, kind, variables in _TABLES:
-        keys = np.stack([variable({"a": x, "b": y, "sum": x + y}[variable.of]) for variable in variables])
+        numbers = [{"a": x, "b": y, "sum": x + y}[variable.of] for variable in variables]
+        if any(len(np.unique(n)) < _PERIODS * v.modulus for n, v in zip(numbers, variables, strict=True)):
+            continue
+        keys = np.stack([variable(n) for n, variable in zip(numbers, variables, strict=True)])
         values, group = np.unique(keys, axis=1, return_inverse=True)
         group = group.reshape(-1)
         # A table with as many values as there are numbers says no more than the numbers; one of a single value nothing.
@@ -179,7 +189,8 @@ def _fit_products(plot: Float64, a: Int64, b: Int64) -> list[Fit]:
         model = _product(plot, a, b, with_sum=with_sum, commutes=commutes)
         left = float(((plot - model) ** 2).sum()) / _variation(plot)
         by_chance = float(((shuffled - _product(shuffled, a, b, with_sum=with_sum, commutes=commutes)) ** 2).sum())
-        explained = 1 - left / max(by_chance / _variation(plot), _TINY)
+        unexplained_by_chance = by_chance / _variation(plot)
+        explained = 1 - left / unexplained_by_chance if unexplained_by_chance >= 1 - _TELLING else 0.0
         row, column = np.unravel_index(int(np.triu(model).argmax() if commutes else model.argmax()), model.shape)
         sections = (Section(Variable("a"), a, model[:, column]), Section(Variable("b"), b, model[row]))
         conditions = tuple(section for section in sections if not _nearly_everywhere(section.profile))
