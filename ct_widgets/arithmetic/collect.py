@@ -72,7 +72,7 @@ def operand_activations(
         if not interventions:
             return value(_collect(tokens, _reader(model, tokens, at), n_features, bar)[0], None)
         runs = ChangedRuns(model, interventions, length, method, layers)
-        before, after = _collect(tokens, lambda batch: runs.activations(batch, at), n_features, bar)
+        after, before = _collect(tokens, lambda batch: runs.activations(batch, at), n_features, bar)
         return value(after, value(before, None))
 
 

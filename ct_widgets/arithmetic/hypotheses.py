@@ -183,9 +183,8 @@ def _fit_products(plot: Float64, a: Int64, b: Int64) -> list[Fit]:
     commutes = np.array_equal(a, b) and float((plot * plot.T).sum()) >= COMMUTES * float((plot**2).sum())
     # One fixed shuffle: a plot has the same family whenever it is asked for.
     shuffled = _shuffled(plot, commutes=commutes)
-    parameters = (len(a) + len(b) - 1, len(a) + len(b) + len(np.unique(a[:, None] + b)) - 2)
     fits: list[Fit] = []
-    for name, count, with_sum in zip(PRODUCTS, parameters, (False, True), strict=True):
+    for name, with_sum in zip(PRODUCTS, (False, True), strict=True):
         model = _product(plot, a, b, with_sum=with_sum, commutes=commutes)
         left = float(((plot - model) ** 2).sum()) / _variation(plot)
         by_chance = float(((shuffled - _product(shuffled, a, b, with_sum=with_sum, commutes=commutes)) ** 2).sum())
@@ -193,6 +192,7 @@ def _fit_products(plot: Float64, a: Int64, b: Int64) -> list[Fit]:
         explained = 1 - left / unexplained_by_chance if unexplained_by_chance >= 1 - _TELLING else 0.0
         row, column = np.unravel_index(int(np.triu(model).argmax() if commutes else model.argmax()), model.shape)
         sections = (Section(Variable("a"), a, model[:, column]), Section(Variable("b"), b, model[row]))
+        count = (len(a) + len(b) - 1) * (1 + with_sum)  # there are about as many sums as operands
         conditions = tuple(section for section in sections if not _nearly_everywhere(section.profile))
         if len(conditions) == 1:  # a strip: there is no condition on the other operand
             fits.append(Fit(name, "add", count, explained, conditions))
@@ -229,14 +229,14 @@ def _product(plot: Float64, a: Int64, b: Int64, *, with_sum: bool, commutes: boo
     # Rows and columns without any activity have the factor 0.
     rows, columns = np.flatnonzero(wanted.any(1)), np.flatnonzero(wanted.any(0))
     wanted, weight = wanted[np.ix_(rows, columns)], weight[np.ix_(rows, columns)]
-    sums, place = np.unique(a[rows][:, None] + b[columns], return_inverse=True)
-    place = place.reshape(-1)
+    sums = a[rows][:, None] + b[columns]
+    place = (sums - sums.min()).ravel()
     f, g, h = wanted.sum(1), wanted.sum(0), np.ones(wanted.shape)
     for _ in range(_ROUNDS):
         if with_sum:
             fg = f[:, None] * g
-            numerator = np.bincount(place, (wanted * fg).ravel(), len(sums))
-            denominator = np.bincount(place, (weight * fg * fg).ravel(), len(sums))
+            numerator = np.bincount(place, (wanted * fg).ravel())
+            denominator = np.bincount(place, (weight * fg * fg).ravel())
             h = (numerator / np.maximum(denominator, _TINY))[place].reshape(wanted.shape)
         gh = g * h
         f = (wanted * gh).sum(1) / np.maximum((weight * gh * gh).sum(1), _TINY)
