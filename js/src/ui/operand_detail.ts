@@ -74,7 +74,8 @@ function head(session: OperandSession, row: number, abort: AbortSignal): HTMLEle
   live(abort, () => {
     const influence = operands.influence[row]!;
     facts.textContent = [
-      kind === "other" ? "in no family" : `${FAMILIES[kind]}, which explains ${formatShare(explained)} of the variance`,
+      kind === "other" ? "in no family" : FAMILIES[kind],
+      ...(kind === "other" || kind === "active" ? [] : [`explains ${formatShare(explained)} of the variance`]),
       `peak ${formatNumber(session.fields.value[row]!.peak)}`,
       ...(Number.isNaN(influence) ? [] : [`influence ${formatNumber(influence, 2)}`]),
     ].join(" · ");
