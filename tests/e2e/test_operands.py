@@ -80,9 +80,8 @@ def test_graph_and_sheet_are_linked(open_notebook: Callable[..., Notebook], pict
     expect(root.locator(".ctw-o-reading")).to_contain_text("a 36 · b 59 · a + b 95 · L")
     notebook.prints("print(sheet.hovered)", lambda text: text == "(36, 59)")
     name = root.locator(".ctw-o-item").nth(1).locator(".ctw-mono").inner_text()
-    row = "next(row for row in sheet.rows if row.name == %r)" % name
-    exact = float(notebook.python(f"print(sheet.operands.plot(*{row}.feature)[36, 59])"))
-    peak = float(notebook.python(f"print(sheet.operands.plot(*{row}.feature).max())"))
+    notebook.python(f"plot = next(sheet.operands.plot(*row.feature) for row in sheet.rows if row.name == {name!r})")
+    exact, peak = map(float, notebook.python("print(plot[36, 59], plot.max())").split())
     shown = float(root.locator(".ctw-o-item").nth(1).locator(".ctw-o-value").inner_text())
     assert abs(shown - exact) <= peak / 255 + 0.05 * exact
 

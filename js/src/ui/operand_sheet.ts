@@ -89,8 +89,8 @@ export function createSheet(session: OperandSession, ramp: ReadonlySignal<Ramp>,
     const cell = synced.hovered.value;
     const place = cell === null ? null : placeOf(operands, cell);
     list.classList.toggle("ctw-o-marked", place !== null);
-    list.style.setProperty("--x", `${100 * (place?.[0] ?? 0)}%`);
-    list.style.setProperty("--y", `${100 * (place?.[1] ?? 0)}%`);
+    list.style.setProperty("--x", String(place?.[0] ?? 0));
+    list.style.setProperty("--y", String(place?.[1] ?? 0));
     for (const row of session.rows.value) {
       const value = session.valueOf(row);
       items[row]!.value.textContent =
