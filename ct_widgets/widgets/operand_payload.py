@@ -1,4 +1,4 @@
-"""What an operand sheet receives: plots as sparse bytes, number weights and links (`js/src/core/operands.ts` reads them).
+"""What an operand sheet receives: sparse plots, number weights, links (`js/src/core/operands.ts` reads them).
 
 A plot travels as pairs of bytes (gap, value) over its flattened cells: go `gap` cells on and put `value` there, of
 which 255 stands for the plot's peak (1 to 255 for plots with a sign, where 128 is zero); value 0 only goes on.
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ct_widgets.columns import encode
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.graph.node_id import KIND_NAMES
-from ct_widgets.widgets.operand_rows import Link, Row, Rows, token_place
+from ct_widgets.widgets.operand_rows import Neighbours, Row, Rows, token_place
 
 if TYPE_CHECKING:
     from ct_widgets.arithmetic.families import Family
@@ -67,9 +67,9 @@ def pack_plots(prefix: str, operands: OperandActivations, rows: Sequence[Row], *
     }
 
 
-def pack_links(found: Sequence[tuple[tuple[Link, ...], tuple[Link, ...]]]) -> dict[str, Any]:
+def pack_links(found: Sequence[Neighbours]) -> dict[str, Any]:
     """Columns of links: inputs of row 0, its outputs, inputs of row 1 and so on begin at `link_start` [2 r + 1]."""
-    groups = [side for both in found for side in both]
+    groups = [side for neighbours in found for side in neighbours]
     every = [link for group in groups for link in group]
     return {
         "link_start": np.cumsum([0, *map(len, groups)]).astype(np.int32),
@@ -86,7 +86,7 @@ def wire(
     rows: Rows,
     families: Sequence[Family],
     weights: Weights | str,
-    links: Sequence[tuple[tuple[Link, ...], tuple[Link, ...]]] | None,
+    links: Sequence[Neighbours] | None,
     graph: AttributionGraph | None,
 ) -> bytes:
     """Everything a sheet shows; `weights` may be the reason why there are none."""
@@ -133,11 +133,15 @@ def _labels(rows: Sequence[Row], graph: AttributionGraph | None) -> list[str]:
     return [known.get(row.name, "") for row in rows]
 
 
-def _tokens(
-    links: Sequence[tuple[tuple[Link, ...], tuple[Link, ...]]], graph: AttributionGraph | None
-) -> dict[str, str]:
+def _tokens(links: Sequence[Neighbours], graph: AttributionGraph | None) -> dict[str, str]:
     """Text of the embeddings and logits at the ends of links, by the node's parts joined with "/"."""
     if graph is None:
         return {}
-    ends = {link.node for both in links for side in both for link in side if link.node.kind in ("embedding", "logit")}
+    ends = {
+        link.node
+        for neighbours in links
+        for side in neighbours
+        for link in side
+        if link.node.kind in ("embedding", "logit")
+    }
     return {"/".join(map(str, node)): graph.token(node) for node in ends}

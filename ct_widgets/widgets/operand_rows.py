@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     """A feature with a plot; influence is NaN where nothing is known of it."""
 
     layer: int
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride]  (the field's own name, as in NodeId)
     influence: float
 
     @property
@@ -61,6 +61,13 @@ class Link(NamedTuple):
     weight: float
 
 
+class Neighbours(NamedTuple):
+    """The strongest inputs and outputs of a feature, strongest first."""
+
+    inputs: tuple[Link, ...] = ()
+    outputs: tuple[Link, ...] = ()
+
+
 def template_of(prompt: str) -> str:
     """The template that a prompt with two numbers is one case of: "calc: {a}+{b}=" of "calc: 36+59="."""
     found = list(re.finditer(r"\d+", prompt))
@@ -82,8 +89,11 @@ def choose(operands: OperandActivations, nodes: Any, graph: AttributionGraph | N
     """The features of `nodes` at the position of `operands`, each once, at most MOST_ROWS of the most influential."""
     place = token_place(operands)
     asked = list(_asked(operands, nodes, graph))
-    here = {row.feature: row for row, position in reversed(asked) if position in (None, place)}
-    chosen = list(reversed(here.values()))
+    here: dict[tuple[int, int], Row] = {}
+    for row, position in asked:
+        if position in (None, place):
+            here.setdefault(row.feature, row)
+    chosen = list(here.values())
     elsewhere = sum(position not in (None, place) for _, position in asked)
     if not chosen:
         token = operands.tokens[place]
@@ -158,15 +168,13 @@ def _of_table(table: Any) -> Iterator[tuple[Row, int | None]]:
 
 def _of_node(node: Any, graph: AttributionGraph | None) -> Iterator[tuple[Row, int | None]]:
     """A feature's name or (layer, index), or a node by id or row number; nodes of other kinds have no plot."""
-    if isinstance(node, int) and graph is not None:
-        node = graph.node_ids[graph.row(node)]
+    if isinstance(node, int | np.integer) and graph is not None:
+        node = graph.node_ids[graph.row(int(node))]
+    named = cast("Any", node.removeprefix("L").split("/") if isinstance(node, str) else node)
     try:
-        if isinstance(node, str):
-            layer, index = map(int, node.removeprefix("L").split("/"))
-            yield Row(layer, index, math.nan), None
-        elif len(node) == 2:
-            yield Row(int(node[0]), int(node[1]), math.nan), None
-        elif (found := as_node_id(node)).kind == "feature":
+        if len(named) == 2:
+            yield Row(int(named[0]), int(named[1]), math.nan), None
+        elif (found := as_node_id(named)).kind == "feature":
             row = None if graph is None else _row_in(graph, found)
             influence = math.nan if graph is None or row is None else float(graph.influence[row])
             yield Row(found.layer, found.index, influence), found.position
@@ -184,26 +192,20 @@ def _features_at(graph: AttributionGraph, position: int) -> list[Row]:
     ]
 
 
-def links(
-    graph: AttributionGraph, rows: Sequence[Row], position: int
-) -> list[tuple[tuple[Link, ...], tuple[Link, ...]]]:
-    """The strongest inputs and outputs of every row in the graph, strongest first; none where it is not in it. -> [r]"""
+def links(graph: AttributionGraph, rows: Sequence[Row], position: int) -> list[Neighbours]:
+    """Neighbours in the graph of every row; none of a feature that is not in it. -> [r]."""
     at = [_row_in(graph, NodeId("feature", row.layer, position, row.index)) for row in rows]
     leaving = np.flatnonzero(np.isin(graph.source, [row for row in at if row is not None]))
     target = np.searchsorted(graph.indptr, leaving, side="right") - 1
-    found: list[tuple[tuple[Link, ...], tuple[Link, ...]]] = []
+    found: list[Neighbours] = []
     for row in at:
         if row is None:
-            found.append(((), ()))
+            found.append(Neighbours())
             continue
         entering = np.arange(graph.indptr[row], graph.indptr[row + 1])
         mine = graph.source[leaving] == row
-        found.append(
-            (
-                _strongest_links(graph, entering, graph.source[entering]),
-                _strongest_links(graph, leaving[mine], target[mine]),
-            )
-        )
+        inputs = _strongest_links(graph, entering, graph.source[entering])
+        found.append(Neighbours(inputs, _strongest_links(graph, leaving[mine], target[mine])))
     return found
 
 

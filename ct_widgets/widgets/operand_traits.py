@@ -59,11 +59,12 @@ class Plotted(t.TraitType[NodeId | None, Any]):
 
 
 def _as_node(view: HasPlots, value: Any) -> NodeId:
-    if isinstance(value, str):
-        value = value.removeprefix("L").split("/")
-    if isinstance(value, Sequence) and len(cast("Sequence[Any]", value)) == 2:
-        return NodeId("feature", int(value[0]), token_place(view.operands), int(value[1]))
-    return view.graph.node(value) if isinstance(value, int) and view.graph is not None else as_node_id(value)
+    if isinstance(value, int) and view.graph is not None:
+        return view.graph.node(value)
+    parts = cast("Any", value.removeprefix("L").split("/") if isinstance(value, str) else value)
+    if len(parts) == 2:
+        return NodeId("feature", int(parts[0]), token_place(view.operands), int(parts[1]))
+    return as_node_id(parts)
 
 
 class Cell(t.TraitType[tuple[int, int] | None, Sequence[int] | None]):

@@ -15,9 +15,10 @@ import traitlets as t
 
 from ct_widgets.errors import PromptError, WidgetError
 from ct_widgets.graph import AttributionGraph
+from ct_widgets.progress import progress as progress_bar
 from ct_widgets.widgets.operand_payload import Weights, wire
 from ct_widgets.widgets.operand_picture import operand_picture
-from ct_widgets.widgets.operand_rows import Row, Rows, choose, links, template_of, token_place
+from ct_widgets.widgets.operand_rows import Row, choose, links, template_of, token_place
 from ct_widgets.widgets.operand_traits import Cell, Families, Moment, Plotted, Sum
 from ct_widgets.widgets.page import page_html
 from ct_widgets.widgets.static_files import static_file
@@ -117,9 +118,7 @@ class OperandWidget(anywidget.AnyWidget):
         self.rows = self._chosen.rows
         self.table: list[Family] = _families(self.operands, self.rows)
         found = None if graph is None else links(graph, self.rows, token_place(self.operands))
-        columns = wire(
-            self.operands, self._chosen, self.table, _weights(model, self.operands, self.rows), found, graph
-        )
+        columns = wire(self.operands, self._chosen, self.table, _weights(model, self.operands, self.rows), found, graph)
         super().__init__(_columns=columns, view=view, **{"k": _usual_sum(self.operands, graph), **state})
 
     def to_html(self, path: str | Path) -> Path:
@@ -171,7 +170,12 @@ def _families(operands: OperandActivations, rows: tuple[Row, ...]) -> list[Famil
     from ct_widgets.arithmetic.families import classify
 
     plain = operands if operands.before is None else operands.before
-    return [classify(plain.plot(*row.feature), operands.a, operands.b) for row in rows]
+    found: list[Family] = []
+    with progress_bar(len(rows), "families", unit="feature") as bar:
+        for row in rows:
+            found.append(classify(plain.plot(*row.feature), operands.a, operands.b))
+            bar.advance()
+    return found
 
 
 def _weights(model: ReplacementModel | None, operands: OperandActivations, rows: tuple[Row, ...]) -> Weights | str:

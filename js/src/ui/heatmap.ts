@@ -4,29 +4,33 @@ import { paintField, paintShares, type Ramp } from "../core/heatmap";
 import type { Field } from "../core/operands";
 import { h } from "./dom";
 
+/** Where plots of one size are painted before they go to their canvases, one after the other. */
+let scratch = new ImageData(1, 1);
+
 export class Heatmap {
   readonly canvas: HTMLCanvasElement;
   readonly #context: CanvasRenderingContext2D;
-  readonly #image: ImageData;
-  readonly #pixels: Uint32Array;
 
   constructor(
     readonly columns: number,
-    rows: number,
+    readonly rows: number,
   ) {
     this.canvas = h("canvas", { width: columns, height: rows, "aria-hidden": "true" });
     this.#context = this.canvas.getContext("2d", { alpha: false })!;
-    this.#image = this.#context.createImageData(columns, rows);
-    this.#pixels = new Uint32Array(this.#image.data.buffer);
   }
 
   field(field: Field, top: number, ramp: Ramp): void {
-    paintField(field, top, ramp, this.columns, this.#pixels);
-    this.#context.putImageData(this.#image, 0, 0);
+    this.#put((pixels) => paintField(field, top, ramp, this.columns, pixels));
   }
 
   shares(shares: Float32Array, ramp: Ramp): void {
-    paintShares(shares, ramp, this.#pixels);
-    this.#context.putImageData(this.#image, 0, 0);
+    this.#put((pixels) => paintShares(shares, ramp, pixels));
+  }
+
+  #put(paint: (pixels: Uint32Array) => void): void {
+    const { columns, rows } = this;
+    if (scratch.width !== columns || scratch.height !== rows) scratch = new ImageData(columns, rows);
+    paint(new Uint32Array(scratch.data.buffer));
+    this.#context.putImageData(scratch, 0, 0);
   }
 }

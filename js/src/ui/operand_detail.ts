@@ -45,8 +45,8 @@ export function createDetail(
     const cell = synced.hovered.value;
     const place = cell === null ? null : placeOf(operands, cell);
     frame.classList.toggle("ctw-o-marked", place !== null);
-    frame.style.setProperty("--x", `${100 * (place?.[0] ?? 0)}%`);
-    frame.style.setProperty("--y", `${100 * (place?.[1] ?? 0)}%`);
+    frame.style.setProperty("--x", String(place?.[0] ?? 0));
+    frame.style.setProperty("--y", String(place?.[1] ?? 0));
     big.setAttribute("aria-label", `${session.speak(row)}; arrow keys move the cell`);
   });
   followPointer(frame, session, () => row, abort);
@@ -74,7 +74,8 @@ function head(session: OperandSession, row: number, abort: AbortSignal): HTMLEle
   live(abort, () => {
     const influence = operands.influence[row]!;
     facts.textContent = [
-      kind === "other" ? "in no family" : `${FAMILIES[kind]}, which explains ${formatShare(explained)} of the variance`,
+      kind === "other" ? "in no family" : FAMILIES[kind],
+      ...(kind === "other" || kind === "active" ? [] : [`explains ${formatShare(explained)} of the variance`]),
       `peak ${formatNumber(session.fields.value[row]!.peak)}`,
       ...(Number.isNaN(influence) ? [] : [`influence ${formatNumber(influence, 2)}`]),
     ].join(" · ");
@@ -135,9 +136,9 @@ function neighbour(session: OperandSession, link: Link, ramp: ReadonlySignal<Ram
   const family = operands.families[row]!.name;
   const press = h(
     "button",
-    { type: "button", class: "ctw-o-neighbour", "aria-label": `${session.speak(row)}, weight ${formatWeight(weight)}` },
+    { type: "button", class: "ctw-o-neighbour", title: session.speak(row) },
     map.canvas,
-    h("span", {}, sign, h("b", {}, family), name),
+    h("span", {}, sign, " ", h("b", {}, family), " ", name),
   );
   on(press, "click", () => session.open(row), abort);
   return press;

@@ -89,8 +89,8 @@ export function createSheet(session: OperandSession, ramp: ReadonlySignal<Ramp>,
     const cell = synced.hovered.value;
     const place = cell === null ? null : placeOf(operands, cell);
     list.classList.toggle("ctw-o-marked", place !== null);
-    list.style.setProperty("--x", `${100 * (place?.[0] ?? 0)}%`);
-    list.style.setProperty("--y", `${100 * (place?.[1] ?? 0)}%`);
+    list.style.setProperty("--x", String(place?.[0] ?? 0));
+    list.style.setProperty("--y", String(place?.[1] ?? 0));
     for (const row of session.rows.value) {
       const value = session.valueOf(row);
       items[row]!.value.textContent =
@@ -120,13 +120,16 @@ export function createSheet(session: OperandSession, ramp: ReadonlySignal<Ramp>,
     abort,
   );
   const focus = (row: number): void => {
-    const item = items[row];
-    if (!item) return;
+    // A plot that one walked to may be none of those that the filter leaves.
+    const rows = session.rows.peek();
+    const shown = rows.includes(row) ? row : rows[0];
+    const item = items[shown ?? -1];
+    if (!item || shown === undefined) return;
     for (const { press } of items) press.tabIndex = -1;
     item.press.tabIndex = 0;
     item.press.focus({ preventScroll: true });
     item.element.scrollIntoView({ block: "nearest" });
-    session.pointed.value = row;
+    session.pointed.value = shown;
   };
   const walk = (key: string): boolean => {
     const rows = session.rows.peek();

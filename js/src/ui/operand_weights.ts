@@ -19,8 +19,9 @@ export function weightPlots(
 ): HTMLElement {
   const { shares, peak } = weights;
   const ranked = [...shares.keys()].sort((one, other) => shares[other]! - shares[one]!);
-  const strongest = ranked.slice(0, 3).map((place) => `${numbers[place]} (${formatWeight(peak * shares[place]!)})`);
-  const summary = `most ${strongest.join(", ")}`;
+  const [first = 0, ...next] = ranked.slice(0, 3);
+  const others = next.map((place) => `, ${numbers[place]}`).join("");
+  const summary = `most ${numbers[first]} (${formatWeight(peak * shares[first]!)})${others}`;
   const reading = h("span", { class: "ctw-muted" }, summary);
   const square = new Heatmap(SIDE, SIDE);
   // Tens upwards, as the axes of the plots go.

@@ -85,7 +85,7 @@ function createSettings(session: OperandSession, abort: AbortSignal): HTMLElemen
     k,
     "input",
     () => {
-      if (Number.isSafeInteger(k.valueAsNumber) && k.reportValidity()) synced.k.value = k.valueAsNumber;
+      if (Number.isSafeInteger(k.valueAsNumber) && k.checkValidity()) synced.k.value = k.valueAsNumber;
     },
     abort,
   );
