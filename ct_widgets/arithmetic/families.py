@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ct_widgets.arithmetic.operands import OperandActivations
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 NAMED = 0.6
 """A family is named if it explains so much of the plot's variance, beyond chance."""

@@ -40,7 +40,7 @@ def operand_plot(feature: Feature, operands: OperandActivations) -> Figure:
     signed = bool((plot < 0).any())
     family = classify(plot, operands.a, operands.b)
     highest = float(np.abs(plot).max()) or 1.0
-    sums = np.array(operands.a)[:, None] + np.array(operands.b)
+    sums = np.add.outer(operands.a, operands.b).astype(np.int32)
     heatmap = go.Heatmap(
         x=operands.b,
         y=operands.a,
