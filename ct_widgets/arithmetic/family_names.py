@@ -120,6 +120,11 @@ def _modular(modulus: int, values: Int64, profile: Float64) -> Condition:
 def _run(variable: Variable, values: Int64, profile: Float64) -> Condition:
     """Single numbers, ranges of numbers, or about a number: what is over half of the maximum, the highest first."""
     places = np.flatnonzero(_over_half(profile))
+    parity = values[places] % 2
+    if len(places) > _PEAKS and (parity == parity[0]).all() and (values % 2 != parity[0]).any():
+        same = values % 2 == parity[0]
+        told_of_same = _run(variable, values[same], profile[same])
+        return told_of_same._replace(text=f"{told_of_same.text} {'odd' if parity[0] else 'even'}")
     runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
     runs.sort(key=lambda run: -float(profile[run].max()))
     shown = sorted(runs[:_PEAKS], key=lambda run: int(run[0]))

@@ -38,7 +38,6 @@ def operand_plot(feature: Feature, operands: OperandActivations) -> Figure:
     layer, index = _numbers_of(feature)
     plot = operands.plot(layer, index)
     signed = bool((plot < 0).any())
-    family = classify(plot, operands.a, operands.b)
     highest = float(np.abs(plot).max()) or 1.0
     sums = np.add.outer(operands.a, operands.b).astype(np.int32)
     heatmap = go.Heatmap(
@@ -59,10 +58,12 @@ def operand_plot(feature: Feature, operands: OperandActivations) -> Figure:
         figure.update_layout({f"{axis}axis": _axis(name) | {"tickvals": ticks}})
     figure.update_yaxes(scaleanchor="x", constrain="domain")
     figure.update_xaxes(constrain="domain")
-    share = "" if family.kind == "other" else f"; explains {family.explained:.0%}"
-    return _styled(
-        figure, f"L{layer}/{index}  {family.name}", f"{operands.template} at the token {_token(operands)}{share}"
-    )
+    place = f"{operands.template} at the token {operands.tokens[operands.position]!r}"
+    if signed:
+        return _styled(figure, f"L{layer}/{index}  change", place)
+    family = classify(plot, operands.a, operands.b)
+    explained = "" if family.kind == "other" else f"; explains {family.explained:.0%}"
+    return _styled(figure, f"L{layer}/{index}  {family.name}", f"{place}{explained}")
 
 
 def output_weight_plot(
@@ -139,10 +140,6 @@ def _weight_plot(numbers: list[int], weights: npt.NDArray[np.float32], title: st
 def _numbers_of(feature: Feature) -> tuple[int, int]:
     layer, index = parse_name(feature) if isinstance(feature, str) else feature
     return int(layer), int(index)
-
-
-def _token(operands: OperandActivations) -> str:
-    return repr(operands.tokens[operands.position])
 
 
 def _colorbar(title: str) -> dict[str, Any]:

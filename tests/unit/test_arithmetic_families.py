@@ -44,6 +44,7 @@ def test_noise_of_a_quarter_leaves_most() -> None:
         (s == 95, "sum", "sum = 95", "exact", "none"),
         ((s >= 90) & (s < 100), "sum", "sum = 90–99", "range", "none"),
         (near(s, 92, 6), "sum", "sum ~ 92", "fuzzy", "none"),
+        (near(s, 95, 8) * (s % 2), "sum", "sum ~ 95 odd", "fuzzy", "none"),
         (near(s, 92, 2) * (a % 10 < 6), "sum", "sum ~ 92, in part", "fuzzy", "none"),
         ((a % 10 == 6) & (b % 10 == 9), "lookup", "_6 + _9", "exact", "10"),
         (near(a, 36, 5) * near(b, 60, 5), "lookup", "~36 + ~60", "fuzzy", "none"),
