@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ct_widgets.arithmetic.collect import operand_activations as operand_activations
     from ct_widgets.arithmetic.families import Family as Family
     from ct_widgets.arithmetic.families import classify as classify
+    from ct_widgets.arithmetic.figures import embedding_weight_plot as embedding_weight_plot
+    from ct_widgets.arithmetic.figures import operand_plot as operand_plot
+    from ct_widgets.arithmetic.figures import output_weight_plot as output_weight_plot
     from ct_widgets.arithmetic.numbers import number_tokens as number_tokens
     from ct_widgets.arithmetic.operands import OperandActivations as OperandActivations
     from ct_widgets.arithmetic.weights import embedding_weights as embedding_weights
@@ -21,9 +24,12 @@ _HOMES = {
     "Family": "families",
     "OperandActivations": "operands",
     "classify": "families",
+    "embedding_weight_plot": "figures",
     "embedding_weights": "weights",
     "number_tokens": "numbers",
     "operand_activations": "collect",
+    "operand_plot": "figures",
+    "output_weight_plot": "figures",
     "output_weights": "weights",
 }
 

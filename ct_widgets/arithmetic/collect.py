@@ -6,7 +6,7 @@ Axes: n prompt, l layer, p position, f feature, c active cell, d model.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +72,7 @@ def operand_activations(
         if not interventions:
             return value(_collect(tokens, _reader(model, tokens, at), n_features, bar)[0], None)
         runs = ChangedRuns(model, interventions, length, method, layers)
-        before, after = _collect(tokens, lambda batch: runs.activations(batch, at), n_features, bar)
+        after, before = _collect(tokens, lambda batch: runs.activations(batch, at), n_features, bar)
         return value(after, value(before, None))
 
 
@@ -111,7 +111,7 @@ class _Cells(NamedTuple):
             self.parts.append(((feature + first).cpu().numpy(), (prompt + begin).cpu().numpy(), value.cpu().numpy()))
             first += self.n_features[layer]
 
-    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+    def columns(self) -> dict[str, Any]:
         """The columns of OperandActivations."""
         feature, cell, value = (np.concatenate(part) for part in zip(*self.parts, strict=True))
         order = np.lexsort((cell, feature))

@@ -6,7 +6,8 @@
 - active: the feature is nearly always active, and changes little;
 - other: nothing of that explains NAMED of its variance.
 
-Of all hypotheses (see `hypotheses`) the family goes by the simplest one that explains nearly as much as the best.
+The family goes by one of the hypotheses of `hypotheses`: by the simplest table that explains nearly as much as the
+best table, unless a product, which is free in more ways, explains clearly more.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ct_widgets.arithmetic.family_names import Modularity, Precision, describe
-from ct_widgets.arithmetic.hypotheses import Fit, Kind, fit_all
+from ct_widgets.arithmetic.hypotheses import PRODUCTS, Fit, Kind, fit_all
 from ct_widgets.progress import progress as progress_bar
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 NAMED = 0.6
 """A family is named if it explains so much of the plot's variance, beyond chance."""
 
-_NEARLY = 0.05
-"""What a simpler hypothesis may explain less than the best one."""
+_NEARLY, _CLEARLY = 0.02, 0.1
+"""What a simpler table may explain less than the best one, and what a product has to explain more than a table."""
 
-_MOSTLY = 0.9
+_MOSTLY = 0.75
 """Share of the pairs at which a mostly active feature is active."""
 
 
@@ -73,17 +74,28 @@ def classify(plot: npt.ArrayLike, a: Iterable[int] = range(100), b: Iterable[int
     best = max(fit.explained for fit in fits)
     if best < NAMED:
         return Family("other", "fuzzy", "none", "other", best, evidence)
-    chosen = min((fit for fit in fits if fit.explained >= best - _NEARLY), key=lambda fit: fit.parameters)
+    chosen = _choose(fits)
     kind, name, precision, modularity = describe(chosen, _by_sum(chosen, fits))
     return Family(kind, precision, modularity, name, chosen.explained, evidence)
 
 
+def _choose(fits: list[Fit]) -> Fit:
+    """The hypothesis to go by."""
+    tables = [fit for fit in fits if fit.hypothesis not in PRODUCTS]
+    enough = max(fit.explained for fit in tables) - _NEARLY
+    chosen = min((fit for fit in tables if fit.explained >= enough), key=lambda fit: fit.parameters)
+    for product in (fit for name in PRODUCTS for fit in fits if fit.hypothesis == name):
+        if product.explained > chosen.explained + _CLEARLY or (chosen.explained < NAMED <= product.explained):
+            chosen = product
+    return chosen
+
+
 def _by_sum(chosen: Fit, fits: Iterable[Fit]) -> Fit | None:
     """The fit of the sum alone, if of what `chosen` holds together it says more than the operands do."""
-    if chosen.hypothesis != "a and b and sum":
+    if chosen.hypothesis != PRODUCTS[1]:
         return None
     by_name = {fit.hypothesis: fit for fit in fits}
-    return by_name["sum"] if by_name["sum"].explained > by_name["a and b"].explained else None
+    return by_name["sum"] if by_name["sum"].explained > by_name[PRODUCTS[0]].explained else None
 
 
 def families(operands: OperandActivations, *, progress: bool | None = None) -> pd.DataFrame:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+import numpy.typing as npt
 
-from ct_widgets.arithmetic.hypotheses import Fit, Kind, Section, Variable
+from ct_widgets.arithmetic.hypotheses import Fit, Float64, Int64, Kind, Section, Variable
 
 Precision = Literal["exact", "range", "fuzzy"]
 Modularity = Literal["none", "10", "100", "other"]
+
+_PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 _PLATEAU, _OUTSIDE = 0.7, 0.3
 """A range is this high at least inside, and no higher than that just outside, as shares of its maximum."""
 
 _PERIODIC = 0.8
 """Share of a section's variance that its last digits must explain for these to be what counts."""
+
+_PEAKS = 2
+"""Peaks that a name tells."""
 
 _DIGITS = 3
 """More digits than these have no short name of their own."""
@@ -66,13 +72,12 @@ def _sum(on_sum: Condition) -> str:
 
 
 def _weakest(conditions: list[Condition]) -> Precision:
-    order: tuple[Precision, ...] = ("exact", "range", "fuzzy")
-    return max((one.precision for one in conditions), key=order.index)
+    return max(conditions, key=lambda one: _PRECISIONS.index(one.precision)).precision
 
 
 def _common(conditions: list[Condition]) -> Modularity:
-    found = {one.modularity for one in conditions}
-    return found.pop() if len(found) == 1 else "other"
+    first = conditions[0].modularity
+    return first if all(one.modularity == first for one in conditions) else "other"
 
 
 def condition(section: Section) -> Condition:
@@ -90,43 +95,47 @@ def condition(section: Section) -> Condition:
     return _run(variable, values, profile)
 
 
-def _modular(modulus: int, values: np.ndarray, profile: np.ndarray) -> Condition:
-    chosen = values[_over_half(profile)]
-    if modulus == 2:
-        return Condition("odd" if chosen[0] else "even", "exact", "other")
-    width = len(str(modulus)) - 1
-    fits_digits = modulus in (10, 100)
+def _modular(modulus: int, values: Int64, profile: Float64) -> Condition:
+    """One residue, a run of them, or a few: "_6", "_4–6", "_1,7", "3 mod 5"."""
+    high, run = values[_over_half(profile)], values[_peak_run(profile)]
     modularity: Modularity = "10" if modulus == 10 else "100" if modulus == 100 else "other"
-    start, end = _peak_run(profile, circular=True)
-    peak = int(values[int(profile.argmax())])
-    n = len(values)
-    run = [(start + i) % n for i in range((end - start) % n + 1)]
+    if modulus == 2:
+        return Condition("odd" if high[0] else "even", "exact", "other")
+    digits = len(str(modulus)) - 1 if modularity != "other" else 1
+    before, after = ("", f" mod {modulus}") if modularity == "other" else ("_", "")
 
-    def written(value: int) -> str:
-        return f"_{value:0{width}d}" if fits_digits else f"{value} mod {modulus}"
+    def written(*residues: int, between: str = ",") -> str:
+        return before + between.join(f"{int(residue):0{digits}d}" for residue in residues) + after
 
-    if len(chosen) == 1:
-        return Condition(written(int(chosen[0])), "exact", modularity)
-    if len(run) == len(chosen) and len(run) < n:
-        first, last = written(int(values[run[0]])), str(values[run[-1]])
-        if fits_digits:
-            sharp = profile[run].min() >= _PLATEAU * profile.max()
-            return Condition(f"{first}–{int(values[run[-1]]):0{width}d}", "range" if sharp else "fuzzy", modularity)
-        return Condition(f"{values[run[0]]}–{last} mod {modulus}", "fuzzy", modularity)
-    if len(chosen) <= _DIGITS and fits_digits:
-        return Condition("_" + ",".join(f"{int(value):0{width}d}" for value in chosen), "exact", modularity)
-    return Condition(written(peak), "fuzzy", modularity)
+    if len(high) == 1:
+        return Condition(written(high[0]), "exact", modularity)
+    if len(run) == len(high) < len(profile):
+        sharp = float(profile[np.isin(values, run)].min()) >= _PLATEAU * float(profile.max())
+        return Condition(written(run[0], run[-1], between="–"), "range" if sharp else "fuzzy", modularity)
+    if len(high) <= _DIGITS:
+        return Condition(written(*high), "exact", modularity)
+    return Condition(written(values[int(profile.argmax())]), "fuzzy", modularity)
 
 
-def _run(variable: Variable, values: np.ndarray, profile: np.ndarray) -> Condition:
-    """A single number, a range of numbers, or about a number: what is over half of the maximum around it."""
-    start, end = _peak_run(profile, circular=False)
+def _run(variable: Variable, values: Int64, profile: Float64) -> Condition:
+    """Single numbers, ranges of numbers, or about a number: what is over half of the maximum, the highest first."""
+    places = np.flatnonzero(_over_half(profile))
+    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    runs.sort(key=lambda run: -float(profile[run].max()))
+    shown = sorted(runs[:_PEAKS], key=lambda run: int(run[0]))
+    told = [_one_run(variable, values, profile, run) for run in shown]
+    more = ", …" if len(runs) > _PEAKS else ""
+    return Condition(", ".join(one.text for one in told) + more, _weakest(told), "none")
+
+
+def _one_run(variable: Variable, values: Int64, profile: Float64, run: Int64) -> Condition:
+    start, end = int(run[0]), int(run[-1])
     inside = profile[start : end + 1]
     low, high = int(values[start]), int(values[end]) + variable.unit - 1
     if low == high:
         return Condition(str(low), "exact", "none")
     outside = [float(profile[i]) for i in (start - 1, end + 1) if 0 <= i < len(profile)]
-    top = float(profile.max())
+    top = float(inside.max())
     if inside.min() >= _PLATEAU * top and max(outside, default=0.0) <= _OUTSIDE * top:
         return Condition(f"{low}–{high}", "range", "none")
     weight = np.maximum(inside, 0)
@@ -134,17 +143,18 @@ def _run(variable: Variable, values: np.ndarray, profile: np.ndarray) -> Conditi
     return Condition(f"~{centre:.0f}", "fuzzy", "none")
 
 
-def _over_half(profile: np.ndarray) -> np.ndarray:
-    low = min(0.0, float(profile.min())) if profile.min() < 0 else float(profile.min())
+def _over_half(profile: Float64) -> npt.NDArray[np.bool_]:
+    """What is more than half of the way up from the lowest value."""
+    low = float(profile.min())
     return profile >= low + (float(profile.max()) - low) / 2
 
 
-def _peak_run(profile: np.ndarray, *, circular: bool) -> tuple[int, int]:
-    """First and last place of what is over half of the way up, around the maximum."""
+def _peak_run(profile: Float64) -> list[int]:
+    """Places around the maximum, and around the end, that are over half of the way up."""
     high, n = _over_half(profile), len(profile)
     start = end = int(profile.argmax())
-    while high[(start - 1) % n] and (circular or start > 0) and (end - start + 1) % n:
+    while high[(start - 1) % n] and end - start + 1 < n:
         start -= 1
-    while high[(end + 1) % n] and (circular or end < n - 1) and (end - start + 1) % n:
+    while high[(end + 1) % n] and end - start + 1 < n:
         end += 1
-    return (start % n, end % n) if circular else (start, end)
+    return [i % n for i in range(start, end + 1)]

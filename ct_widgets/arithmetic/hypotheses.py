@@ -6,7 +6,8 @@ remains beyond chance:
     explained = 1 - (1 - R^2) / (1 - chance)
 
 where chance is the R^2 that the same hypothesis reaches on the same values at random places. For a table of p values
-that is (p - 1) / (n - 1), and the formula is the adjusted R^2. For products it is measured, on a shuffled plot.
+that is (p - 1) / (n - 1), and the formula is the adjusted R^2. For products it is measured, on a shuffled plot: they
+fit a few dozen cells wherever these are, and where they do they count for nothing.
 Axes: a, b operands; g group of cells that a table gives one value; s sum.
 """
 
@@ -26,6 +27,13 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 
 _ROUNDS = 12
+_PERIODS = 1.5
+"""What is said modulo something has to have been seen to repeat."""
+
+_TELLING = 0.75
+"""A product that explains more of the shuffled plot fits anything so sparse, and tells nothing."""
+
+_EVERYWHERE = 0.6
 _TINY = 1e-12
 COMMUTES = 0.8
 """A plot whose two halves agree this well (as a cosine) is taken to know operands in either order."""
@@ -86,8 +94,8 @@ _TABLES: tuple[tuple[str, Kind, tuple[Variable, ...]], ...] = (
     ("tens and ones", "lookup", (Variable("a", 10), Variable("b", 1, 10))),
 )
 
-HYPOTHESES = ("one pair", *(name for name, _, _ in _TABLES), "a or b mod 10", "a or b", "a and b", "a and b and sum")
-"""Names of all hypotheses on what a plot is a function of."""
+PRODUCTS = ("a and b", "a and b and sum")
+"""Hypotheses that multiply functions of what they name."""
 
 
 def fit_all(plot: Float64, a: Sequence[int], b: Sequence[int]) -> list[Fit]:
@@ -104,7 +112,10 @@ def _tables(a: tuple[int, ...], b: tuple[int, ...]) -> list[_Table]:
     x, y = (grid.ravel() for grid in np.meshgrid(np.array(a, np.int64), np.array(b, np.int64), indexing="ij"))
     tables: list[_Table] = []
     for hypothesis, kind, variables in _TABLES:
-        keys = np.stack([variable({"a": x, "b": y, "sum": x + y}[variable.of]) for variable in variables])
+        numbers = [{"a": x, "b": y, "sum": x + y}[variable.of] for variable in variables]
+        if any(len(np.unique(n)) < _PERIODS * v.modulus for n, v in zip(numbers, variables, strict=True)):
+            continue
+        keys = np.stack([variable(n) for n, variable in zip(numbers, variables, strict=True)])
         values, group = np.unique(keys, axis=1, return_inverse=True)
         group = group.reshape(-1)
         # A table with as many values as there are numbers says no more than the numbers; one of a single value nothing.
@@ -172,18 +183,27 @@ def _fit_products(plot: Float64, a: Int64, b: Int64) -> list[Fit]:
     commutes = np.array_equal(a, b) and float((plot * plot.T).sum()) >= COMMUTES * float((plot**2).sum())
     # One fixed shuffle: a plot has the same family whenever it is asked for.
     shuffled = _shuffled(plot, commutes=commutes)
-    names = ("a and b", "a and b and sum")
-    parameters = (len(a) + len(b) - 1, len(a) + len(b) + len(np.unique(a[:, None] + b)) - 2)
     fits: list[Fit] = []
-    for name, count, with_sum in zip(names, parameters, (False, True), strict=True):
+    for name, with_sum in zip(PRODUCTS, (False, True), strict=True):
         model = _product(plot, a, b, with_sum=with_sum, commutes=commutes)
         left = float(((plot - model) ** 2).sum()) / _variation(plot)
         by_chance = float(((shuffled - _product(shuffled, a, b, with_sum=with_sum, commutes=commutes)) ** 2).sum())
-        explained = 1 - left / max(by_chance / _variation(plot), _TINY)
+        unexplained_by_chance = by_chance / _variation(plot)
+        explained = 1 - left / unexplained_by_chance if unexplained_by_chance >= 1 - _TELLING else 0.0
         row, column = np.unravel_index(int(np.triu(model).argmax() if commutes else model.argmax()), model.shape)
         sections = (Section(Variable("a"), a, model[:, column]), Section(Variable("b"), b, model[row]))
-        fits.append(Fit(name, "lookup", count, explained, sections))
+        count = (len(a) + len(b) - 1) * (1 + with_sum)  # there are about as many sums as operands
+        conditions = tuple(section for section in sections if not _nearly_everywhere(section.profile))
+        if len(conditions) == 1:  # a strip: there is no condition on the other operand
+            fits.append(Fit(name, "add", count, explained, conditions))
+        else:
+            fits.append(Fit(name, "lookup", count, explained, sections))
     return fits
+
+
+def _nearly_everywhere(profile: Float64) -> bool:
+    """Whether a profile is high along most of its length, so that it tells nothing."""
+    return float((profile > profile.max() / 4).mean()) > _EVERYWHERE
 
 
 def _shuffled(plot: Float64, *, commutes: bool) -> Float64:
@@ -209,14 +229,14 @@ def _product(plot: Float64, a: Int64, b: Int64, *, with_sum: bool, commutes: boo
     # Rows and columns without any activity have the factor 0.
     rows, columns = np.flatnonzero(wanted.any(1)), np.flatnonzero(wanted.any(0))
     wanted, weight = wanted[np.ix_(rows, columns)], weight[np.ix_(rows, columns)]
-    sums, place = np.unique(a[rows][:, None] + b[columns], return_inverse=True)
-    place = place.reshape(-1)
+    sums = a[rows][:, None] + b[columns]
+    place = (sums - sums.min()).ravel()
     f, g, h = wanted.sum(1), wanted.sum(0), np.ones(wanted.shape)
     for _ in range(_ROUNDS):
         if with_sum:
             fg = f[:, None] * g
-            numerator = np.bincount(place, (wanted * fg).ravel(), len(sums))
-            denominator = np.bincount(place, (weight * fg * fg).ravel(), len(sums))
+            numerator = np.bincount(place, (wanted * fg).ravel())
+            denominator = np.bincount(place, (weight * fg * fg).ravel())
             h = (numerator / np.maximum(denominator, _TINY))[place].reshape(wanted.shape)
         gh = g * h
         f = (wanted * gh).sum(1) / np.maximum((weight * gh * gh).sum(1), _TINY)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -45,8 +45,8 @@ def prompt_tokens(model: LanguageModel, template: str, a: Sequence[int], b: Sequ
     Raises PromptError if the tokenizer splits one of the numbers, or if the prompts are not all of one length.
     """
     check_template(template)
-    for slot, numbers in (("a", a), ("b", b)):
-        number_tokens(model, numbers, template=template, slot=slot)
+    number_tokens(model, a, template=template, slot="a")
+    number_tokens(model, b, template=template, slot="b")
     rows = _encode(model, [render(template, x, y) for x in a for y in b])
     lengths = Counter(map(len, rows))
     if len(lengths) > 1:
@@ -71,7 +71,7 @@ def number_tokens(
 
     >>> number_tokens(model, range(100), slot="a")
     """
-    language_model: LanguageModel = getattr(model, "language_model", model)
+    language_model = cast("LanguageModel", getattr(model, "language_model", model))
     wanted = [int(number) for number in numbers]
     rows = _encode(language_model, [_context(template, slot, number) for number in wanted])
     texts = {i: text.strip() for i in {i for row in rows for i in row} for text in language_model.str_tokens([i])}

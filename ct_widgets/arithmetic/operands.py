@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +100,23 @@ class OperandActivations:
         return families(self)
 
     @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """Families with a name, by feature: automatic labels, and marked as such, for `graph.with_labels(operands)`."""
+        named = self.families.query("kind != 'other'")
+        columns = zip(named["layer"], named["index"], named["name"], strict=True)
+        return {f"L{layer}/{index}": f"{name} (auto)" for layer, index, name in columns}
+
+    @cached_property
+    def guesses(self) -> Mapping[str, tuple[str, str]]:
+        """The same as guesses with their reasons, for `model.features.take_guesses(operands.guesses)`."""
+        named = self.families.query("kind != 'other'")
+        columns = zip(named["layer"], named["index"], named["name"], named["explained"], strict=True)
+        plots = f"the variance of its activations for all pairs in {self.template!r}"
+        return {
+            f"L{layer}/{index}": (name, f"it explains {share:.0%} of {plots}") for layer, index, name, share in columns
+        }
+
+    @cached_property
     def difference(self) -> OperandActivations:
         """What the intervention changed, after less before, as plots with a sign.
 
@@ -141,9 +158,7 @@ def _difference(after: OperandActivations, before: OperandActivations) -> Operan
     )
 
 
-def columns(
-    feature: Int64, cell: Int64, value: Float32, n_features: tuple[int, ...]
-) -> dict[str, npt.NDArray[np.generic]]:
+def columns(feature: Int64, cell: Int64, value: Float32, n_features: tuple[int, ...]) -> dict[str, Any]:
     """The columns of OperandActivations from cells [c] sorted by feature, numbered through all layers, and cell."""
     first = np.cumsum([0, *n_features])
     found, begin = np.unique(feature, return_index=True)

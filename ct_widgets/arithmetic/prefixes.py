@@ -98,6 +98,7 @@ class SharedPrefixes:
         """One number for a token and a position."""
         return position * self._d_vocab + token
 
+    @torch.no_grad()
     def inputs(self, tokens: Int64) -> list[Tensor]:
         """What every layer's transcoder reads at the last position of prompts [n, p]. -> L x [n, d]."""
         device = self._entering.device
@@ -152,6 +153,7 @@ def _read_queries(attn: Any) -> _Queries:
     return _Queries(flat(W_Q), bias(attn.b_Q, W_Q), flat(W_K), bias(attn.b_K, W_K), len(W_Q))
 
 
+@torch.no_grad()
 def shared_prefixes(model: LanguageModel, tokens: Int64, input_hook: str) -> SharedPrefixes | None:
     """A runner for prompts [n, p] that is shown to do what the model does, or None where it does not.
 
