@@ -197,7 +197,9 @@ def test_pages_of_any_width(
     root = page.locator(".ctw-operands")
     plots = root.locator(".ctw-o-sheet .ctw-o-plot")
     expect(plots.first).to_be_visible()
+    root.get_by_role("button", name="Legend").click()
     assert issues(page, ".ctw-operands") == []
+    root.screenshot(path=pictures / f"operands-legend-{width}-{theme}.png")
     plots.nth(2).click()
     expect(root.locator(".ctw-o-head")).to_be_visible()
     assert issues(page, ".ctw-operands") == []
