@@ -116,9 +116,9 @@ class OperandWidget(anywidget.AnyWidget):
         self.operands = operands if operands is not None else _compute(model, graph, template, a, b, position)
         self._chosen = choose(self.operands, nodes, graph)
         self.rows = self._chosen.rows
-        self.table: list[Family] = _families(self.operands, self.rows)
+        self.named = _families(self.operands, self.rows)
         found = None if graph is None else links(graph, self.rows, token_place(self.operands))
-        columns = wire(self.operands, self._chosen, self.table, _weights(model, self.operands, self.rows), found, graph)
+        columns = wire(self.operands, self._chosen, self.named, _weights(model, self.operands, self.rows), found, graph)
         super().__init__(_columns=columns, view=view, **{"k": _usual_sum(self.operands, graph), **state})
 
     def to_html(self, path: str | Path) -> Path:
@@ -135,7 +135,7 @@ class OperandWidget(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The view, and a still picture for places that run no widgets."""
         data, metadata = super()._repr_mimebundle_() or ({}, {})
-        picture = operand_picture(self.operands, self._chosen, self.table)
+        picture = operand_picture(self.operands, self._chosen, self.named)
         return {**data, "image/svg+xml": picture, "text/plain": repr(self)}, metadata
 
     def __repr__(self) -> str:

@@ -155,7 +155,7 @@ def test_keys_do_what_the_mouse_does(
     chip = root.get_by_role("group", name="families").get_by_role("button").first
     chip.click()
     expect(chip).to_have_attribute("aria-pressed", "true")
-    kinds = [family.kind for family in view.table[: view._chosen.n_shown]]
+    kinds = [family.kind for family in view.named[: view._chosen.n_shown]]
     kind = next(kind for kind in ("sum", "lookup", "add", "active", "other") if kind in kinds)
     expect(plots).to_have_count(kinds.count(kind))
     root.get_by_label("order").select_option("layer")
@@ -197,7 +197,9 @@ def test_pages_of_any_width(
     root = page.locator(".ctw-operands")
     plots = root.locator(".ctw-o-sheet .ctw-o-plot")
     expect(plots.first).to_be_visible()
+    root.get_by_role("button", name="Legend").click()
     assert issues(page, ".ctw-operands") == []
+    root.screenshot(path=pictures / f"operands-legend-{width}-{theme}.png")
     plots.nth(2).click()
     expect(root.locator(".ctw-o-head")).to_be_visible()
     assert issues(page, ".ctw-operands") == []

@@ -209,7 +209,7 @@ def test_before_and_after_an_intervention() -> None:
     assert np.abs(values[0] - values[1] - difference).max() <= error
     # A feature is of the family that it is of without the intervention.
     plain = ct.OperandWidget(None, [first], operands=operands_of(PLOTS))
-    assert view.table == plain.table
+    assert view.named == plain.named
 
 
 @pytest.fixture(scope="module")

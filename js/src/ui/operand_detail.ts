@@ -52,17 +52,15 @@ export function createDetail(
   followPointer(frame, session, () => row, abort);
   const weights = h("div", { class: "ctw-o-weight-plots" });
   live(abort, () => weights.replaceChildren(...weightParts(session, row, signRamp(palette.value), abort)));
+  const main = h("div", { class: "ctw-o-main" }, frame, weights);
+  const side = (direction: "inputs" | "outputs"): HTMLElement => neighbours(session, row, direction, ramp, abort);
   const element = h(
     "section",
     { class: "ctw-o-detail", "aria-label": `${rowName(operands, row)} enlarged` },
     head(session, row, abort),
-    h(
-      "div",
-      { class: "ctw-o-columns" },
-      neighbours(session, row, "inputs", ramp, abort),
-      h("div", { class: "ctw-o-main" }, frame, weights),
-      neighbours(session, row, "outputs", ramp, abort),
-    ),
+    operands.links
+      ? h("div", { class: "ctw-o-columns" }, side("inputs"), main, side("outputs"))
+      : h("div", { class: "ctw-o-alone" }, main, muted("Give graph=graph to see inputs and outputs beside it.")),
   );
   return { element, focus: () => big.focus({ preventScroll: true }) };
 }
@@ -111,14 +109,11 @@ function neighbours(
   const found = session.operands.links?.[row]?.[direction];
   const key = direction === "inputs" ? "[" : "]";
   const list = h("ul", {}, ...(found ?? []).map((link) => h("li", {}, neighbour(session, link, ramp, abort))));
-  const why = found
-    ? `no ${direction} in the graph: is the feature in it?`
-    : `Give graph= to see ${direction}: ct.OperandWidget(model, graph.nodes, graph=graph).`;
   return h(
     "section",
     { class: `ctw-o-links ctw-o-${direction}`, "aria-label": direction },
     h("h4", { title: `strongest edges of the graph; ${key} goes to the first with a plot` }, `strongest ${direction}`),
-    found && found.length > 0 ? list : h("p", { class: "ctw-muted" }, why),
+    found && found.length > 0 ? list : h("p", { class: "ctw-muted" }, `no ${direction} in the graph`),
   );
 }
 

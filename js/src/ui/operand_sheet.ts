@@ -86,6 +86,7 @@ export function createSheet(session: OperandSession, ramp: ReadonlySignal<Ramp>,
     for (const { plot } of items) plot.overlay(path);
   });
   live(abort, () => {
+    if (session.enlargedRow.value !== null) return; // nobody sees the sheet
     const cell = synced.hovered.value;
     const place = cell === null ? null : placeOf(operands, cell);
     list.classList.toggle("ctw-o-marked", place !== null);

@@ -10,6 +10,7 @@ import { live } from "../host/traits";
 import { button, h, muted, on } from "./dom";
 import { createDetail, type Detail } from "./operand_detail";
 import { listenOperandKeys } from "./operand_keys";
+import { createOperandLegend } from "./operand_legend";
 import { createSheet } from "./operand_sheet";
 import { followTheme } from "./theme";
 
@@ -42,7 +43,9 @@ function build(root: HTMLElement, session: OperandSession, abort: AbortSignal): 
   const place = h("div");
   let detail: Detail | null = null;
   let enlarged: number | null = null;
-  root.append(createHeader(session), createSettings(session, abort), createNote(session, abort), sheet.element, place);
+  const [press, legend] = createOperandLegend(abort);
+  root.append(createHeader(session, press), createSettings(session, abort), createNote(session, abort));
+  root.append(legend, sheet.element, place);
   live(abort, () => {
     const row = session.enlargedRow.value;
     const hadFocus = root.contains((root.getRootNode() as Document).activeElement);
@@ -60,13 +63,13 @@ function build(root: HTMLElement, session: OperandSession, abort: AbortSignal): 
   listenOperandKeys(root, session, sheet, abort);
 }
 
-/** The prompt with its operands, and what is read at the hovered cell. */
-function createHeader(session: OperandSession): HTMLElement {
-  const { template } = session.operands;
+/** The prompt with its operands. */
+function createHeader({ operands: { template } }: OperandSession, legend: HTMLElement): HTMLElement {
   return h(
     "header",
     { class: "ctw-o-header" },
     h("span", { class: "ctw-o-template", title: template.slice(0, 4000) }, visibleToken(template, 120)),
+    legend,
   );
 }
 
@@ -131,15 +134,16 @@ function choice<T extends string>(
 /** What the colours stand for. */
 function colourBar(session: OperandSession, abort: AbortSignal): HTMLElement {
   const bar = h("span", { class: "ctw-o-bar" });
-  const [low, high] = [h("span"), h("span")];
+  const [what, low, high] = [muted(), h("span"), h("span")];
   live(abort, () => {
-    const { signed, top, synced } = session;
+    const { signed, top, synced, operands } = session;
     const end = synced.scale.value === "own" ? "each peak" : formatNumber(top.value);
     bar.classList.toggle("ctw-o-signed", signed.value);
+    what.textContent = operands.before && synced.shows.value === "difference" ? "change" : "activation";
     low.textContent = signed.value ? (synced.scale.value === "own" ? "\u2212 each peak" : `\u2212${end}`) : "0";
     high.textContent = end;
   });
-  return h("span", { class: "ctw-o-colours", role: "img", "aria-label": "colour scale" }, low, bar, high);
+  return h("span", { class: "ctw-o-colours", role: "img", "aria-label": "colour scale" }, what, low, bar, high);
 }
 
 /** How many plots there are and what they are, or what is read at the hovered cell. */
