@@ -96,8 +96,9 @@ def _by_sum(chosen: Fit, fits: Iterable[Fit]) -> Fit | None:
     """The fit of the sum alone, if of what `chosen` holds together it says more than the operands do."""
     if chosen.hypothesis != PRODUCTS[1]:
         return None
-    by_name = {fit.hypothesis: fit for fit in fits}
-    return by_name["sum"] if by_name["sum"].explained > by_name[PRODUCTS[0]].explained else None
+    explained = {fit.hypothesis: fit.explained for fit in fits}
+    by_sum = next((fit for fit in fits if fit.hypothesis == "sum"), None)
+    return by_sum if by_sum is not None and by_sum.explained > explained[PRODUCTS[0]] else None
 
 
 def families(operands: OperandActivations, *, progress: bool | None = None) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import ct_widgets as ct
 from ct_widgets.arithmetic import classify
 from ct_widgets.arithmetic.families import NAMED
 from ct_widgets.arithmetic.hypotheses import fit_all
+from ct_widgets.demo.artifact_files import ARTIFACTS, read_json
 
 a, b = np.meshgrid(np.arange(100), np.arange(100), indexing="ij")
 s = a + b
@@ -88,10 +89,23 @@ def test_other_ranges_and_signs() -> None:
     assert classify(-(x % 10 == 3).astype(float), range(10, 40), range(5, 25)).name == "add _3 to b"
 
 
+def test_plots_of_any_shape_have_an_answer() -> None:
+    random = np.random.default_rng(0)
+    for shape in ((1, 1), (1, 2), (2, 1), (2, 2), (1, 7), (8, 3)):
+        for density in (0.2, 1.0):
+            plot = random.random(shape) * (random.random(shape) < density)
+            family = classify(plot, random.integers(0, 200, shape[0]), random.integers(0, 200, shape[1]))
+            assert np.isfinite(family.explained)
+            assert family.explained <= 1
+
+
 def test_the_embedded_dictionary_has_families() -> None:
     table = ct.load_demo().operand_activations().families.query("n_active >= 10")
     named = table.query("kind != 'other'")
     assert named["explained"].min() >= NAMED
     assert len(named) >= 0.75 * len(table)
+    card = read_json(ARTIFACTS / "metrics.json")["families"]
+    assert len(table) == pytest.approx(card["features"], rel=0.02)
+    assert len(named) / len(table) == pytest.approx(card["named"], abs=0.02)
     by_layer = named.groupby("layer")["kind"].agg(lambda kinds: kinds.mode()[0])
     assert by_layer.to_dict() == {0: "lookup", 1: "lookup", 2: "sum", 3: "sum"}
