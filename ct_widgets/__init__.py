@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ct_widgets.widgets import CompareWidget as CompareWidget
     from ct_widgets.widgets import ExamplesWidget as ExamplesWidget
     from ct_widgets.widgets import GraphWidget as GraphWidget
+    from ct_widgets.widgets import OperandWidget as OperandWidget
     from ct_widgets.widgets import PerturbationWidget as PerturbationWidget
     from ct_widgets.widgets import compare as compare
     from ct_widgets.widgets import register_panel as register_panel
@@ -44,6 +45,7 @@ _HOMES = {
     "Intervention": "interventions",
     "LanguageModel": "language_model",
     "NodeId": "graph",
+    "OperandWidget": "widgets",
     "PerturbationWidget": "widgets",
     "ReplacementModel": "replacement_model",
     "Transcoder": "transcoders",

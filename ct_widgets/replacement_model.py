@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from torch import Tensor
 
@@ -16,7 +16,9 @@ from ct_widgets.transcoders import Transcoder
 
 if TYPE_CHECKING:
     import torch
+    from plotly.graph_objects import Figure
 
+    from ct_widgets.arithmetic import OperandActivations
     from ct_widgets.attribution import OnInterrupt, Target
     from ct_widgets.features import Features, FeatureStore
     from ct_widgets.graph import AttributionGraph, NodeId
@@ -255,6 +257,81 @@ class ReplacementModel:
             top_p=top_p,
             seed=seed,
         )
+
+    def operand_activations(
+        self,
+        template: str = "calc: {a}+{b}=",
+        a: Iterable[int] = range(100),
+        b: Iterable[int] = range(100),
+        position: int = -1,
+        *,
+        interventions: Sequence[Intervention] = (),
+        method: str = "constrained",
+        layers: tuple[int, int] | range | None = None,
+        progress: bool | None = None,
+    ) -> OperandActivations:
+        """Activations of all features at one position, for all pairs of operands in a template [CT25, "Addition"].
+
+        template: a prompt with {a} and {b}, any operator between; a, b: the operands, each one token of the model.
+        interventions: what is changed in every prompt, at the same positions; `method` and `layers` as for
+            `intervene`. The result is what features do then, with `.before` and `.difference`.
+
+        Raises PromptError where the tokenizer splits one of the numbers, and names them.
+
+        >>> operands = model.operand_activations()
+        >>> operands.plot(2, 517)
+        """
+        from ct_widgets.arithmetic import operand_activations
+
+        return operand_activations(
+            self,
+            template,
+            a,
+            b,
+            position,
+            interventions=interventions,
+            method=method,
+            layers=layers,
+            progress=progress,
+        )
+
+    def operand_plot(self, feature: str | tuple[int, int], operands: OperandActivations | None = None) -> Figure:
+        """A feature's activation for all pairs of operands, as a plotly figure; its title names the family.
+
+        operands: what `operand_activations` gave, by default for "calc: {a}+{b}="; give it to draw several features.
+
+        >>> model.operand_plot("L2/517", operands)
+        """
+        from ct_widgets.arithmetic import operand_plot
+
+        return operand_plot(feature, self.operand_activations() if operands is None else operands)
+
+    def output_weight_plot(
+        self, feature: str | tuple[int, int], numbers: Iterable[int] = range(100), *, template: str = "calc: {a}+{b}="
+    ) -> Figure:
+        """What a feature adds to the logit of each of `numbers` as the template's answer, as a plotly figure.
+
+        Ten numbers a row and all as a strip; by all its decoder vectors together, norms left out.
+        """
+        from ct_widgets.arithmetic import output_weight_plot
+
+        return output_weight_plot(self, feature, numbers, template=template)
+
+    def embedding_weight_plot(
+        self,
+        feature: str | tuple[int, int],
+        numbers: Iterable[int] = range(100),
+        *,
+        template: str = "calc: {a}+{b}=",
+        slot: Literal["a", "b"] = "a",
+    ) -> Figure:
+        """What the embedding of each of `numbers` adds to a feature's pre-activation, as a plotly figure.
+
+        slot: the operand as which the template shows the number; it can decide which token that is.
+        """
+        from ct_widgets.arithmetic import embedding_weight_plot
+
+        return embedding_weight_plot(self, feature, numbers, template=template, slot=slot)
 
     def __repr__(self) -> str:
         t = self.transcoder

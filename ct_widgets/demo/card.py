@@ -40,7 +40,13 @@ _LIMITS = """\
 
 def render(metrics: Mapping[str, Any]) -> str:
     """The card as Markdown. metrics: what `make_artifacts` measured."""
-    parts = [_INTRODUCTION, _language_model(metrics), _transcoder(metrics["transcoder"]), _DATA, _LIMITS]
+    parts = [
+        _INTRODUCTION,
+        _language_model(metrics),
+        _transcoder(metrics["transcoder"]),
+        _families(metrics["families"]),
+    ]
+    parts += [_DATA, _LIMITS]
     return "\n".join(parts)
 
 
@@ -108,6 +114,23 @@ token of the answer.
 {table(("layer", "normalised MSE", "L0", "dead features"), by_layer)}
 {percent(transcoder["dead"])} of all features are active on none of {transcoder["survey_tokens"]:,} tokens (all facts
 and a sample of statements about numbers).
+"""
+
+
+def _families(families: Mapping[str, Any]) -> str:
+    counts: Mapping[str, Sequence[int]] = families["by_layer"]
+    rows = [(str(layer), *map(str, row)) for layer, row in enumerate(zip(*counts.values(), strict=True))]
+    return f"""\
+## How it adds
+
+{percent(families["named"])} of the {families["features"]} features that are active at "=" for {families["pairs"]} or \
+more of the 10,000 additions belong to a
+family that explains 0.6 of the variance of their activations beyond chance (`arithmetic/FAMILIES.md` says how well
+families are told):
+
+{table(("layer", *counts), rows)}
+Lookup tables are mostly fuzzy patches of neighbouring operands, in either order, and hardly ever last digits. There are
+no add functions to speak of: attention brings both operands to "=" before the first transcoder reads.
 """
 
 

@@ -28,12 +28,14 @@ from ct_widgets.demo.artifact_files import (
 from ct_widgets.demo.card import render
 from ct_widgets.demo.corpus import MIX, N_INDUCTION, Corpus, statements
 from ct_widgets.demo.evaluation import accuracy, corpus_statistics, transcoder_metrics
+from ct_widgets.demo.family_metrics import family_metrics
 from ct_widgets.demo.feature_store import save_features
 from ct_widgets.demo.language_model_training import architecture
 from ct_widgets.demo.tokenizer import build_tokenizer
 from ct_widgets.demo.transcoder_data import alignment_batch, training_round
 from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import LanguageModel, native_bridge
+from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.training import Alignment, Recipe, Training, align, narrow, read_activations, train
 
 SEED = 0
@@ -151,6 +153,7 @@ def measure(world: World, out: Path, trained: dict[str, Any]) -> dict[str, Any]:
         "machine": trained["machine"],
         "language_model": trained["language_model"] | {"accuracy": accuracy(model, world.corpus)},
         "transcoder": trained["transcoder"] | transcoder_metrics(model, transcoder, world.corpus, SEED),
+        "families": family_metrics(ReplacementModel(model.bridge, transcoder)),
     }
 
 

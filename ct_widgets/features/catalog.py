@@ -38,6 +38,7 @@ class Features:
         self._model = model
         self.store = store
         self.directions = Directions(model)
+        self._guesses: dict[str, Guess] = {}
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -65,6 +66,17 @@ class Features:
     def set_label(self, name: str, text: str) -> None:
         """Label the feature `name`; an empty text takes the label away."""
         self[name].label = text
+
+    def take_guesses(self, guesses: Mapping[str, tuple[str, str]]) -> None:
+        """Let guesses from elsewhere, a text and a reason by feature name, take the place of those from examples.
+
+        >>> model.features.take_guesses(model.operand_activations().guesses)
+        """
+        self._guesses |= {name: Guess(*guessed) for name, guessed in guesses.items()}
+
+    def guess(self, name: str) -> Guess | None:
+        """The guess that was taken for the feature `name`, or None."""
+        return self._guesses.get(name)
 
     @property
     def n_features(self) -> list[int]:
@@ -195,9 +207,10 @@ class Feature:
 
     @property
     def guess(self) -> Guess | None:
-        """What it seems to be about, from statistics alone, with the evidence; None where nothing stands out."""
-        if self.record is None:
-            return None
+        """What it seems to be about, told automatically, with the evidence; None where nothing stands out."""
+        taken = self._features.guess(self.name)
+        if taken is not None or self.record is None:
+            return taken
         promoted = [token for token, _ in self._scored(self._output(None), largest=True)]
         return guess(self.record, self._features.vocabulary, promoted)
 

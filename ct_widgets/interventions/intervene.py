@@ -45,7 +45,7 @@ def intervene(
             for name, change in changes.items()
         }
         for name, change in changes.items():
-            _check_range(plans[name], change, transcoder)
+            check_range(plans[name], change, transcoder)
         results: dict[str, InterventionResult] = {}
         for plan in dict.fromkeys(plans.values()):
             names = [name for name in named if plans[name] == plan]
@@ -55,7 +55,8 @@ def intervene(
     return results[""]
 
 
-def _check_range(plan: Plan, change: Changes, transcoder: Transcoder) -> None:
+def check_range(plan: Plan, change: Changes, transcoder: Transcoder) -> None:
+    """Raise InterventionError for a change that writes to no layer of the plan's range."""
     for layer in change.layers:
         written = transcoder.output_layers(layer) if layer in change.sets else range(0)
         if not any(map(plan.covers, written)) and not (plan.covers(layer) and layer in change.pushes):

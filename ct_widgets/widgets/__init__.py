@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ct_widgets.widgets.examples_widget import ExamplesWidget as ExamplesWidget
     from ct_widgets.widgets.explorer_widget import CircuitExplorer as CircuitExplorer
     from ct_widgets.widgets.graph_widget import GraphWidget as GraphWidget
+    from ct_widgets.widgets.operand_widget import OperandWidget as OperandWidget
     from ct_widgets.widgets.page import graph_html as graph_html
     from ct_widgets.widgets.panels import register_panel as register_panel
     from ct_widgets.widgets.perturbation_widget import PerturbationWidget as PerturbationWidget
@@ -22,6 +23,7 @@ _HOMES = {
     "CompareWidget": "compare_widget",
     "ExamplesWidget": "examples_widget",
     "GraphWidget": "graph_widget",
+    "OperandWidget": "operand_widget",
     "Snapshot": "state",
     "PerturbationWidget": "perturbation_widget",
     "compare": "compare_widget",

@@ -11,6 +11,7 @@ export interface Palette {
   readonly accent: RGB;
   readonly positive: RGB;
   readonly negative: RGB;
+  readonly activation: RGB;
 }
 
 export const PALETTE_NAMES = [
@@ -22,6 +23,7 @@ export const PALETTE_NAMES = [
   "accent",
   "positive",
   "negative",
+  "activation",
 ] as const satisfies readonly (keyof Palette)[];
 
 /** Parse `#rrggbb`, as theme.css writes all its colours. */

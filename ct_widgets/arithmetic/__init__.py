@@ -1,0 +1,42 @@
+"""How a model calculates: what its features do over all pairs of operands [CT25, "Addition"].
+
+Names are imported when first used: values and families of features need no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ct_widgets.arithmetic.collect import operand_activations as operand_activations
+    from ct_widgets.arithmetic.families import Family as Family
+    from ct_widgets.arithmetic.families import classify as classify
+    from ct_widgets.arithmetic.figures import embedding_weight_plot as embedding_weight_plot
+    from ct_widgets.arithmetic.figures import operand_plot as operand_plot
+    from ct_widgets.arithmetic.figures import output_weight_plot as output_weight_plot
+    from ct_widgets.arithmetic.numbers import number_tokens as number_tokens
+    from ct_widgets.arithmetic.operands import OperandActivations as OperandActivations
+    from ct_widgets.arithmetic.weights import embedding_weights as embedding_weights
+    from ct_widgets.arithmetic.weights import output_weights as output_weights
+
+_HOMES = {
+    "Family": "families",
+    "OperandActivations": "operands",
+    "classify": "families",
+    "embedding_weight_plot": "figures",
+    "embedding_weights": "weights",
+    "number_tokens": "numbers",
+    "operand_activations": "collect",
+    "operand_plot": "figures",
+    "output_weight_plot": "figures",
+    "output_weights": "weights",
+}
+
+__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ct_widgets.arithmetic' has no attribute {name!r}")
+    return getattr(import_module(f"ct_widgets.arithmetic.{_HOMES[name]}"), name)

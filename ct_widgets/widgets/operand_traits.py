@@ -1,0 +1,147 @@
+"""Traits of operand sheets: values that are checked against the operands and the plots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import traitlets as t
+
+from ct_widgets.errors import GraphError, WidgetError
+from ct_widgets.graph import AttributionGraph, NodeId
+from ct_widgets.graph.node_id import as_node_id
+from ct_widgets.widgets.operand_rows import Row, token_place
+from ct_widgets.widgets.traits import Choice
+
+if TYPE_CHECKING:
+    from ct_widgets.arithmetic.operands import OperandActivations
+
+FAMILIES = ("sum", "lookup", "add", "active", "other")
+"""Kinds of `ct_widgets.arithmetic.Family`, in the order of the sheet."""
+
+
+class HasPlots(Protocol):
+    """What the traits are checked against."""
+
+    operands: OperandActivations
+    rows: tuple[Row, ...]
+    graph: AttributionGraph | None
+
+
+class Plotted(t.TraitType[NodeId | None, Any]):
+    """A feature of the sheet, or any node of its graph, or None."""
+
+    info_text = 'a feature such as "L2/517" or (2, 517), a node of the graph, or None'
+
+    def __init__(self) -> None:
+        super().__init__(default_value=None, allow_none=True)
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Any) -> NodeId | None:
+        """`value` as a NodeId; a feature's is at the position of the plots."""
+        if value is None:
+            return None
+        view = cast("HasPlots", obj)
+        try:
+            node = _as_node(view, value)
+        except (GraphError, TypeError, ValueError) as error:
+            raise WidgetError(f"{self.name}: {value!r} is no feature; expected {self.info_text}") from error
+        here = node.kind == "feature" and node.position == token_place(view.operands)
+        if here and any(row.feature == (node.layer, node.index) for row in view.rows):
+            return node
+        try:
+            if view.graph is not None:
+                return view.graph.node(node)
+        except GraphError as error:
+            raise WidgetError(f"{self.name}: {error}") from error
+        names = ", ".join(row.name for row in view.rows[:8])
+        raise WidgetError(f"{self.name}: {node} has no plot here; there are {len(view.rows)}: {names}, ...")
+
+
+def _as_node(view: HasPlots, value: Any) -> NodeId:
+    if isinstance(value, int) and view.graph is not None:
+        return view.graph.node(value)
+    parts = cast("Any", value.removeprefix("L").split("/") if isinstance(value, str) else value)
+    if len(parts) == 2:
+        return NodeId("feature", int(parts[0]), token_place(view.operands), int(parts[1]))
+    return as_node_id(parts)
+
+
+class Cell(t.TraitType[tuple[int, int] | None, Sequence[int] | None]):
+    """A pair of operands, or None."""
+
+    info_text = "a pair of operands (a, b) or None"
+
+    def __init__(self) -> None:
+        super().__init__(default_value=None, allow_none=True)
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Sequence[int] | None) -> tuple[int, int] | None:
+        """`value` if both operands are on the axes."""
+        if value is None:
+            return None
+        operands = cast("HasPlots", obj).operands
+        try:
+            a, b = (int(part) for part in value)
+        except (TypeError, ValueError) as error:
+            raise WidgetError(f"{self.name}: expected {self.info_text}, such as (36, 59), not {value!r}") from error
+        for name, operand, axis in (("a", a, operands.a), ("b", b, operands.b)):
+            if operand not in axis:
+                raise WidgetError(
+                    f"{self.name}: {name} = {operand} is not on its axis, which has {len(axis)} numbers "
+                    f"from {min(axis)} to {max(axis)}"
+                )
+        return a, b
+
+
+class Sum(t.TraitType[int, int]):
+    """A sum of two operands."""
+
+    def __init__(self) -> None:
+        super().__init__(default_value=0)
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: int) -> int:
+        """`value` if it is between the smallest sum and the largest."""
+        operands = cast("HasPlots", obj).operands
+        low, high = min(operands.a) + min(operands.b), max(operands.a) + max(operands.b)
+        try:
+            k = int(value)
+        except (TypeError, ValueError) as error:
+            raise WidgetError(f"{self.name}: expected a whole number, not {value!r}") from error
+        if not low <= k <= high:
+            raise WidgetError(f"{self.name} is {k}; sums of these operands go from {low} to {high}")
+        return k
+
+
+class Families(t.TraitType[tuple[str, ...], Iterable[str]]):
+    """Kinds of families; none means all."""
+
+    info_text = "a list of kinds of families"
+
+    def __init__(self) -> None:
+        super().__init__(default_value=())
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Iterable[str]) -> tuple[str, ...]:
+        """`value` in the order of the sheet."""
+        del obj
+        asked = {value} if isinstance(value, str) else set(value)
+        if unknown := asked - set(FAMILIES):
+            raise WidgetError(
+                f"{self.name}: {min(map(str, unknown))!r} is no kind of family: expected {', '.join(FAMILIES)}"
+            )
+        return tuple(kind for kind in FAMILIES if kind in asked)
+
+
+class Moment(Choice):
+    """Which state of an intervention the plots show."""
+
+    def validate(self, obj: Any, value: str) -> str:
+        """`value` if there is such a state."""
+        if super().validate(obj, value) != self.options[0] and cast("HasPlots", obj).operands.before is None:
+            raise WidgetError(
+                f"{self.name}: there is no {value!r} without an intervention: give "
+                "operands=model.operand_activations(..., interventions=[...])"
+            )
+        return value

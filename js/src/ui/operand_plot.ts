@@ -1,0 +1,98 @@
+/** One operand plot: heatmap, lines of equal sums, the mark of the hovered cell, and ticks where there is room. */
+
+import type { Ramp } from "../core/heatmap";
+import type { OperandSession } from "../core/operand_session";
+import { cellAt, overlayLines, ticks } from "../core/operand_sheet";
+import { h, on, s } from "./dom";
+import { Heatmap } from "./heatmap";
+
+/** Lines of the overlay as the data of a path in cells. */
+export function overlayPath({ operands, synced }: OperandSession): string {
+  return overlayLines(operands, synced.overlay.value, synced.k.value)
+    .map((line) => `M${line.map((point) => point.join(" ")).join("L")}`)
+    .join("");
+}
+
+/** The plot in an element that fills its parent's width; `follow` keeps its parts in step. */
+export class OperandPlot {
+  readonly heatmap: Heatmap;
+  readonly #lines: SVGPathElement;
+  readonly #overlay: SVGSVGElement;
+
+  constructor(
+    readonly session: OperandSession,
+    readonly element: HTMLElement,
+  ) {
+    const { a, b } = session.operands;
+    this.heatmap = new Heatmap(b.length, a.length);
+    this.#lines = s("path", { class: "ctw-o-line" });
+    this.#overlay = s(
+      "svg",
+      {
+        class: "ctw-o-overlay",
+        viewBox: `0 0 ${b.length} ${a.length}`,
+        preserveAspectRatio: "none",
+        "aria-hidden": "true",
+      },
+      this.#lines,
+    );
+    element.classList.add("ctw-o-plot");
+    element.append(this.heatmap.canvas);
+  }
+
+  paint(row: number, ramp: Ramp): void {
+    this.heatmap.field(this.session.fields.value[row]!, this.session.topOf(row), ramp);
+  }
+
+  /** Lines are in the page only where there are any: a sheet has many plots. */
+  overlay(path: string): void {
+    this.#lines.setAttribute("d", path);
+    if (path === "") this.#overlay.remove();
+    else if (!this.#overlay.isConnected) this.heatmap.canvas.after(this.#overlay);
+  }
+}
+
+/** Hover the cell under the pointer in any plot inside `container`; `rowOf` says which row an element is. */
+export function followPointer(
+  container: HTMLElement,
+  session: OperandSession,
+  rowOf: (plot: HTMLElement) => number | null,
+  abort: AbortSignal,
+): void {
+  on(
+    container,
+    "pointermove",
+    (event) => {
+      const plot = (event.target as Element).closest<HTMLElement>(".ctw-o-plot");
+      const box = plot?.getBoundingClientRect();
+      session.pointed.value = plot ? rowOf(plot) : null;
+      session.hover(
+        box
+          ? cellAt(session.operands, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height)
+          : null,
+      );
+    },
+    abort,
+  );
+  const leave = (): void => {
+    session.pointed.value = null;
+    session.hover(null);
+  };
+  on(container, "pointerleave", leave, abort);
+}
+
+/** The numbers of an axis at its first, middle and last place, and its name. */
+export function axis(session: OperandSession, name: "a" | "b"): HTMLElement {
+  const numbers = session.operands[name];
+  const marks = ticks(numbers).map((place) => {
+    const mark = h("span", { class: "ctw-o-tick" }, String(numbers[place]).replace("-", "\u2212"));
+    mark.style.setProperty("--at", `${(100 * (place + 0.5)) / numbers.length}%`);
+    return mark;
+  });
+  return h(
+    "span",
+    { class: `ctw-o-axis ctw-o-axis-${name}`, "aria-hidden": "true" },
+    ...marks,
+    h("i", { class: "ctw-o-axis-name" }, name),
+  );
+}
