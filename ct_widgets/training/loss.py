@@ -30,12 +30,12 @@ class Loss(NamedTuple):
     preactivation: Tensor
     fired: Tensor
 
-    def total(self, config: TrainingConfig, step: int) -> Tensor:
-        """What the optimiser of `step` minimises."""
+    def total(self, config: TrainingConfig, penalty: float) -> Tensor:
+        """What is minimised; penalty: lambda."""
         reconstruction = self.reconstruction.sum()
         if config.chooses_k:
             return reconstruction
-        return reconstruction + config.sparsity_at(step) * self.sparsity + config.preactivation * self.preactivation
+        return reconstruction + penalty * self.sparsity + config.preactivation * self.preactivation
 
 
 def loss(dictionary: Dictionary, x: Tensor, y: Tensor) -> Loss:

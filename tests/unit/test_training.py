@@ -56,7 +56,7 @@ def test_loss_in_closed_form() -> None:
     assert float(parts.sparsity) == pytest.approx(math.tanh(0.25 * 5 * 1))
     assert float(parts.preactivation) == pytest.approx(0.3 * 2)
     assert parts.fired.tolist() == [[1], [0]]
-    total = parts.total(config(sparsity=8, preactivation=0.5), step=5)
+    total = parts.total(config(preactivation=0.5), penalty=4)
     assert float(total) == pytest.approx(1.21 + 0.64 + 4 * math.tanh(1.25) + 0.5 * 0.6)
 
 

@@ -83,9 +83,9 @@ def test_loss_and_gradients_equal_those_of_dense_autograd(kind: str, activation:
         dictionary = dictionary_of(kind=kind, activation=activation, estimator="threshold")
         parameters = {name: p for name, p in dictionary.named_parameters() if name != "log_threshold"}
         ours, theirs = loss(dictionary, x, y), dense_loss(dictionary, x, y)
-    config = TrainingConfig(features=F, k=2, activation=dictionary.config.activation, sparsity=0.7, preactivation=0.2)
-    found = torch.autograd.grad(ours.total(config, 9), list(parameters.values()))
-    expected = torch.autograd.grad(theirs.total(config, 9), list(parameters.values()))
+    config = TrainingConfig(features=F, k=2, activation=dictionary.config.activation, preactivation=0.2)
+    found = torch.autograd.grad(ours.total(config, 2.8), list(parameters.values()))
+    expected = torch.autograd.grad(theirs.total(config, 2.8), list(parameters.values()))
     for name, a, b in zip(parameters, found, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11, msg=lambda text, name=name: f"{name}: {text}")
 
@@ -98,7 +98,7 @@ def test_gradients_match_finite_differences(kind: str, activation: str) -> None:
     parameters = dict(dictionary.named_parameters())
 
     def total() -> Tensor:
-        return loss(dictionary, x, y).total(dictionary.config, 9)
+        return loss(dictionary, x, y).total(dictionary.config, 2.8)
 
     gradients = dict(zip(parameters, torch.autograd.grad(total(), list(parameters.values())), strict=True))
     draw = torch.Generator().manual_seed(1)
@@ -133,16 +133,16 @@ def smoothed_loss(dictionary: Dictionary, x: Tensor, y: Tensor, h0: Tensor, thet
     sparsity = torch.tanh((c.saturation * norms)[:, None] * a).sum() / N
     preactivation = (torch.relu(theta0 - h).sum(1) * norms).sum() / N
     reconstruction = (dictionary.decode(a, x) - y).square().sum() / N
-    return reconstruction + c.sparsity_at(9) * sparsity + c.preactivation * preactivation
+    return reconstruction + 2.8 * sparsity + c.preactivation * preactivation
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("estimator", ["all", "threshold"])
 def test_jumprelu_matches_finite_differences_of_its_smoothed_loss(kind: str, estimator: str) -> None:
-    settings = {"activation": "jumprelu", "estimator": estimator, "preactivation": 0.2, "sparsity": 30.0}
+    settings = {"activation": "jumprelu", "estimator": estimator, "preactivation": 0.2}
     dictionary, (x, y) = dictionary_of(kind=kind, **settings), batch()
     parameters = dict(dictionary.named_parameters())
-    total = loss(dictionary, x, y).total(dictionary.config, 9)
+    total = loss(dictionary, x, y).total(dictionary.config, 2.8)
     gradients = dict(zip(parameters, torch.autograd.grad(total, list(parameters.values())), strict=True))
     draw, step = torch.Generator().manual_seed(1), 1e-7
     with torch.no_grad():
