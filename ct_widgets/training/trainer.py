@@ -1,143 +1,188 @@
-"""Trains a cross-layer transcoder: resumable, safe to interrupt, and determined by its seed."""
+"""Trains a transcoder on rounds of activations: resumable, safe to interrupt, and determined by its seed."""
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
+import warnings
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ct_widgets.errors import TrainingError
 from ct_widgets.progress import progress
+from ct_widgets.training import parallel
 from ct_widgets.training.activations import ActivationBuffer, Activations, Place
 from ct_widgets.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
-from ct_widgets.training.cross_layer import CrossLayerDictionary
-from ct_widgets.training.loss import loss
+from ct_widgets.training.config import TrainingConfig
+from ct_widgets.training.dictionary import Dictionary
+from ct_widgets.training.loss import Loss, loss
 from ct_widgets.training.normalisation import Normaliser
-from ct_widgets.training.recipe import Recipe
+from ct_widgets.training.records import Files
+from ct_widgets.training.watching import Callback, Evaluation, Start, Step, TrainingControl
 from ct_widgets.transcoders import Transcoder
 
-CHECKPOINT = "clt.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
 _DENSITY_TOKENS = 8192  # enough to place biases by
-
-
-class Step(NamedTuple):
-    """What one step measured on its batch, before its update; `mse` is normalised, all layers weighing the same."""
-
-    mse: float
-    sparsity: float
-    preactivation: float
-    l0: float
+_TARGET_STEPS = 20  # steps over which L0 is compared with its target
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
     """A run's outcome, whole or interrupted: one `Step` per step taken, and the time they took together."""
 
-    dictionary: CrossLayerDictionary
+    config: TrainingConfig
+    dictionary: Dictionary
     inputs: Normaliser
     targets: Normaliser
     history: list[Step]
     seconds: float
     finished: bool
+    evaluations: list[Evaluation] = field(default_factory=list[Evaluation])
+    model_name: str | None = None
+    name: str = "transcoder"
 
-    def transcoder(self, *, input_hook: str, output_hook: str, model_name: str, name: str = "clt") -> Transcoder:
+    @cached_property
+    def transcoder(self) -> Transcoder:
         """The dictionary in the model's own units."""
-        return self.dictionary.export(
-            self.inputs,
-            self.targets,
-            input_hook=input_hook,
-            output_hook=output_hook,
-            model_name=model_name,
-            name=name,
-        )
+        return self.dictionary.export(self.inputs, self.targets, model_name=self.model_name, name=self.name)
 
 
 def train(
-    recipe: Recipe, read: Callable[[int], Activations], directory: Path | None = None, show: bool | None = None
+    config: TrainingConfig,
+    read: Callable[[int], Activations],
+    directory: Path | None = None,
+    *,
+    data: str = "",
+    model_name: str | None = None,
+    name: str = "transcoder",
+    evaluate: Callable[[int, Transcoder], Evaluation] | None = None,
+    callbacks: Sequence[Callback] = (),
+    control: TrainingControl | None = None,
+    show: bool | None = None,
 ) -> Training:
     """Train on the rounds that `read` gives (see `ActivationBuffer`).
 
-    With a `directory`, a checkpoint there is resumed from and written every `checkpoint_every` steps. Ctrl-C ends
-    the run after the step at hand, saves it and returns it unfinished; a second Ctrl-C stops at once. `show` is that
-    of `progress`.
+    With a `directory`, a checkpoint there is resumed from and written every `checkpoint_every` steps, and `Files` keeps
+    records. Ctrl-C and `control.stop` end the run after the step at hand, save it and return it unfinished; a second
+    Ctrl-C stops at once. In several processes of `torch.distributed`, call it in all; each does its share of a batch.
+    data: what the checkpoint knows the rounds by; another one is refused.
+    evaluate: measures on held-out text, every `evaluate_every` steps and at the end; show: that of `progress`.
     """
     torch.set_flush_denormal(True)  # decaying activations become denormal numbers, many times slower on a CPU
-    run = _Run(recipe, read, None if directory is None else directory / CHECKPOINT)
-    saved = len(run.history)
-    with _interruption() as interrupted, progress(recipe.steps, "transcoder", unit="step", show=show) as bar:
+    control = control or TrainingControl()
+    run = _Run(config, read, None if directory is None else directory / CHECKPOINT, data)
+    if directory is not None and parallel.rank() == 0:
+        callbacks = [Files(directory), *callbacks]
+
+    def outcome() -> Training:
+        finished = len(run.history) >= run.end
+        values = (run.history, run.seconds, finished, run.evaluations, model_name, name)
+        return Training(config, run.dictionary, run.inputs, run.targets, *values)
+
+    for callback in callbacks:
+        callback.started(Start(config, control, tuple(run.history), tuple(run.evaluations)))
+    with _interruption(control), progress(run.end, "transcoder", unit="step", show=show) as bar:
         bar.advance(len(run.history))
-        while len(run.history) < recipe.steps and not interrupted.is_set():
+        while len(run.history) < run.end and not parallel.any_of(control.stopped, run.device):
             step = run.step()
+            number = len(run.history)
             bar.advance()
-            bar.note(mse=f"{step.mse:.4f}", l0=f"{step.l0:.1f}")
-            if len(run.history) % recipe.checkpoint_every == 0:
+            bar.note(mse=f"{step.mean_mse:.4f}", l0=f"{step.total_l0:.1f}")
+            for callback in callbacks:
+                callback.stepped(number, step)
+            if evaluate and (number % config.evaluate_every == 0 or number == run.end):
+                transcoder = outcome().transcoder
+                run.evaluations.append(evaluate(number, transcoder))
+                for callback in callbacks:
+                    callback.evaluated(run.evaluations[-1], transcoder)
+            if number % config.checkpoint_every == 0 or control.paused:
                 run.save()
-                saved = len(run.history)
-        if saved < len(run.history):
-            run.save()
-    finished = len(run.history) == recipe.steps
-    return Training(run.dictionary, run.inputs, run.targets, run.history, run.seconds, finished)
+            control.wait()
+        run.save()
+    training = outcome()
+    for callback in callbacks:
+        callback.finished(training)
+    return training
 
 
 class _Run:
     """The state that a step changes: weights, optimiser, place in the data, history."""
 
-    def __init__(self, recipe: Recipe, read: Callable[[int], Activations], path: Path | None) -> None:
-        self.recipe, self.path = recipe, path
-        self.buffer = ActivationBuffer(read, recipe.batch_size, recipe.seed)
+    def __init__(
+        self, config: TrainingConfig, read: Callable[[int], Activations], path: Path | None, data: str = ""
+    ) -> None:
+        self.config, self.path, self.data = config, path, data
+        self.buffer = ActivationBuffer(read, config.batch_size, config.seed)
         self.place = Place(0, 0)
         self.history: list[Step] = []
+        self.evaluations: list[Evaluation] = []
         self.seconds = 0.0
+        self.reached: int | None = None
+        self._saved = -1  # steps in the checkpoint
         saved = path if path is not None and path.exists() else None
         if saved:
-            self._check(saved)
             facts = read_facts(saved)
+            self._check(saved, facts)
             self.place, self.seconds = Place(*facts["place"]), facts["seconds"]
+            self.reached = facts["reached"]
+            self.evaluations = [Evaluation(*row) for row in facts["evaluations"]]
         first = self.buffer.round(self.place.round)
         n_layers, _, d_model = first.x.shape
-        device = first.x.device
-        self.dictionary = CrossLayerDictionary(n_layers, d_model, recipe).to(device)
+        self.device = device = first.x.device
+        self.dictionary = Dictionary(n_layers, d_model, config).to(device)
         parameters = list(self.dictionary.parameters())
-        self.optimizer = torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)
+        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=(0.9, 0.999), fused=True)
         if saved:
             extra = load_checkpoint(saved, self.dictionary, self.optimizer)
             self.inputs = Normaliser(extra["x_mean"], extra["x_scale"]).to(device)
             self.targets = Normaliser(extra["y_mean"], extra["y_scale"]).to(device)
-            self.history = [Step(*row) for row in extra["history"].tolist()]
+            self.idle = extra["idle"].to(device)
+            self.history = [Step.of(row, n_layers) for row in extra["history"].tolist()]
+            self._saved = len(self.history)
         else:
             self._check_finite(first)
             self.inputs, self.targets = Normaliser.of(first.x), Normaliser.of(first.y)
-            self.dictionary.set_density(
-                self.inputs(first.x[:, :: max(1, first.x.shape[1] // _DENSITY_TOKENS)]), recipe.density
-            )
+            density = config.k / config.features if config.chooses_k else config.density
+            some = first.x[:, :: max(1, first.x.shape[1] // _DENSITY_TOKENS)]
+            self.dictionary.set_density(self.inputs(some), density)
+            self.idle = torch.zeros(n_layers, config.features, dtype=torch.long, device=device)
 
-    def _check(self, path: Path) -> None:
-        differing = self.recipe.differences(Recipe(**read_facts(path)["recipe"]))
+    def _check(self, path: Path, facts: dict[str, Any]) -> None:
+        differing = self.config.differences(TrainingConfig(**facts["config"]))
         if differing:
             raise TrainingError(
                 f"{path} was made with another {', '.join(differing)}; choose an empty directory or the old settings"
             )
+        if facts["data"] != self.data:
+            raise TrainingError(f"{path} was made with other data; choose an empty directory or give the old texts")
+
+    @property
+    def end(self) -> int:
+        """Number of steps after which the run is finished."""
+        return self.config.end(self.reached)
 
     def step(self) -> Step:
         """One update."""
         start = time.perf_counter()
-        recipe, n = self.recipe, len(self.history)
+        config, n = self.config, len(self.history)
         batch, following = self.buffer.batch(self.place)
-        x, y = self.inputs(batch.x), self.targets(batch.y)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.half_products):
-            parts = loss(self.dictionary, x, y, recipe.saturation)
-        total = parts.total(recipe, n)
-        if not bool(torch.isfinite(total)):
+        own = parallel.share(batch)
+        x, y = self.inputs(own.x), self.targets(own.y)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=config.half_products):
+            parts = loss(self.dictionary, x, y)
+        penalty = 0.0 if config.chooses_k else config.sparsity_at(n, self.reached)
+        total = parts.total(config, penalty)
+        if parallel.any_of(not bool(torch.isfinite(total)), self.device):
             self._check_finite(batch)
             raise TrainingError(
                 f"step {n} ({self._where()}): the loss is {total.item()} on finite data; "
@@ -145,21 +190,43 @@ class _Run:
             )
         self.optimizer.zero_grad()
         total.backward()  # pyright: ignore[reportUnknownMemberType]
-        nn.utils.clip_grad_norm_(self.dictionary.parameters(), recipe.clip)
+        parameters = list(self.dictionary.parameters())
+        parallel.average([p.grad for p in parameters if p.grad is not None])
+        nn.utils.clip_grad_norm_(parameters, config.clip)
+        rate = config.rate(n, self.reached)
         for group in self.optimizer.param_groups:
-            group["lr"] = recipe.rate(n)
+            group["lr"] = rate
         self.optimizer.step()
-        entries = batch.y.shape[0] * batch.y.shape[2]
-        step = Step(
-            parts.reconstruction.item() / entries,
-            parts.sparsity.item(),
-            parts.preactivation.item(),
-            parts.active.item(),
-        )
-        self.history.append(step)
+        self.history.append(Step.of([*self._measure(parts, config.batch_size), rate, penalty], len(x)))
         self.place = following
         self.seconds += time.perf_counter() - start
-        return step
+        self._look_at_target()
+        return self.history[-1]
+
+    def _look_at_target(self) -> None:
+        """Note the step at which L0, over some steps, has come down to its target."""
+        target, n = self.config.target_l0, len(self.history)
+        if target is None or self.reached is not None or n <= _TARGET_STEPS:
+            return
+        l0 = [step.total_l0 for step in self.history[-_TARGET_STEPS - 1 :]]
+        if sum(l0[1:]) <= target * _TARGET_STEPS < sum(l0[:-1]):
+            self.reached = n
+
+    @torch.no_grad()
+    def _measure(self, parts: Loss, n_tokens: int) -> list[float]:
+        """The first fields of a `Step`, fetched from the device at once; BatchTopK's level follows."""
+        fired = parallel.total(parts.fired)
+        means = torch.cat([parts.reconstruction.detach(), torch.stack([parts.sparsity, parts.preactivation]).detach()])
+        parallel.average([means])
+        l0 = fired.sum(1) / n_tokens
+        self.idle = torch.where(fired > 0, 0, self.idle + n_tokens)
+        dead = self.idle >= self.config.dead_after
+        if self.config.activation == "batchtopk":
+            self.dictionary.follow(l0.sum())
+        if self.config.chooses_k:
+            self.dictionary.revive(dead)
+        mse = means[:-2] / self.dictionary.b_dec.shape[1]
+        return torch.cat([mse, l0, dead.float().mean(1), means[-2:]]).tolist()
 
     def _where(self) -> str:
         return f"batch {self.place.batch} of round {self.place.round}"
@@ -175,35 +242,44 @@ class _Run:
                 )
 
     def save(self) -> None:
-        """Write the checkpoint, if there is a directory for it."""
-        if self.path is None:
+        """Write the checkpoint, if there is a directory for it and anything new."""
+        if self.path is None or self._saved == len(self.history) or parallel.rank():
             return
         extra: dict[str, Tensor] = {
             "x_mean": self.inputs.mean,
             "x_scale": self.inputs.scale,
             "y_mean": self.targets.mean,
             "y_scale": self.targets.scale,
-            "history": torch.tensor(self.history, dtype=torch.float64),
+            "idle": self.idle,
+            "history": torch.tensor([step.row() for step in self.history], dtype=torch.float64),
         }
-        facts = {"place": self.place, "seconds": self.seconds, "recipe": dataclasses.asdict(self.recipe)}
-        save_checkpoint(self.path, self.dictionary, self.optimizer, extra, facts)
+        facts = {"place": self.place, "seconds": self.seconds, "reached": self.reached, "data": self.data}
+        facts |= {"evaluations": self.evaluations, "config": asdict(self.config)}
+        try:
+            save_checkpoint(self.path, self.dictionary, self.optimizer, extra, facts)
+            self._saved = len(self.history)
+        except (SafetensorError, OSError) as error:  # a run that goes on is worth more than its checkpoint
+            warnings.warn(
+                f"step {len(self.history)}: {self.path} could not be written ({error}); "
+                "the one before stays, and training goes on",
+                stacklevel=2,
+            )
 
 
 @contextmanager
-def _interruption() -> Generator[threading.Event]:
-    """An event that the first Ctrl-C sets instead of raising, so that no step stops half-way."""
-    interrupted = threading.Event()
+def _interruption(control: TrainingControl) -> Generator[None]:
+    """The first Ctrl-C stops the run instead of raising, so that no step stops half-way."""
     if threading.current_thread() is not threading.main_thread():
-        yield interrupted  # signals reach the main thread alone
+        yield  # signals reach the main thread alone
         return
     before = signal.getsignal(signal.SIGINT)
 
     def once(signum: int, frame: FrameType | None) -> None:
-        interrupted.set()
+        control.stop()
         signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, once)
     try:
-        yield interrupted
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
