@@ -152,8 +152,8 @@ than 0.6 of the variance is left to explain. One pair cannot be told from strays
 ## The embedded dictionary
 
 {found["named"]:.1%} of the {found["features"]} features that are active at "=" for 10 pairs or more have a family,
-which explains 0.6 of the variance of their plots or more, beyond chance. With the values of each plot shuffled over the pairs,
-{found["named_shuffled"]:.1%} have.
+which explains 0.6 of the variance of their plots or more, beyond chance. With the values of each plot shuffled over the
+pairs, {found["named_shuffled"]:.1%} have.
 
 {table(found["by_layer"], "layer")}
 {table(pd.DataFrame(found["by_size"], index=["features", "with a family"]).T, "active pairs")}
