@@ -114,7 +114,7 @@ def dictionary(operands: OperandActivations) -> dict[str, Any]:
         "features": len(often),
         "named": round(float(named.mean()), 3),
         "named_shuffled": round(float(np.mean(control)), 3),
-        "by_size": {str(k): [int(v.size), round(float(v.mean()), 3)] for k, v in named.groupby(sizes, observed=True)},
+        "by_size": {str(k): [str(v.size), f"{v.mean():.1%}"] for k, v in named.groupby(sizes, observed=True)},
         "by_layer": often.groupby(["layer", "kind"]).size().unstack(fill_value=0).reindex(columns=KINDS, fill_value=0),
     }
 
@@ -152,13 +152,14 @@ than 0.6 of the variance is left to explain. One pair cannot be told from strays
 ## The embedded dictionary
 
 {found["named"]:.1%} of the {found["features"]} features that are active at "=" for 10 pairs or more have a family,
-which explains 0.6 of the variance of their plots or more. With the values of each plot shuffled over the pairs,
-{found["named_shuffled"]:.1%} have.
+which explains 0.6 of the variance of their plots or more, beyond chance. With the values of each plot shuffled over the
+pairs, {found["named_shuffled"]:.1%} have.
 
 {table(found["by_layer"], "layer")}
 {table(pd.DataFrame(found["by_size"], index=["features", "with a family"]).T, "active pairs")}
 Features active for a few dozen pairs, scattered over the plot, are what is left: lists of pairs, which no condition on
-operands or sums sums up.
+operands or sums sums up. All this is how well a family describes a plot that is there, not how well it would foretell
+pairs that were left out.
 """
     )
     return "\n".join(parts)

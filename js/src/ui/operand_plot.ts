@@ -13,29 +13,17 @@ export function overlayPath({ operands, synced }: OperandSession): string {
     .join("");
 }
 
-/** The plot in an element that fills its parent's width; `follow` keeps its parts in step. */
+/** The plot inside `element`. */
 export class OperandPlot {
   readonly heatmap: Heatmap;
-  readonly #lines: SVGPathElement;
-  readonly #overlay: SVGSVGElement;
+  #overlay: SVGSVGElement | null = null;
 
   constructor(
     readonly session: OperandSession,
-    readonly element: HTMLElement,
+    element: HTMLElement,
   ) {
     const { a, b } = session.operands;
     this.heatmap = new Heatmap(b.length, a.length);
-    this.#lines = s("path", { class: "ctw-o-line" });
-    this.#overlay = s(
-      "svg",
-      {
-        class: "ctw-o-overlay",
-        viewBox: `0 0 ${b.length} ${a.length}`,
-        preserveAspectRatio: "none",
-        "aria-hidden": "true",
-      },
-      this.#lines,
-    );
     element.classList.add("ctw-o-plot");
     element.append(this.heatmap.canvas);
   }
@@ -46,9 +34,20 @@ export class OperandPlot {
 
   /** Lines are in the page only where there are any: a sheet has many plots. */
   overlay(path: string): void {
-    this.#lines.setAttribute("d", path);
-    if (path === "") this.#overlay.remove();
-    else if (!this.#overlay.isConnected) this.heatmap.canvas.after(this.#overlay);
+    this.#overlay?.remove();
+    if (path === "") return;
+    const { canvas, columns, rows } = this.heatmap;
+    this.#overlay = s(
+      "svg",
+      {
+        class: "ctw-o-overlay",
+        viewBox: `0 0 ${columns} ${rows}`,
+        preserveAspectRatio: "none",
+        "aria-hidden": "true",
+      },
+      s("path", { class: "ctw-o-line", d: path }),
+    );
+    canvas.after(this.#overlay);
   }
 }
 
