@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from ct_widgets import load_demo, train_transcoder
+from ct_widgets import cli, load_demo, train_transcoder
 from ct_widgets.demo.corpus import statements
 from ct_widgets.errors import FileFormatError, TrainingError
 from ct_widgets.replacement_model import ReplacementModel
@@ -257,6 +257,40 @@ def test_other_texts_do_not_resume(model: ReplacementModel, texts: list[str], tm
         train_transcoder(model, texts[1:], config(), directory=tmp_path, progress=False)
 
 
+COMMAND = """
+model = "demo"
+texts = "texts.txt"
+directory = "run"
+cache = "activations"
+
+[training]
+features = 32
+k = 4
+steps = 6
+batch_size = 64
+buffer = 256
+held_out = 100
+"""
+
+
+def test_command_line_trains_from_a_file(texts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
+    file = tmp_path / "config.toml"
+    file.write_text(COMMAND, encoding="utf-8")
+    assert cli.main(["train", str(file)]) == 0
+    assert capsys.readouterr().out.startswith("ct-widgets-demo-clt: 6 steps in ")
+    assert Transcoder.load(tmp_path / "run" / "transcoder").n_features(0) == 32
+    for wrong, said in (
+        (COMMAND.replace("steps", "stepps"), "unknown training.stepps; settings are features, kind"),
+        (COMMAND.replace("texts =", "text ="), "does not say texts; it needs model, texts, directory"),
+        (COMMAND.replace("features = 32", ""), "does not say training.features"),
+        ("model = ", "is not TOML"),
+    ):
+        file.write_text(wrong, encoding="utf-8")
+        assert cli.main(["train", str(file)]) == cli.FAILED
+        assert said in capsys.readouterr().err
+
+
 def test_target_l0_ends_a_run(model: ReplacementModel, texts: list[str]) -> None:
     settings = config(activation="jumprelu", steps=400, sparsity=40.0, target_l0=8.0, learning_rate=3e-3, decay=0.4)
     training = train_transcoder(model, texts, settings, progress=False)
@@ -351,7 +385,7 @@ import sys
 from pathlib import Path
 import torch, torch.distributed as dist
 from test_training_runs import SHARED_CONFIGS
-from ct_widgets import load_demo, train_transcoder
+from ct_widgets import cli, load_demo, train_transcoder
 
 folder, rank = Path(sys.argv[1]), int(sys.argv[2])
 dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
