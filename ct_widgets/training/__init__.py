@@ -5,7 +5,13 @@ from ct_widgets.training.alignment import Alignment, align
 from ct_widgets.training.metrics import DictionaryMetrics, dictionary_metrics
 from ct_widgets.training.narrowing import narrow
 from ct_widgets.training.recipe import Recipe
-from ct_widgets.training.replacement import ReplacementMetrics, replacement_logits, replacement_metrics
+from ct_widgets.training.replacement import (
+    ReplacementMetrics,
+    ablated_logits,
+    compare_logits,
+    replacement_logits,
+    replacement_metrics,
+)
 from ct_widgets.training.trainer import Step, Training, train
 
 __all__ = [
@@ -19,7 +25,9 @@ __all__ = [
     "Sequences",
     "Step",
     "Training",
+    "ablated_logits",
     "align",
+    "compare_logits",
     "dictionary_metrics",
     "narrow",
     "read_activations",

@@ -1,0 +1,125 @@
+"""`evaluate`: every measurement of a replacement model in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ct_widgets.attribution import attribute
+from ct_widgets.errors import PromptError
+from ct_widgets.evaluation.dictionaries import Measured, density_table, dictionaries_table, layers_table, measure
+from ct_widgets.evaluation.graphs import graphs_table, paths_table, pruning_table
+from ct_widgets.evaluation.neurons import neuron_transcoder
+from ct_widgets.evaluation.report import Evaluation
+from ct_widgets.evaluation.texts import Row, Text, tokenize
+from ct_widgets.evaluation.validation import Validation, validate
+from ct_widgets.graph import AttributionGraph
+from ct_widgets.language_model import LanguageModel
+from ct_widgets.progress import Progress, progress
+from ct_widgets.transcoders import Transcoder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROMPTS = 12
+"""Texts that become prompts of graphs where none are named."""
+ABLATIONS, PUSHES = 64, 8
+NEURONS = "neurons"
+
+
+def evaluate(
+    model: LanguageModel,
+    transcoder: Transcoder,
+    texts: Iterable[Text],
+    *,
+    prompts: Sequence[str | Sequence[int]] | None = None,
+    beside: Mapping[str, Transcoder] | None = None,
+    neurons: bool = True,
+    sweep: bool = True,
+    max_feature_nodes: int | None = 5000,
+    seed: int = 0,
+    show: bool | None = None,
+) -> Evaluation:
+    """See `ReplacementModel.evaluate`."""
+    rows = tokenize(model, texts)
+    asked = _prompts(rows, seed) if prompts is None else list(prompts)
+    if not asked:
+        raise PromptError("prompts is empty; name at least one, or leave it out to take some of the texts")
+    transcoders = _dictionaries(transcoder, beside or {})
+    main, *_ = transcoders
+    with progress(0, "evaluation", unit="step", show=show) as bar:
+        measured = measure(model, transcoders, rows, bar, sweep=sweep)
+        if neurons and transcoder.kind != "neurons":
+            measured += measure(model, {NEURONS: neuron_transcoder(model)}, rows, bar, sweep=True)
+        chosen = transcoders | _neurons_beside(measured, main)
+        graphs = {
+            name: [_graph(model, one, prompt, max_feature_nodes, bar) for prompt in asked]
+            for name, one in chosen.items()
+        }
+        tested = {
+            name: [
+                validate(model, chosen[name], graph, bar, ablations=ABLATIONS, pushes=PUSHES, seed=seed)
+                for graph in some
+            ]
+            for name, some in graphs.items()
+        }
+    return Evaluation(
+        model=model.name,
+        dictionaries=dictionaries_table(measured),
+        layers=layers_table(measured),
+        density=density_table(measured),
+        graphs=graphs_table(graphs),
+        paths=paths_table(graphs),
+        pruning=pruning_table(graphs),
+        correlations=_by_dictionary(tested, "correlations"),
+        faithfulness=_by_dictionary(tested, "faithfulness"),
+    )
+
+
+def _prompts(rows: Sequence[Row], seed: int) -> list[list[int]]:
+    """Some of the texts, each up to where the comparison of predictions begins, or without its last token."""
+    chosen = np.random.default_rng(seed).permutation(len(rows))[:PROMPTS]
+    return [rows[i].ids[: rows[i].answer if rows[i].answer > 2 else -1] for i in sorted(chosen.tolist())]
+
+
+def _dictionaries(transcoder: Transcoder, beside: Mapping[str, Transcoder]) -> dict[str, Transcoder]:
+    own = transcoder.kind if transcoder.kind == "neurons" else transcoder.kind.upper()
+    taken = [name for name in (own, NEURONS) if name in beside]
+    if taken:
+        raise PromptError(f"{taken[0]!r} is already the name of a dictionary here; call the one beside it otherwise")
+    return {own: transcoder, **beside}
+
+
+def _neurons_beside(measured: Sequence[Measured], main: str) -> dict[str, Transcoder]:
+    """Neurons whose graphs are compared: about as many active as features of the main dictionary, and the fewest that
+    reconstruct as well as it does.
+    """
+    own = next(one for one in measured if one.name == main)
+    points = [one for one in measured if one.name == NEURONS and main != NEURONS]
+    if not points:
+        return {}
+    as_sparse = min(points, key=lambda one: abs(np.log(max(one.l0, 1e-9) / max(own.l0, 1e-9))))
+    good = [one for one in points if one.dictionary.overall_mse <= own.dictionary.overall_mse]
+    as_exact = min(good, key=lambda one: one.l0) if good else as_sparse
+    return {f"{NEURONS}, L0 {one.l0:,.0f}": one.transcoder for one in (as_sparse, as_exact)}
+
+
+def _graph(
+    model: LanguageModel, transcoder: Transcoder, prompt: str | Sequence[int], most: int | None, bar: Progress
+) -> AttributionGraph:
+    bar.extend(1)
+    with progress(0, "attribution", show=False) as hidden:
+        graph = attribute(model, transcoder, prompt, hidden, max_feature_nodes=most)
+    bar.advance()
+    return graph
+
+
+def _by_dictionary(tested: Mapping[str, Sequence[Validation]], table: str) -> pd.DataFrame:
+    """The tables of all validations below each other, with dictionary and prompt in the first columns."""
+    import pandas as pd
+
+    tables = {(name, one.prompt): getattr(one, table) for name, some in tested.items() for one in some}
+    stacked = pd.concat(tables, names=["dictionary", "prompt"])
+    return stacked.reset_index(level=[0, 1]).reset_index(drop=True)
