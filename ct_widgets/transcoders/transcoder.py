@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from torch import Tensor
 from ct_widgets.errors import TranscoderError
 from ct_widgets.transcoders.activation import ACTIVATIONS, Activation, activate
 
-Kind = Literal["clt", "plt", "neurons"]
+Kind = Literal["clt", "plt"]
 
 # Encoders stay in the file's dtype and are converted by the chunk, so that a large one never stands in memory twice.
 _ENCODER_CHUNK = 16_384
@@ -37,7 +37,7 @@ class Transcoder:
     Decoders may be memory-mapped files: `decoder_vectors` touches only the rows it is asked for.
     """
 
-    kind: Kind
+    kind: Kind | Literal["neurons"]
     activation: Activation
     W_enc: Sequence[Tensor]
     W_dec: Sequence[Tensor]
@@ -52,7 +52,7 @@ class Transcoder:
     name: str = field(default="transcoder")
 
     def __post_init__(self) -> None:
-        if self.kind not in ("clt", "plt"):
+        if self.kind not in get_args(Kind):
             raise TranscoderError(f"kind is {self.kind!r}; expected 'clt' or 'plt'")
         if self.activation not in ACTIVATIONS[:-1]:
             raise TranscoderError(f"activation is {self.activation!r}; expected one of {', '.join(ACTIVATIONS[:-1])}")
