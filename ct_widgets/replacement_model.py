@@ -236,9 +236,7 @@ class ReplacementModel:
 
         return PerturbationSession(self.language_model, self.transcoder, graph, boxes)
 
-    def validate(
-        self, graph: AttributionGraph, *, ablations: int = 128, pushes: int = 16, seed: int = 0
-    ) -> Validation:
+    def validate(self, graph: AttributionGraph, *, ablations: int = 128, pushes: int = 16, seed: int = 0) -> Validation:
         """Put a graph of this model to the test: what `graph.audit(model)` shows.
 
         At most `ablations` random features are ablated, and the residual stream is pushed around `pushes` random

@@ -1,7 +1,7 @@
 """Does the explanation hold? Dictionaries, graphs and single claims measured [CT25, "Evaluating"]."""
 
 from ct_widgets.evaluation.ablation import Ablation, ablate, correlations
-from ct_widgets.evaluation.dictionaries import Measured, measure
+from ct_widgets.evaluation.dictionaries import Measured, Variant, measure, sweep_of
 from ct_widgets.evaluation.evaluate import evaluate
 from ct_widgets.evaluation.faithfulness import faithfulness
 from ct_widgets.evaluation.graphs import graphs_table, paths_table, pruning_table, reach
@@ -16,6 +16,7 @@ __all__ = [
     "Measured",
     "Text",
     "Validation",
+    "Variant",
     "ablate",
     "correlations",
     "evaluate",
@@ -26,5 +27,6 @@ __all__ = [
     "paths_table",
     "pruning_table",
     "reach",
+    "sweep_of",
     "validate",
 ]

@@ -105,14 +105,16 @@ def _offsets(n_layers: int) -> list[int]:
     return [0, *(2**k for k in range(n_layers.bit_length()) if 2**k < n_layers - 1), *([n_layers - 1] * (n_layers > 1))]
 
 
-def _run(
-    base: Baseline, graph: AttributionGraph, rows: Ints, layer: int, above: int
-) -> Iterator[InterventionResult]:
+def _run(base: Baseline, graph: AttributionGraph, rows: Ints, layer: int, above: int) -> Iterator[InterventionResult]:
     last = min(layer + above, base.n_layers - 1)
     plan = make_plan("constrained", (layer, last), None, None, [layer], base.n_layers)
     for start in range(0, len(rows), _TOGETHER):
         off = [
-            resolve([Intervention(layer, int(graph.position[row]), int(graph.index[row]), scale=0)], base.transcoder, base.n_positions)
+            resolve(
+                [Intervention(layer, int(graph.position[row]), int(graph.index[row]), scale=0)],
+                base.transcoder,
+                base.n_positions,
+            )
             for row in rows[start : start + _TOGETHER]
         ]
         yield from run(base, plan, off)
@@ -138,7 +140,9 @@ def _relative_change(result: InterventionResult, graph: AttributionGraph, rows: 
     return relative
 
 
-def _features(graph: AttributionGraph, chosen: Ints, offsets: Sequence[int], kl: npt.NDArray[np.float64]) -> pd.DataFrame:
+def _features(
+    graph: AttributionGraph, chosen: Ints, offsets: Sequence[int], kl: npt.NDArray[np.float64]
+) -> pd.DataFrame:
     import pandas as pd
 
     p = graph.output_weight

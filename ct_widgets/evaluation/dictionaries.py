@@ -7,9 +7,9 @@ Axes: l layer, s text, p position, n token, f feature.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -54,20 +54,30 @@ class Measured:
         return float(self.dictionary.l0.sum())
 
 
-def measure(
-    model: LanguageModel, transcoders: Mapping[str, Transcoder], rows: Sequence[Row], bar: Progress, *, sweep: bool
-) -> list[Measured]:
-    """Every dictionary on the same rows; with `sweep`, at L0 / 2, L0 / 4, ... down to one feature per layer too."""
-    parts = list(batches(rows, max(256, min(4096, _LOGITS // model.d_vocab))))
-    variants = [
-        (name, size, transcoder.above(size) if size else transcoder)
-        for name, transcoder in transcoders.items()
-        for size in (0.0, *(_sizes(model, transcoder, parts) if sweep else ()))
-    ]
-    bar.extend(len(parts) * len(variants))
+class Variant(NamedTuple):
+    """A dictionary at one point of its sweep, before it is measured."""
+
+    name: str
+    size: float
+    transcoder: Transcoder
+
+
+def cut(model: LanguageModel, rows: Sequence[Row]) -> list[Rows]:
+    """Rows in batches that a model with this vocabulary can answer at once."""
+    return list(batches(rows, max(256, min(4096, _LOGITS // model.d_vocab))))
+
+
+def sweep_of(model: LanguageModel, name: str, transcoder: Transcoder, parts: Sequence[Rows]) -> list[Variant]:
+    """The dictionary as it is, then at L0 / 2, L0 / 4, ..., down to one active feature per layer and token."""
+    sizes = _sizes(model, transcoder, parts)
+    return [Variant(name, 0.0, transcoder), *(Variant(name, size, transcoder.above(size)) for size in sizes)]
+
+
+def measure(model: LanguageModel, variants: Sequence[Variant], parts: Sequence[Rows], bar: Progress) -> list[Measured]:
+    """Every variant on the same texts; `bar` counts variants times parts."""
     found: list[tuple[DictionaryMetrics, ReplacementMetrics]] = []
     for part in parts:
-        for place, new in enumerate(_measure_part(model, [transcoder for *_, transcoder in variants], part)):
+        for place, new in enumerate(_measure_part(model, [variant.transcoder for variant in variants], part)):
             if place == len(found):
                 found.append(new)
             else:
@@ -101,8 +111,8 @@ def _points(transcoder: Transcoder) -> list[str]:
 
 
 def _compare(own: Tensor, replaced: Tensor, without: Tensor, answer: Tensor) -> ReplacementMetrics:
-    cut = [tensor.split(_PREDICTIONS) for tensor in (own, replaced, without, answer)]
-    first, *rest = (compare_logits(*some) for some in zip(*cut, strict=True))
+    runs = [tensor.split(_PREDICTIONS) for tensor in (own, replaced, without, answer)]
+    first, *rest = (compare_logits(*some) for some in zip(*runs, strict=True))
     return sum(rest, start=first)
 
 

@@ -9,7 +9,16 @@ import numpy as np
 
 from ct_widgets.attribution import attribute
 from ct_widgets.errors import PromptError
-from ct_widgets.evaluation.dictionaries import Measured, density_table, dictionaries_table, layers_table, measure
+from ct_widgets.evaluation.dictionaries import (
+    Measured,
+    Variant,
+    cut,
+    density_table,
+    dictionaries_table,
+    layers_table,
+    measure,
+    sweep_of,
+)
 from ct_widgets.evaluation.graphs import graphs_table, paths_table, pruning_table
 from ct_widgets.evaluation.neurons import neuron_transcoder
 from ct_widgets.evaluation.report import Evaluation
@@ -49,21 +58,24 @@ def evaluate(
         raise PromptError("prompts is empty; name at least one, or leave it out to take some of the texts")
     transcoders = _dictionaries(transcoder, beside or {})
     main, *_ = transcoders
-    with progress(0, "evaluation", unit="step", show=show) as bar:
-        measured = measure(model, transcoders, rows, bar, sweep=sweep)
-        if neurons and transcoder.kind != "neurons":
-            measured += measure(model, {NEURONS: neuron_transcoder(model)}, rows, bar, sweep=True)
+    parts = cut(model, rows)
+    variants = [
+        variant
+        for name, one in transcoders.items()
+        for variant in (sweep_of(model, name, one, parts) if sweep else [Variant(name, 0.0, one)])
+    ]
+    if neurons and transcoder.kind != "neurons":
+        variants += sweep_of(model, NEURONS, neuron_transcoder(model), parts)
+    with progress(len(variants) * len(parts), "evaluation", unit="step", show=show) as bar:
+        measured = measure(model, variants, parts, bar)
         chosen = transcoders | _neurons_beside(measured, main)
+        bar.extend(2 * len(chosen) * len(asked))
         graphs = {
             name: [_graph(model, one, prompt, max_feature_nodes, bar) for prompt in asked]
             for name, one in chosen.items()
         }
         tested = {
-            name: [
-                validate(model, chosen[name], graph, bar, ablations=ABLATIONS, pushes=PUSHES, seed=seed)
-                for graph in some
-            ]
-            for name, some in graphs.items()
+            name: [_test(model, chosen[name], graph, seed, bar) for graph in some] for name, some in graphs.items()
         }
     return Evaluation(
         model=model.name,
@@ -109,11 +121,19 @@ def _neurons_beside(measured: Sequence[Measured], main: str) -> dict[str, Transc
 def _graph(
     model: LanguageModel, transcoder: Transcoder, prompt: str | Sequence[int], most: int | None, bar: Progress
 ) -> AttributionGraph:
-    bar.extend(1)
     with progress(0, "attribution", show=False) as hidden:
         graph = attribute(model, transcoder, prompt, hidden, max_feature_nodes=most)
     bar.advance()
     return graph
+
+
+def _test(
+    model: LanguageModel, transcoder: Transcoder, graph: AttributionGraph, seed: int, bar: Progress
+) -> Validation:
+    with progress(0, "validation", show=False) as hidden:
+        tested = validate(model, transcoder, graph, hidden, ablations=ABLATIONS, pushes=PUSHES, seed=seed)
+    bar.advance()
+    return tested
 
 
 def _by_dictionary(tested: Mapping[str, Sequence[Validation]], table: str) -> pd.DataFrame:

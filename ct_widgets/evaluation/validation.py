@@ -72,9 +72,11 @@ class Validation:
         first = cosines.get(1, float("nan"))
         measured = f"cosine {_signed(first)} one layer on"
         if not n:
-            return f"What a change of a feature does even one layer on is not what the graph's features do ({measured})."
-        layers = "one layer" if n == 1 else f"{n} layers"
-        return f"A change of a feature can be followed for {layers}; further on the model responds in its own way ({measured})."
+            return (
+                f"What a change of a feature does even one layer on is not what the graph's features do ({measured})."
+            )
+        far = "one layer" if n == 1 else f"{n} layers"
+        return f"A change of a feature can be followed for {far}; then the model goes its own way ({measured})."
 
     def _rows(self) -> list[tuple[str, str]]:
         n = self.correlations.set_index("what")["n"].groupby(level=0).first()
@@ -90,7 +92,12 @@ class Validation:
         for i, kind in enumerate(kind for kind in KINDS if kind in one_on.index):
             name = f"{kind} direction" if kind != "upstream" else "upstream feature"
             cosine, error = one_on.loc[kind, "cosine"], one_on.loc[kind, "normalised_mse"]
-            lines.append((f"  {name}" if i else f"response one layer on, cosine / normalised MSE: {name}", f"{cosine:.2f} / {error:.2f}"))
+            lines.append(
+                (
+                    f"  {name}" if i else f"response one layer on, cosine / normalised MSE: {name}",
+                    f"{cosine:.2f} / {error:.2f}",
+                )
+            )
         return lines
 
     def __repr__(self) -> str:

@@ -64,7 +64,9 @@ def influence_of(adjacency: Adjacency, row_total: Floats, sources: Sequence[int]
     result[sources, np.arange(len(sources))] = 1.0
     for block in reversed(list(blocks_from_last(adjacency))):
         rows = slice(block.start, block.stop)
-        result[rows] += block.gather(result[: block.start]) * _share(np.ones(block.stop - block.start), row_total[rows])[:, None]
+        result[rows] += (
+            block.gather(result[: block.start]) * _share(np.ones(block.stop - block.start), row_total[rows])[:, None]
+        )
     result[sources, np.arange(len(sources))] -= 1.0
     return result
 

@@ -53,7 +53,8 @@ def _read(block: Any, name: str) -> MLPWeights:
     norm = read_norm(block.ln2_post) if "ln2_post" in block.submodules else None
     if norm is not None and (norm.centred or norm.weight is None or getattr(mlp, "b_out", None) is not None):
         raise ModelError(f"{name}: the norm after its MLPs is no RMS norm of a sum over neurons")
-    function = next((found for key in _FUNCTIONS if callable(found := getattr(module, key, None))), None)
+    functions: list[Any] = [getattr(module, key, None) for key in _FUNCTIONS]
+    function: Any = next((found for found in functions if callable(found)), None)
     if function is None:
         raise ModelError(f"{name}: its MLP has none of {', '.join(_FUNCTIONS)}, so what its neurons compute is unknown")
 

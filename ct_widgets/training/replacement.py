@@ -75,7 +75,7 @@ def replacement_metrics(
 
 
 def compare_logits(own: Tensor, replaced: Tensor, ablated: Tensor, answer: Tensor) -> ReplacementMetrics:
-    """Logits [n, v] of the model, of the replacement model and of the model without MLPs, where `answer` [n] follows."""
+    """Logits [n, v] of the model, the replacement model and the model without MLPs, where `answer` [n] follows."""
     own, replaced, ablated = own.double(), replaced.double(), ablated.double()
     same = own.argmax(-1) == replaced.argmax(-1)
     kl = kl_div(replaced.log_softmax(-1), own.log_softmax(-1), log_target=True, reduction="batchmean")
