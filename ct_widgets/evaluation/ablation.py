@@ -1,7 +1,8 @@
 """Does what a graph calls influential matter to the model? Every feature is ablated and the damage compared.
 
 A feature is set to 0 by constrained patching from its own layer to one that is so many layers `above` it: inside that
-range only direct effects are felt, above it the model's own MLPs respond. Ranks are compared, for influence is a share
+range only direct effects are felt, above it the model's own MLPs respond. Attention patterns are frozen, norms live.
+Ranks are compared, for influence is a share
 of paths and no amount [CT25, "Evaluating"].
 Axes: n feature node, t target, s source, p position, v vocabulary.
 """
@@ -107,7 +108,7 @@ def _offsets(n_layers: int) -> list[int]:
 
 def _run(base: Baseline, graph: AttributionGraph, rows: Ints, layer: int, above: int) -> Iterator[InterventionResult]:
     last = min(layer + above, base.n_layers - 1)
-    plan = make_plan("constrained", (layer, last), None, None, [layer], base.n_layers)
+    plan = make_plan("constrained", (layer, last), True, False, [layer], base.n_layers)
     for start in range(0, len(rows), _TOGETHER):
         off = [
             resolve(
