@@ -135,7 +135,7 @@ def ablations(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
             )
         )
     figure.update_layout(scattermode="group")
-    figure.update_yaxes(title="rank correlation", range=[-1, 1], zeroline=True, zerolinecolor=MUTED)
+    figure.update_yaxes(title="rank correlation", range=[-1.06, 1.06])
     return styled(figure, "What the graph ranks high, and the damage of ablating it")
 
 
@@ -156,9 +156,9 @@ def responses(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
 
 
 def density(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """Histogram of feature densities of the dictionaries as they are."""
+    """Histogram of feature densities of the dictionaries as they are; neurons are active everywhere."""
     figure = go.Figure()
-    for name, rows in table.groupby("dictionary", sort=False):
+    for name, rows in table[table["dictionary"] != "neurons"].groupby("dictionary", sort=False):
         trace = _line(rows["log10_density"], rows["share"], str(name), look)
         figure.add_trace(trace.update(mode="lines", line_shape="hvh"))
     figure.update_xaxes(title="share of tokens on which a feature is active", tickvals=list(range(-6, 1)))
@@ -173,7 +173,7 @@ def _line(x: Any, y: Any, name: str, look: Mapping[str, Look], *, legend: bool =
         x=list(x),
         y=list(y),
         name=html.escape(name),
-        legendgroup=name,
+        legendgroup=html.escape(name),
         showlegend=legend,
         mode="lines+markers",
         line={"color": own.colour, "width": 1.5},
@@ -197,7 +197,11 @@ def styled(figure: go.Figure, title: str) -> go.Figure:
         hoverlabel={"font": {"family": "system-ui, sans-serif", "size": 11}},
     )
     axis: dict[str, Any] = {"gridcolor": HAIRLINE, "linecolor": HAIRLINE, "zeroline": False, "tickfont": {"size": 11}}
+    axis |= {"title_font": {"size": 11}, "title_standoff": 8}
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
-    figure.update_annotations(font={"size": 11, "color": MUTED}, y=0.99, yanchor="top")
+    # Titles of parts stand between the parts and the legend.
+    figure.update_annotations(font={"size": 11, "color": MUTED}, y=1.0, yanchor="bottom")
+    if next(figure.select_annotations(), None) is not None:
+        figure.update_layout(legend_y=1.08, margin_t=84)
     return figure
