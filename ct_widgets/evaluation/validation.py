@@ -81,10 +81,10 @@ class Validation:
     def _rows(self) -> list[tuple[str, str]]:
         n = self.correlations.set_index("what")["n"].groupby(level=0).first()
         rows = [
-            (f"rank correlation with ablations ({n['influence']:,} features): influence", "influence"),
+            (f"influence, ranked against ablations ({n['influence']:,} features)", "influence"),
             ("  direct edge to the output", "direct"),
             ("  activation", "activation"),
-            (f"influence between features with changes ({n['feature to feature']:,} pairs)", "feature to feature"),
+            (f"influence between features, against changes ({n['feature to feature']:,} pairs)", "feature to feature"),
             ("  more than one layer apart", "knock-on"),
         ]
         lines = [(name, _signed(self.correlation(what))) for name, what in rows]
@@ -94,7 +94,7 @@ class Validation:
             cosine, error = one_on.loc[kind, "cosine"], one_on.loc[kind, "normalised_mse"]
             lines.append(
                 (
-                    f"  {name}" if i else f"response one layer on, cosine / normalised MSE: {name}",
+                    f"  {name}" if i else f"response one layer on, cosine / MSE: {name}",
                     f"{cosine:.2f} / {error:.2f}",
                 )
             )
@@ -104,7 +104,7 @@ class Validation:
         rows = self._rows()
         width = max(len(name) for name, _ in rows)
         table = "\n".join(f"{name:<{width}}  {value:>11}" for name, value in rows)
-        return "\n\n".join([repr(self.audit), table, "\n".join(self.verdict)])
+        return "\n\n".join(["\n".join(self.verdict), repr(self.audit), table])
 
     def _repr_html_(self) -> str:
         own = [tuple(line.rsplit("  ", 1)) for line in repr(self.audit).splitlines()]
@@ -114,7 +114,7 @@ class Validation:
             for name, value in [*own, *self._rows()]
         )
         verdict = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in self.verdict)
-        return f"<table>{cells}</table><ul>{verdict}</ul>"
+        return f"<ul>{verdict}</ul><table>{cells}</table>"
 
 
 def validate(
