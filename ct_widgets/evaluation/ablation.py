@@ -189,9 +189,10 @@ def correlations(found: Ablation) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[tuple[str, int, int, float]] = []
-    for above, table in found.features.groupby("above"):
+    for above in sorted({0, *found.features["above"]}):
+        table = found.features[found.features["above"] == above]
         rows += [
-            (what, int(str(above)), len(table), _spearman(table[what], table["kl"]))
+            (what, above, len(table), _spearman(table[what], table["kl"]))
             for what in ("influence", "direct", "activation")
         ]
     for what, table in (("feature to feature", found.pairs), ("knock-on", found.pairs[found.pairs["knock_on"]])):

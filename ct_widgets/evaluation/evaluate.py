@@ -101,7 +101,7 @@ def _dictionaries(transcoder: Transcoder, beside: Mapping[str, Transcoder]) -> d
     taken = [name for name in (own, NEURONS) if name in beside]
     if taken:
         raise PromptError(f"{taken[0]!r} is already the name of a dictionary here; call the one beside it otherwise")
-    return {own: transcoder, **beside}
+    return {own: transcoder, **{name: one.to(transcoder.device) for name, one in beside.items()}}
 
 
 def _neurons_beside(measured: Sequence[Measured], main: str) -> dict[str, Transcoder]:

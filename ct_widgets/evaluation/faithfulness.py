@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 ADDED = 0.1
 KINDS = ("encoder", "random", "upstream")
+AGREEMENT = ("cosine", "normalised_mse", "cosine_mlps", "normalised_mse_mlps")
+COLUMNS = ("kind", "layer", "position", "on", *AGREEMENT)
 _TOGETHER = 32
 
 
@@ -60,14 +62,14 @@ def faithfulness(
         base = baseline(model, transcoder, graph)
         pushes = make_pushes(base, graph, per_layer, seed)
         bar.extend(len(pushes))
-        rows: list[dict[str, object]] = []
+        rows: list[tuple[object, ...]] = []
         for layer in range(1, base.n_layers):
             here = [push for push in pushes if push.layer == layer]
             for start in range(0, len(here), _TOGETHER):
                 some = here[start : start + _TOGETHER]
                 rows += _compare(base, layer, some)
                 bar.advance(len(some))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def make_pushes(base: Baseline, graph: AttributionGraph, per_layer: int, seed: int) -> list[Push]:
@@ -119,8 +121,8 @@ def _written_below(base: Baseline, graph: AttributionGraph, row: int, layer: int
     return vectors[: layer - own].sum(0) * float(np.sign(graph.activation[row]))
 
 
-def _compare(base: Baseline, layer: int, pushes: Sequence[Push]) -> list[dict[str, object]]:
-    """Run one layer's pushes through the model, the local replacement model and attention alone."""
+def _compare(base: Baseline, layer: int, pushes: Sequence[Push]) -> list[tuple[object, ...]]:
+    """Run one layer's pushes through the model, the local replacement model and attention alone. -> rows of COLUMNS."""
     n_layers, below = base.n_layers, layer - 1
     changes = [
         resolve([Intervention(below, push.position, direction=push.vector)], base.transcoder, base.n_positions)
@@ -133,24 +135,12 @@ def _compare(base: Baseline, layer: int, pushes: Sequence[Push]) -> list[dict[st
         make_plan("constrained", span, True, True, [below], n_layers),
     )
     real, replaced, passed = (_moved(base, plan, changes) for plan in plans)
-    rows: list[dict[str, object]] = []
+    rows: list[tuple[object, ...]] = []
     for n, push in enumerate(pushes):
         for m in range(layer + 1, n_layers + 1):
             a, b, c = replaced[n][m], real[n][m], passed[n][m]
-            cosine, error = _agreement(a, b)
-            cosine_mlps, error_mlps = _agreement(a - c, b - c)
-            rows.append(
-                {
-                    "kind": push.kind,
-                    "layer": layer,
-                    "position": push.position,
-                    "on": m - layer,
-                    "cosine": cosine,
-                    "normalised_mse": error,
-                    "cosine_mlps": cosine_mlps,
-                    "normalised_mse_mlps": error_mlps,
-                }
-            )
+            place = (push.kind, layer, push.position, m - layer)
+            rows.append((*place, *_agreement(a, b), *_agreement(a - c, b - c)))
     return rows
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ct_widgets.evaluation.ablation import Ablation, ablate, correlations
-from ct_widgets.evaluation.faithfulness import KINDS, faithfulness
+from ct_widgets.evaluation.faithfulness import AGREEMENT, KINDS, faithfulness
 from ct_widgets.graph import AttributionGraph, Audit
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.progress import Progress
@@ -68,6 +68,8 @@ class Validation:
         """How many layers a change of one feature can be followed."""
         steps = self.responses.query("kind == 'encoder'").sort_values("on")
         cosines = dict(zip(steps["on"].tolist(), steps["cosine"].tolist(), strict=True))
+        if not cosines:
+            return "There is no feature above the first layer whose response could be tested."
         n = next((on - 1 for on, cosine in cosines.items() if not cosine >= SAME), len(cosines))
         first = cosines.get(1, float("nan"))
         measured = f"cosine {_signed(first)} one layer on"
@@ -138,9 +140,8 @@ def validate(
 
 def responses_table(found: pd.DataFrame) -> pd.DataFrame:
     """Medians of `faithfulness` by kind of push and layers above it, with the number of pushes."""
-    values = ["cosine", "normalised_mse", "cosine_mlps", "normalised_mse_mlps"]
     groups = found.groupby(["kind", "on"])
-    return groups[values].median().assign(n=groups.size()).reset_index()
+    return groups[list(AGREEMENT)].median().assign(n=groups.size()).reset_index()
 
 
 def _are(value: float, *words: str) -> str:

@@ -192,6 +192,15 @@ def test_audit_with_the_model_says_how_far_to_trust_a_graph(make_bridge: Make) -
     assert graph.prune(0.7).audit(model).audit.largest_residual is None
 
 
+def test_a_graph_without_features_says_nothing_and_does_not_fail(make_bridge: Make) -> None:
+    silent = random_transcoder(3, 24).above(1e9)
+    graph = ReplacementModel(make_bridge("native ln"), silent).attribute(TOKENS)
+    found = graph.audit(ReplacementModel(make_bridge("native ln"), silent))
+    assert np.isnan(found.correlation("influence"))
+    assert "no feature above the first layer" in repr(found)
+    assert found.verdict[0].startswith("100 % of the influence")
+
+
 def test_a_graph_of_another_model_is_refused(make_bridge: Make) -> None:
     model = ReplacementModel(make_bridge("native ln"), random_transcoder(3, 24))
     other = ReplacementModel(make_bridge("native ln"), random_transcoder(3, 24, seed=1))

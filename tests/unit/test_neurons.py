@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import FAMILIES, random_transcoder
 
 from ct_widgets import Intervention
 from ct_widgets.errors import ModelError, TranscoderError
+from ct_widgets.interventions import predict
 from ct_widgets.replacement_model import ReplacementModel
 
 TOKENS = [3, 17, 5, 41, 5, 29, 58]
@@ -109,3 +111,33 @@ def test_neurons_are_intervened_on_as_features_are(make_bridge: Make, method: st
         expected = bridge(torch.tensor([TOKENS]), return_type="logits")[0]
     assert (expected - result.logits_before).abs().max() > 1e-4
     torch.testing.assert_close(result.logits, expected, atol=1e-5, rtol=1e-4)  # the last layer: nothing comes after
+
+
+def test_a_session_watches_neurons(make_bridge: Make) -> None:
+    model = model_of(make_bridge, "llama").neurons(0.12)
+    graph = model.attribute(TOKENS)
+    nodes = [node for node in graph.node_ids if node.kind == "feature"]
+    low, high = (next(node for node in nodes if node.layer == layer and node.position == 5) for layer in (0, 2))
+    session = model.perturbation(graph, {"low": [low], "high": [high]})
+    moved = session.run({"low": -1.0})
+    result = model.intervene(TOKENS, Intervention.each([low], scale=-1.0))
+    assert moved.activity["low"] == pytest.approx(-1)
+    assert moved.activity["high"] == pytest.approx(float(result.fraction[2][high.position, high.index]), rel=1e-4)
+
+
+def test_a_prediction_follows_the_slope_of_a_neuron(make_bridge: Make) -> None:
+    """Along two edges: Delta h_t = A[t, s] r_s, then Delta a_t / a_t = Delta h_t / h_t with the gate held fixed."""
+    model = model_of(make_bridge, "llama").neurons(0.12)
+    graph = model.attribute(TOKENS)
+    (source,) = [row for row in range(graph.n_nodes) if graph.kind[row] == 1][:1]
+    dense = np.zeros((graph.n_nodes, graph.n_nodes))
+    dense[graph.adjacency.targets, graph.source] = graph.weight
+    relative = np.zeros(graph.n_nodes)
+    relative[source] = -2.0
+    moved = np.zeros(graph.n_nodes)
+    for t in range(graph.n_nodes):
+        if t != source:
+            moved[t] = dense[t] @ relative
+            relative[t] = moved[t] / graph.preactivation[t] if graph.kind[t] == 1 else 0.0
+    assert not np.allclose(graph.preactivation[graph.kind == 1], graph.activation[graph.kind == 1])
+    np.testing.assert_allclose(predict(graph, {source: -1.0}).total, moved, rtol=1e-4, atol=1e-6)
