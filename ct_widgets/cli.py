@@ -1,4 +1,4 @@
-"""The command line: `ct-widgets trace PROMPT --out FILE`, `ct-widgets evaluate --out FILE`, `ct-widgets info FILE`."""
+"""The command line: `ct-widgets trace PROMPT --out FILE`, and `evaluate`, `info` and `train`."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _trace(parser, options)
         elif options.command == "evaluate":
             _evaluate(parser, options)
+        elif options.command == "train":
+            return _train(options.config)
         else:
             _info(options.what)
     except (CTWidgetsError, OSError) as error:
@@ -73,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         )
     info = commands.add_parser("info", help="what is in a graph file, or what the demo model is")
     info.add_argument("what", metavar="FILE", help="a .ctgraph, .json or .pt file, or `demo`")
+    train = commands.add_parser("train", help="train a transcoder, or go on with one that was interrupted")
+    train.add_argument("config", type=Path, metavar="FILE", help="TOML: model, texts, directory, [training]")
     return parser
 
 
@@ -125,6 +129,21 @@ def _texts(path: str | None) -> list[Any]:
     from ct_widgets.features.corpus import read_texts
 
     return list(read_texts(path))
+
+
+def _train(config: Path) -> int:
+    from ct_widgets.training.command import train_from_file
+
+    training = train_from_file(config)
+    if not training.finished:
+        print(f"stopped after {len(training.history):,} steps; the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    last = training.evaluations[-1]
+    print(
+        f"{training.name}: {len(training.history):,} steps in {training.seconds / 60:.1f} min; normalised MSE "
+        f"{last.normalised_mse:.3f} at L0 {last.l0:.1f}, agreement {last.agreement:.1%}, KL {last.kl:.3f}"
+    )
+    return 0
 
 
 def _model(model: str | None, transcoder: str | None) -> ReplacementModel:

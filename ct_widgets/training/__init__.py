@@ -2,9 +2,11 @@
 
 from ct_widgets.training.activations import ActivationBuffer, Activations, Place, Sequences, read_activations
 from ct_widgets.training.alignment import Alignment, align
+from ct_widgets.training.cache import ActivationCache, cache_activations
 from ct_widgets.training.config import TrainingConfig
 from ct_widgets.training.metrics import DictionaryMetrics, dictionary_metrics
 from ct_widgets.training.narrowing import narrow
+from ct_widgets.training.records import TensorBoard, WeightsAndBiases
 from ct_widgets.training.replacement import (
     ReplacementMetrics,
     ablated_logits,
@@ -18,6 +20,7 @@ from ct_widgets.training.watching import Callback, Evaluation, Start, Step, Trai
 
 __all__ = [
     "ActivationBuffer",
+    "ActivationCache",
     "Activations",
     "Alignment",
     "Callback",
@@ -28,11 +31,14 @@ __all__ = [
     "Sequences",
     "Start",
     "Step",
+    "TensorBoard",
     "Training",
     "TrainingConfig",
     "TrainingControl",
+    "WeightsAndBiases",
     "ablated_logits",
     "align",
+    "cache_activations",
     "compare_logits",
     "dictionary_metrics",
     "narrow",

@@ -150,7 +150,7 @@ class _Stage:
         replaced = self._replacement_logits(ids)[keep].log_softmax(-1)
         kl = kl_div(replaced, own[keep].log_softmax(-1), log_target=True, reduction="sum") / tokens
         share = x.shape[1] / tokens
-        return share * parts.total(config, config.steps - 1) + weight * kl, kl
+        return share * parts.total(config, config.sparsity) + weight * kl, kl
 
     def _replacement_logits(self, ids: Tensor) -> Tensor:
         """Logits [s, p, v] of the replacement model, differentiable; position 0 keeps the model's own MLP outputs."""

@@ -31,10 +31,13 @@ def save_checkpoint(
     tensors |= {f"{_EXTRA}{name}": value for name, value in extra.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    save_file(
-        {name: value.contiguous() for name, value in tensors.items()}, unfinished, {"facts": json.dumps(dict(facts))}
-    )
-    unfinished.replace(path)
+    contiguous = {name: value.contiguous() for name, value in tensors.items()}
+    try:
+        save_file(contiguous, unfinished, {"facts": json.dumps(dict(facts))})
+        unfinished.replace(path)
+    except (SafetensorError, OSError):
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def read_facts(path: Path) -> dict[str, Any]:

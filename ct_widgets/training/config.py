@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
@@ -27,7 +28,10 @@ class TrainingConfig:
     features: int
     kind: Kind = "clt"
     """"clt": a feature writes to the MLP outputs of its own and all later layers; "plt": to its own layer's alone."""
-    activation: TrainedActivation = "jumprelu"
+    activation: TrainedActivation = "batchtopk"
+    """"batchtopk" is the fastest and needs no penalty tuned: `k` says how sparse the result is, and files have it as
+    JumpReLU. "jumprelu" chooses the number of active features token by token, "topk" gives all tokens as many, and
+    "relu" is the simplest."""
     skip: bool = False
     """Also train y += x W_skip, an affine map beside the features."""
     k: int = 16
@@ -42,6 +46,9 @@ class TrainingConfig:
     """Largest norm of the gradient."""
     sparsity: float = 4.0
     """lambda of the tanh penalty at the last step; it rises linearly from 0."""
+    target_l0: float | None = None
+    """Active features per token, over all layers, at which lambda stays where it is, the learning rate falls, and the
+    run ends; it may end before, at `steps`."""
     saturation: float = 4.0
     """c of the tanh penalty: a feature whose contribution is far above 1/c pays no more than one that is near it."""
     preactivation: float = 3e-6
@@ -106,13 +113,18 @@ class TrainingConfig:
         """Whether the activation sets the number of active features itself, so that no penalty is needed."""
         return self.activation in ("topk", "batchtopk")
 
-    def rate(self, step: int) -> float:
-        """Learning rate of a step: flat, then linear to 0."""
-        return self.learning_rate * min(1.0, (self.steps - step) / (self.decay * self.steps))
+    def end(self, reached: int | None = None) -> int:
+        """Number of steps of a run that has come down to its target L0 at step `reached`."""
+        return self.steps if reached is None else min(self.steps, math.ceil(reached / (1 - self.decay)))
 
-    def sparsity_at(self, step: int) -> float:
+    def rate(self, step: int, reached: int | None = None) -> float:
+        """Learning rate of a step: flat, then linear to 0."""
+        end = self.end(reached)
+        return self.learning_rate * min(1.0, (end - step) / (self.decay * end))
+
+    def sparsity_at(self, step: int, reached: int | None = None) -> float:
         """lambda of a step."""
-        return self.sparsity * (step + 1) / self.steps
+        return self.sparsity * ((step if reached is None else min(step, reached)) + 1) / self.steps
 
     def differences(self, other: TrainingConfig) -> list[str]:
         """Names of the settings in which two runs differ, but for those that change no weight."""

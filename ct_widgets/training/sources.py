@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from ct_widgets.errors import TrainingError
 from ct_widgets.features.corpus import RowMaker, Source, Text, in_chunks, read_texts
 from ct_widgets.language_model import LanguageModel
-from ct_widgets.training.activations import Activations, Sequences, read_activations
+from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.training import parallel
+from ct_widgets.training.activations import Activations, Sequences
 from ct_widgets.training.config import TrainingConfig
 
 _CHUNK = 256
@@ -40,7 +43,7 @@ class TextRounds:
         self.held_out: list[Sequences] = []
         self._n_held_out = 0
         self._hold_out()
-        self._stream = self._sequences()
+        self._stream = self._endless()
         self._next = 0
 
     def _hold_out(self) -> None:
@@ -73,32 +76,51 @@ class TextRounds:
             yield Sequences(batch.ids, batch.counts & ~np.isin(batch.ids, self._special))
 
     def _sequences(self) -> Iterator[Sequences]:
-        """What a pass of the model reads, without end."""
-        while True:
-            n = 0
-            for chunk in in_chunks(islice(read_texts(self._texts, self._column), self._n_held_out, None), _CHUNK):
-                for rows in self._cut(chunk):
-                    n += int(rows.keep.sum())
-                    yield rows
-            if not n:
-                raise TrainingError(
-                    f"there are no texts to learn from after the {self._n_held_out} that are held out; give more, "
-                    "and as a list, a file or a dataset, which can be read again"
-                )
+        """What a pass of the model reads, text after text."""
+        n = 0
+        for chunk in in_chunks(islice(read_texts(self._texts, self._column), self._n_held_out, None), _CHUNK):
+            for rows in self._cut(chunk):
+                n += int(rows.keep.sum())
+                yield rows
+        if not n:
+            raise TrainingError(
+                f"there are no texts to learn from after the {self._n_held_out} that are held out; give more, "
+                "and as a list, a file or a dataset, which can be read again"
+            )
 
-    def _round(self) -> list[Sequences]:
+    def _endless(self) -> Iterator[Sequences]:
+        while True:
+            yield from self._sequences()
+
+    def once(self) -> Iterator[list[Sequences]]:
+        """The rows of all rounds from one reading of the texts; the last round is what remains."""
+        stream = self._sequences()
+        while rows := self._round(stream):
+            yield rows
+
+    def _round(self, stream: Iterator[Sequences]) -> list[Sequences]:
         tokens = 0
         rows: list[Sequences] = []
-        while tokens < self._config.buffer:
-            rows.append(next(self._stream))
-            tokens += int(rows[-1].keep.sum())
-        self._next += 1
+        for row in stream:
+            rows.append(row)
+            tokens += int(row.keep.sum())
+            if tokens >= self._config.buffer:
+                break
         return rows
 
     def __call__(self, index: int) -> Activations:
         """The activations of one round."""
         if index < self._next:
-            self._stream, self._next = self._sequences(), 0
-        while self._next < index:
-            self._round()
-        return read_activations(self.model, self._round(), self._config.input_hook, self._config.output_hook)
+            self._stream, self._next = self._endless(), 0
+        for _ in range(self._next, index):
+            self._round(self._stream)
+        rows = self._round(self._stream)
+        self._next = index + 1
+        return parallel.read_activations(self.model, rows, self._config.input_hook, self._config.output_hook)
+
+
+def language_model(model: Any) -> LanguageModel:
+    """The language model of a bridge, or of anything of ours that holds one."""
+    if isinstance(model, ReplacementModel):
+        return model.language_model
+    return model if isinstance(model, LanguageModel) else LanguageModel(model)

@@ -9,11 +9,13 @@ from typing import Any
 from ct_widgets.features.corpus import Source
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.replacement_model import ReplacementModel
-from ct_widgets.training.activations import Sequences, read_activations
+from ct_widgets.training import parallel
+from ct_widgets.training.activations import Activations, Sequences, read_activations
+from ct_widgets.training.cache import ActivationCache
 from ct_widgets.training.config import TrainingConfig
 from ct_widgets.training.metrics import dictionary_metrics
 from ct_widgets.training.replacement import replacement_metrics
-from ct_widgets.training.sources import TextRounds
+from ct_widgets.training.sources import TextRounds, language_model
 from ct_widgets.training.trainer import Training, train
 from ct_widgets.training.watching import Callback, Evaluation, TrainingControl
 from ct_widgets.transcoders import Transcoder
@@ -23,7 +25,7 @@ _FEATURES_PER_DIMENSION = 8
 
 def train_transcoder(
     model: ReplacementModel | LanguageModel | Any,
-    texts: Source,
+    texts: Source | ActivationCache,
     config: TrainingConfig | None = None,
     *,
     directory: str | Path | None = None,
@@ -37,10 +39,10 @@ def train_transcoder(
 
     model: a TransformerLens bridge, or anything of ours that holds one. It is never changed.
     texts: a list of texts or of token ids, a text file (one text per line), a parquet file, or a Hugging Face dataset,
-        whose `column` holds the text.
-    config: by default a cross-layer transcoder with 8 features per layer for every dimension of the model.
-    directory: where checkpoints, `metrics.csv` and at last `transcoder/` go. The same call goes on with what is there,
-        after Ctrl-C or a crash, to the same result.
+        whose `column` holds the text; or the cache that `cache_activations` made of them.
+    config: by default that of `default_config`.
+    directory: where checkpoints, `metrics.csv`, `evaluations.json` and at last `transcoder/` go. The same call goes on
+        with what is there, after Ctrl-C or a crash, to the same result.
     callbacks, control: who watches the run, and what pauses and stops it from another thread.
     progress: True or False shows or hides the bar; by default it appears after one second.
 
@@ -49,30 +51,34 @@ def train_transcoder(
     >>> training = train_transcoder(bridge, "texts.txt", directory="my-transcoder")
     >>> ReplacementModel(bridge, training.transcoder).attribute("The capital of France is")
     """
-    language_model = _language_model(model)
-    config = config or TrainingConfig(features=_FEATURES_PER_DIMENSION * language_model.d_model)
-    rounds = TextRounds(language_model, texts, config, column)
+    lm = language_model(model)
+    config = config or default_config(lm)
+    if isinstance(texts, ActivationCache):
+        texts.check(config, lm.name)
+        rounds = texts
+    else:
+        rounds = TextRounds(lm, texts, config, column)
     path = None if directory is None else Path(directory).expanduser()
     training = train(
         config,
-        rounds,
+        lambda index: Activations(*(part.to(lm.device) for part in rounds(index))),
         path,
-        model_name=language_model.name,
-        name=name or f"{language_model.name.rsplit('/', 1)[-1]}-{config.kind}",
-        evaluate=evaluator(language_model, rounds.held_out, config),
+        data=rounds.fingerprint,
+        model_name=lm.name,
+        name=name or f"{lm.name.rsplit('/', 1)[-1]}-{config.kind}",
+        evaluate=evaluator(lm, rounds.held_out, config),
         callbacks=callbacks,
         control=control,
         show=progress,
     )
-    if path is not None and training.finished:
+    if path is not None and training.finished and parallel.rank() == 0:
         training.transcoder.save(path / "transcoder")
     return training
 
 
-def _language_model(model: Any) -> LanguageModel:
-    if isinstance(model, ReplacementModel):
-        return model.language_model
-    return model if isinstance(model, LanguageModel) else LanguageModel(model)
+def default_config(model: Any) -> TrainingConfig:
+    """Settings to begin with: a cross-layer transcoder with 8 features per layer for every dimension of the model."""
+    return TrainingConfig(features=_FEATURES_PER_DIMENSION * language_model(model).d_model)
 
 
 def evaluator(

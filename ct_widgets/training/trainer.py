@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -14,21 +15,25 @@ from types import FrameType
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ct_widgets.errors import TrainingError
 from ct_widgets.progress import progress
+from ct_widgets.training import parallel
 from ct_widgets.training.activations import ActivationBuffer, Activations, Place
 from ct_widgets.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
 from ct_widgets.training.config import TrainingConfig
 from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.training.loss import Loss, loss
 from ct_widgets.training.normalisation import Normaliser
+from ct_widgets.training.records import Files
 from ct_widgets.training.watching import Callback, Evaluation, Start, Step, TrainingControl
 from ct_widgets.transcoders import Transcoder
 
 CHECKPOINT = "checkpoint.safetensors"
 _DENSITY_TOKENS = 8192  # enough to place biases by
+_TARGET_STEPS = 20  # steps over which L0 is compared with its target
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +62,7 @@ def train(
     read: Callable[[int], Activations],
     directory: Path | None = None,
     *,
+    data: str = "",
     model_name: str | None = None,
     name: str = "transcoder",
     evaluate: Callable[[int, Transcoder], Evaluation] | None = None,
@@ -66,31 +72,35 @@ def train(
 ) -> Training:
     """Train on the rounds that `read` gives (see `ActivationBuffer`).
 
-    With a `directory`, a checkpoint there is resumed from and written every `checkpoint_every` steps. Ctrl-C and
-    `control.stop` end the run after the step at hand, save it and return it unfinished; a second Ctrl-C stops at once.
+    With a `directory`, a checkpoint there is resumed from and written every `checkpoint_every` steps, and `Files` keeps
+    records. Ctrl-C and `control.stop` end the run after the step at hand, save it and return it unfinished; a second
+    Ctrl-C stops at once. In several processes of `torch.distributed`, call it in all; each does its share of a batch.
+    data: what the checkpoint knows the rounds by; another one is refused.
     evaluate: measures on held-out text, every `evaluate_every` steps and at the end; show: that of `progress`.
     """
     torch.set_flush_denormal(True)  # decaying activations become denormal numbers, many times slower on a CPU
     control = control or TrainingControl()
-    run = _Run(config, read, None if directory is None else directory / CHECKPOINT)
+    run = _Run(config, read, None if directory is None else directory / CHECKPOINT, data)
+    if directory is not None and parallel.rank() == 0:
+        callbacks = [Files(directory), *callbacks]
 
     def outcome() -> Training:
-        finished = len(run.history) == config.steps
+        finished = len(run.history) >= run.end
         values = (run.history, run.seconds, finished, run.evaluations, model_name, name)
         return Training(config, run.dictionary, run.inputs, run.targets, *values)
 
     for callback in callbacks:
         callback.started(Start(config, control, tuple(run.history), tuple(run.evaluations)))
-    with _interruption(control), progress(config.steps, "transcoder", unit="step", show=show) as bar:
+    with _interruption(control), progress(run.end, "transcoder", unit="step", show=show) as bar:
         bar.advance(len(run.history))
-        while len(run.history) < config.steps and not control.stopped:
+        while len(run.history) < run.end and not parallel.any_of(control.stopped, run.device):
             step = run.step()
             number = len(run.history)
             bar.advance()
             bar.note(mse=f"{step.mean_mse:.4f}", l0=f"{step.total_l0:.1f}")
             for callback in callbacks:
                 callback.stepped(number, step)
-            if evaluate and (number % config.evaluate_every == 0 or number == config.steps):
+            if evaluate and (number % config.evaluate_every == 0 or number == run.end):
                 transcoder = outcome().transcoder
                 run.evaluations.append(evaluate(number, transcoder))
                 for callback in callbacks:
@@ -108,23 +118,27 @@ def train(
 class _Run:
     """The state that a step changes: weights, optimiser, place in the data, history."""
 
-    def __init__(self, config: TrainingConfig, read: Callable[[int], Activations], path: Path | None) -> None:
-        self.config, self.path = config, path
+    def __init__(
+        self, config: TrainingConfig, read: Callable[[int], Activations], path: Path | None, data: str = ""
+    ) -> None:
+        self.config, self.path, self.data = config, path, data
         self.buffer = ActivationBuffer(read, config.batch_size, config.seed)
         self.place = Place(0, 0)
         self.history: list[Step] = []
         self.evaluations: list[Evaluation] = []
         self.seconds = 0.0
+        self.reached: int | None = None
         self._saved = -1  # steps in the checkpoint
         saved = path if path is not None and path.exists() else None
         if saved:
             facts = read_facts(saved)
             self._check(saved, facts)
             self.place, self.seconds = Place(*facts["place"]), facts["seconds"]
+            self.reached = facts["reached"]
             self.evaluations = [Evaluation(*row) for row in facts["evaluations"]]
         first = self.buffer.round(self.place.round)
         n_layers, _, d_model = first.x.shape
-        device = first.x.device
+        self.device = device = first.x.device
         self.dictionary = Dictionary(n_layers, d_model, config).to(device)
         parameters = list(self.dictionary.parameters())
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=(0.9, 0.999), fused=True)
@@ -149,17 +163,26 @@ class _Run:
             raise TrainingError(
                 f"{path} was made with another {', '.join(differing)}; choose an empty directory or the old settings"
             )
+        if facts["data"] != self.data:
+            raise TrainingError(f"{path} was made with other data; choose an empty directory or give the old texts")
+
+    @property
+    def end(self) -> int:
+        """Number of steps after which the run is finished."""
+        return self.config.end(self.reached)
 
     def step(self) -> Step:
         """One update."""
         start = time.perf_counter()
         config, n = self.config, len(self.history)
         batch, following = self.buffer.batch(self.place)
-        x, y = self.inputs(batch.x), self.targets(batch.y)
+        own = parallel.share(batch)
+        x, y = self.inputs(own.x), self.targets(own.y)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=config.half_products):
             parts = loss(self.dictionary, x, y)
-        total = parts.total(config, n)
-        if not bool(torch.isfinite(total)):
+        penalty = 0.0 if config.chooses_k else config.sparsity_at(n, self.reached)
+        total = parts.total(config, penalty)
+        if parallel.any_of(not bool(torch.isfinite(total)), self.device):
             self._check_finite(batch)
             raise TrainingError(
                 f"step {n} ({self._where()}): the loss is {total.item()} on finite data; "
@@ -167,28 +190,43 @@ class _Run:
             )
         self.optimizer.zero_grad()
         total.backward()  # pyright: ignore[reportUnknownMemberType]
-        nn.utils.clip_grad_norm_(self.dictionary.parameters(), config.clip)
+        parameters = list(self.dictionary.parameters())
+        parallel.average([p.grad for p in parameters if p.grad is not None])
+        nn.utils.clip_grad_norm_(parameters, config.clip)
+        rate = config.rate(n, self.reached)
         for group in self.optimizer.param_groups:
-            group["lr"] = config.rate(n)
+            group["lr"] = rate
         self.optimizer.step()
-        measured = self._measure(parts, x.shape[1])
+        self.history.append(Step.of([*self._measure(parts, config.batch_size), rate, penalty], len(x)))
         self.place = following
         self.seconds += time.perf_counter() - start
-        values = (config.rate(n), 0.0 if config.chooses_k else config.sparsity_at(n))
-        self.history.append(Step.of([*measured, *values], self.dictionary.n_layers))
+        self._look_at_target()
         return self.history[-1]
+
+    def _look_at_target(self) -> None:
+        """Note the step at which L0, over some steps, has come down to its target."""
+        target, n = self.config.target_l0, len(self.history)
+        if target is None or self.reached is not None or n <= _TARGET_STEPS:
+            return
+        l0 = [step.total_l0 for step in self.history[-_TARGET_STEPS - 1 :]]
+        if sum(l0[1:]) <= target * _TARGET_STEPS < sum(l0[:-1]):
+            self.reached = n
 
     @torch.no_grad()
     def _measure(self, parts: Loss, n_tokens: int) -> list[float]:
         """The first fields of a `Step`, fetched from the device at once; BatchTopK's level follows."""
-        l0 = parts.fired.sum(1) / n_tokens
-        self.idle = torch.where(parts.fired > 0, 0, self.idle + n_tokens)
+        fired = parallel.total(parts.fired)
+        means = torch.cat([parts.reconstruction.detach(), torch.stack([parts.sparsity, parts.preactivation]).detach()])
+        parallel.average([means])
+        l0 = fired.sum(1) / n_tokens
+        self.idle = torch.where(fired > 0, 0, self.idle + n_tokens)
+        dead = self.idle >= self.config.dead_after
         if self.config.activation == "batchtopk":
             self.dictionary.follow(l0.sum())
-        dead = (self.idle >= self.config.dead_after).float().mean(1)
-        mse = parts.reconstruction / self.dictionary.b_dec.shape[1]
-        rest = torch.stack([parts.sparsity, parts.preactivation])
-        return torch.cat([mse, l0, dead, rest]).tolist()
+        if self.config.chooses_k:
+            self.dictionary.revive(dead)
+        mse = means[:-2] / self.dictionary.b_dec.shape[1]
+        return torch.cat([mse, l0, dead.float().mean(1), means[-2:]]).tolist()
 
     def _where(self) -> str:
         return f"batch {self.place.batch} of round {self.place.round}"
@@ -205,7 +243,7 @@ class _Run:
 
     def save(self) -> None:
         """Write the checkpoint, if there is a directory for it and anything new."""
-        if self.path is None or self._saved == len(self.history):
+        if self.path is None or self._saved == len(self.history) or parallel.rank():
             return
         extra: dict[str, Tensor] = {
             "x_mean": self.inputs.mean,
@@ -215,9 +253,17 @@ class _Run:
             "idle": self.idle,
             "history": torch.tensor([step.row() for step in self.history], dtype=torch.float64),
         }
-        facts = {"place": self.place, "seconds": self.seconds, "evaluations": self.evaluations}
-        save_checkpoint(self.path, self.dictionary, self.optimizer, extra, facts | {"config": asdict(self.config)})
-        self._saved = len(self.history)
+        facts = {"place": self.place, "seconds": self.seconds, "reached": self.reached, "data": self.data}
+        facts |= {"evaluations": self.evaluations, "config": asdict(self.config)}
+        try:
+            save_checkpoint(self.path, self.dictionary, self.optimizer, extra, facts)
+            self._saved = len(self.history)
+        except (SafetensorError, OSError) as error:  # a run that goes on is worth more than its checkpoint
+            warnings.warn(
+                f"step {len(self.history)}: {self.path} could not be written ({error}); "
+                "the one before stays, and training goes on",
+                stacklevel=2,
+            )
 
 
 @contextmanager

@@ -1,0 +1,176 @@
+"""A disk cache of activations: made once, then read as often as a run needs, and by as many runs as need it.
+
+A directory of shards in bfloat16, one per round, `cache.json` with what they are and their checksums, and the held-out
+tokens. Every file appears whole or not at all, and making it goes on where it stopped.
+Axes: l layer, n token, d model, s sequence, p position.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from ct_widgets.errors import FileFormatError, TrainingError
+from ct_widgets.features.corpus import Source
+from ct_widgets.language_model import LanguageModel
+from ct_widgets.progress import progress as progress_bar
+from ct_widgets.training.activations import Activations, Sequences, read_activations
+from ct_widgets.training.config import TrainingConfig
+from ct_widgets.training.sources import TextRounds, language_model
+
+_INDEX, _HELD_OUT = "cache.json", "held_out.safetensors"
+_SETTINGS = ("input_hook", "output_hook", "context", "buffer", "held_out", "seed")
+
+
+def cache_activations(
+    model: Any,
+    texts: Source,
+    directory: str | Path,
+    config: TrainingConfig,
+    *,
+    column: str = "text",
+    progress: bool | None = None,
+) -> ActivationCache:
+    """Read `texts` once and write what `model`'s MLPs read and write to `directory`, in shards of `config.buffer`.
+
+    The same call goes on with a directory that is not finished. It takes 4 bytes per token, layer and dimension.
+
+    >>> cache = cache_activations(bridge, "texts.txt", "activations", config)
+    >>> training = train_transcoder(bridge, cache, config)
+    """
+    lm = language_model(model)
+    path = Path(directory).expanduser()
+    rounds = TextRounds(lm, texts, config, column)
+    facts: dict[str, Any] = {"model": lm.name, "data": rounds.fingerprint, "shards": [], "complete": False}
+    facts["settings"] = {name: getattr(config, name) for name in _SETTINGS}
+    if (path / _INDEX).is_file():
+        facts = _going_on(path, facts)
+    path.mkdir(parents=True, exist_ok=True)
+    _write(path / _HELD_OUT, save(_packed(rounds.held_out)))
+    with progress_bar(0, "activations", unit="token", show=progress) as bar:
+        for index, sequences in enumerate(rounds.once()):
+            n = sum(int(keep.sum()) for _, keep in sequences)
+            if n < config.batch_size and index:
+                break  # what remains of the texts fills no batch
+            bar.advance(n)
+            if index >= len(facts["shards"]):
+                facts["shards"].append(_write_shard(path, index, lm, sequences, config))
+                _write(path / _INDEX, json.dumps(facts, indent=1).encode())
+    facts["complete"] = True
+    _write(path / _INDEX, json.dumps(facts, indent=1).encode())
+    return ActivationCache(path)
+
+
+def _going_on(path: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    found = _read_index(path)
+    differing = [name for name in ("model", "data") if found[name] != facts[name]]
+    differing += [name for name, value in facts["settings"].items() if found["settings"].get(name) != value]
+    if differing:
+        raise TrainingError(f"{path} was made with another {', '.join(differing)}; choose another directory")
+    return found
+
+
+def _write_shard(
+    path: Path, index: int, model: LanguageModel, sequences: list[Sequences], config: TrainingConfig
+) -> dict[str, Any]:
+    x, y = read_activations(model, sequences, config.input_hook, config.output_hook)
+    content = save({"x": x.bfloat16().cpu().contiguous(), "y": y.bfloat16().cpu().contiguous()})
+    name = f"shard-{index:05d}.safetensors"
+    _write(path / name, content)
+    return {"file": name, "tokens": x.shape[1], "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _write(path: Path, content: bytes) -> None:
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _packed(held_out: list[Sequences]) -> dict[str, torch.Tensor]:
+    arrays = {f"{name}.{i}": array for i, rows in enumerate(held_out) for name, array in rows._asdict().items()}
+    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads((path / _INDEX).read_text(encoding="utf-8"))
+        if {"model", "data", "settings", "shards", "complete"} <= facts.keys():
+            return facts
+        error = f"it has only {', '.join(facts)}"
+    except (OSError, ValueError) as found:
+        error = str(found)
+    raise FileFormatError(f"{path / _INDEX} is not the index of an activation cache ({error})")
+
+
+class ActivationCache:
+    """Rounds of activations from a directory that `cache_activations` has finished.
+
+    Raises FileFormatError for a directory that is not a whole cache, and, when it is read, for a shard whose content is
+    not what was written.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.path = Path(directory).expanduser()
+        facts = _read_index(self.path)
+        if not facts["complete"]:
+            raise FileFormatError(f"{self.path} is not finished; call cache_activations again to go on with it")
+        self.model_name: str = facts["model"]
+        self.fingerprint: str = facts["data"]
+        self.settings: dict[str, Any] = facts["settings"]
+        self._shards: Sequence[dict[str, Any]] = facts["shards"]
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens in all shards."""
+        return sum(shard["tokens"] for shard in self._shards)
+
+    @property
+    def held_out(self) -> list[Sequences]:
+        """The held-out text."""
+        tensors = _load(self.path / _HELD_OUT, (self.path / _HELD_OUT).read_bytes())
+        n = len(tensors) // 2
+        return [Sequences(tensors[f"ids.{i}"].numpy(), tensors[f"keep.{i}"].numpy()) for i in range(n)]
+
+    def check(self, config: TrainingConfig, model_name: str) -> None:
+        """Raise TrainingError if these are not the activations that a run asks for."""
+        hooks = [name for name in ("input_hook", "output_hook") if self.settings[name] != getattr(config, name)]
+        if hooks or model_name != self.model_name:
+            raise TrainingError(
+                f"{self.path} has activations of {self.model_name} at {self.settings['input_hook']} and "
+                f"{self.settings['output_hook']}; the run is for {model_name} at {config.input_hook} and "
+                f"{config.output_hook}"
+            )
+
+    def __call__(self, index: int) -> Activations:
+        """The activations of one round; after the last shard they begin anew, in another order."""
+        epoch, place = divmod(index, len(self._shards))
+        order = np.random.default_rng([self.settings["seed"], epoch]).permutation(len(self._shards))
+        shard = self._shards[int(order[place])]
+        path = self.path / shard["file"]
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise FileFormatError(f"{path} is missing ({error}); make the cache again") from error
+        if hashlib.sha256(content).hexdigest() != shard["sha256"]:
+            raise FileFormatError(f"{path} is damaged: its checksum is not that of `{_INDEX}`; make the cache again")
+        tensors = _load(path, content)
+        return Activations(tensors["x"].float(), tensors["y"].float())
+
+
+def _load(path: Path, content: bytes) -> dict[str, torch.Tensor]:
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise FileFormatError(f"{path} is damaged ({error}); make the cache again") from error

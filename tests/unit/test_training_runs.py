@@ -1,0 +1,416 @@
+"""Whole runs from texts: sources, cache, records, steering, and everything that can end one before its time."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ct_widgets import cli, load_demo, train_transcoder
+from ct_widgets.demo.corpus import statements
+from ct_widgets.errors import FileFormatError, TrainingError
+from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.training import (
+    ActivationCache,
+    Callback,
+    Evaluation,
+    Start,
+    Step,
+    Training,
+    TrainingConfig,
+    TrainingControl,
+    cache_activations,
+    read_activations,
+)
+from ct_widgets.training.sources import TextRounds
+from ct_widgets.training.train_transcoder import default_config
+from ct_widgets.training.trainer import train
+from ct_widgets.transcoders import Transcoder
+
+ROOT = Path(__file__).parents[2]
+
+
+def config(**changes: Any) -> TrainingConfig:
+    settings = {"features": 32, "k": 4, "steps": 12, "batch_size": 64, "buffer": 256, "held_out": 100}
+    return TrainingConfig(**(settings | {"checkpoint_every": 5, "evaluate_every": 6} | changes))
+
+
+@pytest.fixture(scope="module")
+def model() -> ReplacementModel:
+    return load_demo()
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    world = statements(0)
+    order = np.random.default_rng(0).permutation(len(world))[:300]
+    return [f"{world[i].prompt} {world[i].answer}" for i in order]
+
+
+@pytest.fixture(scope="module")
+def whole(model: ReplacementModel, texts: list[str]) -> Training:
+    return train_transcoder(model, texts, config(), progress=False)
+
+
+class Diary(Callback):
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def started(self, start: Start) -> None:
+        self.calls.append(start)
+
+    def stepped(self, number: int, step: Step) -> None:
+        self.calls.append((number, step))
+
+    def evaluated(self, evaluation: Evaluation, transcoder: Transcoder) -> None:
+        self.calls.append(evaluation)
+
+    def finished(self, training: Training) -> None:
+        self.calls.append(training)
+
+
+def test_two_lines_train_and_trace(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
+    bridge = model.language_model.bridge
+    training = train_transcoder(bridge, texts, config(kind="plt", skip=True), directory=tmp_path, progress=False)
+    graph = ReplacementModel(bridge, training.transcoder).attribute("calc: 36+59=")
+    assert graph.n_nodes > 10
+    saved = Transcoder.load(tmp_path / "transcoder")
+    assert (saved.kind, saved.activation, saved.name) == ("plt", "jumprelu", "ct-widgets-demo-plt")
+    assert torch.equal(saved.W_enc[1], training.transcoder.W_enc[1])
+    with (tmp_path / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["tokens"]) for row in rows] == [64 * i for i in range(1, 13)]
+    assert [float(row["mse"]) for row in rows] == [step.mean_mse for step in training.history]
+    assert [float(row["l0_3"]) for row in rows] == [step.l0[3] for step in training.history]
+    found = json.loads((tmp_path / "evaluations.json").read_text(encoding="utf-8"))
+    assert [Evaluation(**row) for row in found] == training.evaluations
+    assert [row["step"] for row in found] == [6, 12]
+
+
+def test_default_config_fits_the_model(model: ReplacementModel) -> None:
+    assert default_config(model) == TrainingConfig(features=8 * 128)
+
+
+def test_rounds_leave_out_special_tokens_and_held_out_texts(model: ReplacementModel, texts: list[str]) -> None:
+    lm = model.language_model
+    rounds = TextRounds(lm, [*texts, "calc: [PAD] 1+1="], config())
+    special = set(lm.bridge.tokenizer.all_special_ids)
+    assert lm.bridge.tokenizer.bos_token_id in special
+    learned = [tuple(row[keep]) for rows in rounds.once() for ids, keep in rows for row, keep in zip(ids, keep)]  # noqa: B905
+    held_out = {tuple(row[keep]) for ids, keep in rounds.held_out for row, keep in zip(ids, keep)}  # noqa: B905
+    assert not {token for row in (*learned, *held_out) for token in row} & special
+    assert sum(map(len, held_out)) >= 100
+    n_held_out = sum(len(ids) for ids, _ in rounds.held_out)
+    assert len(learned) + n_held_out == len(texts) + 1
+    # A round is a function of its number, in whatever order rounds are read.
+    third = TextRounds(lm, texts, config())(2)
+    rounds = TextRounds(lm, texts, config())
+    for index in (4, 2):
+        again = rounds(index)
+    assert torch.equal(again.x, third.x)
+    assert third.x.shape[1] >= 256
+    # The texts begin anew when they are used up.
+    assert rounds(40).x.shape[1] >= 256
+
+
+def test_sources_that_cannot_be_used_are_named(model: ReplacementModel, texts: list[str]) -> None:
+    with pytest.raises(TrainingError, match="no texts to learn from"):
+        train_transcoder(model, iter(texts[:40]), config(held_out=4000), progress=False)
+    with pytest.raises(TrainingError, match="no token to learn from"):
+        train_transcoder(model, [[1]], config(), progress=False)
+
+
+def test_files_and_datasets_give_the_same(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
+    rows = [{"text": text} for text in texts]
+    first = [
+        TextRounds(model.language_model, source, config(held_out=10))(1).x
+        for source in (texts, rows, tmp_path / "texts.txt")
+    ]
+    assert torch.equal(first[0], first[1])
+    assert torch.equal(first[0], first[2])
+
+
+def test_cache_gives_what_the_model_gives(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
+    lm = model.language_model
+    cache = cache_activations(model, texts, tmp_path / "cache", config(), progress=False)
+    rounds = list(TextRounds(lm, texts, config()).once())
+    direct = [read_activations(lm, rows, "hook_resid_mid", "hook_mlp_out") for rows in rounds]
+    direct = [part for i, part in enumerate(direct) if part.x.shape[1] >= 64 or not i]
+    assert cache.n_tokens == sum(part.x.shape[1] for part in direct)
+    order = np.random.default_rng([0, 0]).permutation(len(direct))
+    for i in range(len(direct)):
+        expected = direct[int(order[i])]
+        torch.testing.assert_close(cache(i).x, expected.x, rtol=2**-8, atol=0)
+        torch.testing.assert_close(cache(i).y, expected.y, rtol=2**-8, atol=0)
+    # The second epoch has the same shards in another order.
+    again = [cache(i).x.sum().item() for i in range(len(direct), 2 * len(direct))]
+    assert sorted(again) == sorted(cache(i).x.sum().item() for i in range(len(direct)))
+    training = train_transcoder(model, cache, config(), progress=False)
+    assert training.finished
+    assert training.evaluations[-1].agreement > 0
+    with pytest.raises(TrainingError, match="has activations of ct-widgets-demo at hook_resid_mid"):
+        train_transcoder(model, cache, config(input_hook="mlp.hook_in"), progress=False)
+
+
+def test_cache_goes_on_where_it_stopped(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
+    class StopError(Exception):
+        pass
+
+    class Stops(list[str]):
+        def __iter__(self) -> Iterator[str]:
+            for i, text in enumerate(texts):
+                if i == 290:
+                    raise StopError
+                yield text
+
+    whole = cache_activations(model, texts, tmp_path / "whole", config(), progress=False)
+    path = tmp_path / "part"
+    small = config(buffer=64)  # the texts are cut 256 at a time, which is before the stop
+    with pytest.raises(StopError):
+        cache_activations(model, Stops(texts), path, small, progress=False)
+    done = json.loads((path / "cache.json").read_text(encoding="utf-8"))["shards"]
+    assert done
+    with pytest.raises(FileFormatError, match="is not finished"):
+        ActivationCache(path)
+    with pytest.raises(TrainingError, match="made with another buffer"):
+        cache_activations(model, texts, path, config(), progress=False)
+    before = (path / done[0]["file"]).stat().st_mtime_ns
+    rest = cache_activations(model, texts, path, small, progress=False)
+    assert (path / done[0]["file"]).stat().st_mtime_ns == before
+    assert abs(rest.n_tokens - whole.n_tokens) < 64 + 64  # what remains at the end fills no batch
+    damaged = path / done[0]["file"]
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    rounds = range(len(json.loads((path / "cache.json").read_text(encoding="utf-8"))["shards"]))
+    with pytest.raises(FileFormatError, match="is damaged: its checksum"):
+        [rest(i) for i in rounds]
+
+
+def test_callbacks_hear_everything_in_order(model: ReplacementModel, texts: list[str]) -> None:
+    diary = Diary()
+    training = train_transcoder(model, texts, config(), callbacks=[diary], progress=False)
+    start, *calls, last = diary.calls
+    assert isinstance(start, Start)
+    assert last is training
+    assert [call[0] for call in calls if not isinstance(call, Evaluation)] == [*range(1, 13)]
+    assert [call[1] for call in calls if not isinstance(call, Evaluation)] == training.history
+    assert isinstance(calls[6], Evaluation)  # after step 6
+    assert [call for call in calls if isinstance(call, Evaluation)] == training.evaluations
+
+
+def test_pause_resume_and_stop_from_another_thread(
+    model: ReplacementModel, texts: list[str], whole: Training, tmp_path: Path
+) -> None:
+    control, paused_at = TrainingControl(), []
+
+    class Pauses(Diary):
+        def stepped(self, number: int, step: Step) -> None:
+            super().stepped(number, step)
+            if number == 3:
+                control.pause()
+                threading.Thread(target=go_on).start()
+            if number == 8:
+                threading.Thread(target=control.stop).start()
+                while not control.stopped:
+                    time.sleep(0.01)
+
+    diary = Pauses()
+
+    def go_on() -> None:
+        path = tmp_path / "checkpoint.safetensors"
+        while not path.exists():  # a run that pauses saves first
+            time.sleep(0.01)
+        time.sleep(0.2)
+        paused_at.append(len(diary.calls))
+        control.resume()
+
+    part = train_transcoder(
+        model, texts, config(), directory=tmp_path, callbacks=[diary], control=control, progress=False
+    )
+    assert paused_at == [4]  # the start and three steps
+    assert not part.finished
+    assert len(part.history) == 8
+    assert not (tmp_path / "transcoder").exists()
+    rest = train_transcoder(model, texts, config(), directory=tmp_path, callbacks=[diary], progress=False)
+    assert rest.history == whole.history
+    assert rest.evaluations == whole.evaluations
+    with (tmp_path / "metrics.csv").open(encoding="utf-8") as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [*range(1, 13)]
+
+
+def test_other_texts_do_not_resume(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
+    train_transcoder(model, texts, config(), directory=tmp_path, progress=False)
+    with pytest.raises(TrainingError, match="made with other data"):
+        train_transcoder(model, texts[1:], config(), directory=tmp_path, progress=False)
+
+
+COMMAND = """
+model = "demo"
+texts = "texts.txt"
+directory = "run"
+cache = "activations"
+
+[training]
+features = 32
+k = 4
+steps = 6
+batch_size = 64
+buffer = 256
+held_out = 100
+"""
+
+
+def test_command_line_trains_from_a_file(texts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
+    file = tmp_path / "config.toml"
+    file.write_text(COMMAND, encoding="utf-8")
+    assert cli.main(["train", str(file)]) == 0
+    assert capsys.readouterr().out.startswith("ct-widgets-demo-clt: 6 steps in ")
+    assert Transcoder.load(tmp_path / "run" / "transcoder").n_features(0) == 32
+    for wrong, said in (
+        (COMMAND.replace("steps", "stepps"), "unknown training.stepps; settings are features, kind"),
+        (COMMAND.replace("texts =", "text ="), "does not say texts; it needs model, texts, directory"),
+        (COMMAND.replace("features = 32", ""), "does not say training.features"),
+        ("model = ", "is not TOML"),
+    ):
+        file.write_text(wrong, encoding="utf-8")
+        assert cli.main(["train", str(file)]) == cli.FAILED
+        assert said in capsys.readouterr().err
+
+
+def test_target_l0_ends_a_run(model: ReplacementModel, texts: list[str]) -> None:
+    settings = config(activation="jumprelu", steps=400, sparsity=40.0, target_l0=8.0, learning_rate=3e-3, decay=0.4)
+    training = train_transcoder(model, texts, settings, progress=False)
+    history = training.history
+    l0 = [step.total_l0 for step in history]
+    assert training.finished
+    assert len(history) < 400
+    reached = next(i for i in range(21, len(l0)) if sum(l0[i - 20 : i]) <= 160 < sum(l0[i - 21 : i - 1]))
+    assert len(history) == math.ceil(reached / 0.6)
+    assert len({step.penalty for step in history[reached:]}) == 1
+    assert history[-1].rate < 0.1 * history[0].rate
+
+
+def run(code: str, *arguments: str | Path, **settings: Any) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        env=environment | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from test_training import config, sparse_world
+from ct_widgets.training import Callback, train
+
+class Dies(Callback):
+    def stepped(self, number, step):
+        if number == 9:  # the checkpoint is of step 5
+            os.kill(os.getpid(), signal.SIGKILL)
+
+train(config(activation=sys.argv[2]), sparse_world, Path(sys.argv[1]), callbacks=[Dies()], show=False)
+"""
+
+
+def test_a_killed_run_goes_on_to_the_same_curve(tmp_path: Path) -> None:
+    from test_training import config, sparse_world
+
+    activation = "batchtopk"
+    died = run(KILLED, tmp_path, activation)
+    _, errors = died.communicate(timeout=100)
+    assert died.returncode == -signal.SIGKILL, errors
+    uninterrupted = train(config(activation=activation), sparse_world, show=False)
+    resumed = train(config(activation=activation), sparse_world, tmp_path, show=False)
+    assert resumed.history == uninterrupted.history
+    for ours, theirs in zip(resumed.dictionary.parameters(), uninterrupted.dictionary.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert torch.equal(resumed.dictionary.level, uninterrupted.dictionary.level)
+
+
+FULL = """
+import resource, signal, sys, warnings
+from pathlib import Path
+from test_training import config, sparse_world
+from ct_widgets.training import Callback, train
+
+class Fills(Callback):
+    def stepped(self, number, step):
+        if number == 6:  # the checkpoint is of step 5; from now on no file may grow beyond a few bytes
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    training = train(config(), sparse_world, Path(sys.argv[1]), callbacks=[Fills()], show=False)
+print(training.finished, len(training.history), sum("could not be written" in str(w.message) for w in caught))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on file sizes")
+def test_a_full_disk_leaves_the_old_checkpoint_and_the_run(tmp_path: Path) -> None:
+    from test_training import config, sparse_world
+
+    filled = run(FULL, tmp_path)
+    output, errors = filled.communicate(timeout=100)
+    assert filled.returncode == 0, errors
+    finished, steps, warned = output.split()
+    assert (finished, steps) == ("True", "12")
+    assert int(warned) >= 2  # the checkpoints of step 10 and 12, and the records
+    assert not list(tmp_path.glob("*.part"))
+    resumed = train(config(), sparse_world, tmp_path, show=False)
+    assert resumed.history == train(config(), sparse_world, show=False).history
+
+
+SHARED = """
+import sys
+from pathlib import Path
+import torch, torch.distributed as dist
+from test_training_runs import SHARED_CONFIGS
+from ct_widgets import cli, load_demo, train_transcoder
+
+folder, rank = Path(sys.argv[1]), int(sys.argv[2])
+dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+model = load_demo()
+for name, config in SHARED_CONFIGS.items():
+    train_transcoder(model, folder / "texts.txt", config, directory=folder / name, progress=False)
+dist.destroy_process_group()
+"""
+SHARED_CONFIGS = {
+    "clt": config(kind="clt", activation="batchtopk", skip=True),
+    "plt": config(kind="plt", activation="jumprelu", sparsity=1.0),
+}
+
+
+def test_two_processes_equal_one(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
+    for process in [run(SHARED, tmp_path, str(rank), OMP_NUM_THREADS="1") for rank in range(2)]:
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+    for name, settings in SHARED_CONFIGS.items():
+        one = train_transcoder(model, tmp_path / "texts.txt", settings, progress=False)
+        # The checkpoint of both is that of any run: one process reads it back.
+        two = train_transcoder(model, tmp_path / "texts.txt", settings, directory=tmp_path / name, progress=False)
+        assert two.finished
+        for ours, theirs in zip(two.history, one.history, strict=True):
+            np.testing.assert_allclose(ours.row(), theirs.row(), rtol=1e-5, atol=1e-5)
+        for ours, theirs in zip(two.dictionary.parameters(), one.dictionary.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
