@@ -1,4 +1,4 @@
-"""The command line: `ct-widgets trace PROMPT --out FILE`, `ct-widgets info FILE` and `ct-widgets train FILE`."""
+"""The command line: `ct-widgets trace PROMPT --out FILE`, and `evaluate`, `info` and `train`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ct_widgets
 from ct_widgets.errors import CTWidgetsError
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "trace":
             _trace(parser, options)
+        elif options.command == "evaluate":
+            _evaluate(parser, options)
         elif options.command == "train":
             return _train(options.config)
         else:
@@ -52,8 +54,25 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help=".ctgraph, .json (for circuit-tracer's and Neuronpedia's viewers) or .html (interactive, self-contained)",
     )
-    trace.add_argument("--model", metavar="MODEL", help="name on the Hugging Face hub or directory; default: the demo")
-    trace.add_argument("--transcoder", metavar="TRANSCODER", help="name or directory of the transcoder of --model")
+    evaluate = commands.add_parser("evaluate", help="measure a transcoder and its graphs, beside others and neurons")
+    evaluate.add_argument(
+        "texts", nargs="?", metavar="TEXTS", help="a file with one text per line; default: what the demo has not seen"
+    )
+    evaluate.add_argument("--out", type=Path, required=True, metavar="FILE", help="an .html page, self-contained")
+    evaluate.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="NAME=DIRECTORY",
+        help="another transcoder of the same model; can be given several times",
+    )
+    for command in (trace, evaluate):
+        command.add_argument(
+            "--model", metavar="MODEL", help="name on the Hugging Face hub or directory; default: demo"
+        )
+        command.add_argument(
+            "--transcoder", metavar="TRANSCODER", help="name or directory of the transcoder of --model"
+        )
     info = commands.add_parser("info", help="what is in a graph file, or what the demo model is")
     info.add_argument("what", metavar="FILE", help="a .ctgraph, .json or .pt file, or `demo`")
     train = commands.add_parser("train", help="train a transcoder, or go on with one that was interrupted")
@@ -65,16 +84,51 @@ def _trace(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     out: Path = options.out
     if out.suffix not in OUT_SUFFIXES:
         parser.error(f"--out {out}: expected a file that ends in {', '.join(OUT_SUFFIXES)}")
-    if (options.model is None) != (options.transcoder is None):
-        parser.error("--model and --transcoder go together: a transcoder fits the one model it was trained on")
-    if not out.absolute().parent.is_dir():
-        raise NotADirectoryError(f"--out {out}: there is no directory {out.parent}")
+    _check(parser, options)
     graph = _model(options.model, options.transcoder).attribute(options.prompt)
     if out.suffix == ".html":
         graph.to_html(out)
     else:
         graph.save(out)
     print(f"{out}: {_size(graph)}; {_prediction(graph, 1)}; {_scores(graph)}")
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """What can be seen to be wrong before any work."""
+    if (options.model is None) != (options.transcoder is None):
+        parser.error("--model and --transcoder go together: a transcoder fits the one model it was trained on")
+    if not options.out.absolute().parent.is_dir():
+        raise NotADirectoryError(f"--out {options.out}: there is no directory {options.out.parent}")
+
+
+def _evaluate(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    out: Path = options.out
+    if out.suffix != ".html":
+        parser.error(f"--out {out}: expected a file that ends in .html")
+    named = [one.partition("=") for one in options.beside]
+    if any(not (name and where) for name, _, where in named):
+        parser.error("--beside takes NAME=DIRECTORY, e.g. --beside PLT=transcoders/plt")
+    if options.model is not None and options.texts is None:
+        parser.error("give a file of texts to evaluate --model on")
+    _check(parser, options)
+    if options.texts is not None and not Path(options.texts).is_file():
+        raise FileNotFoundError(f"{options.texts}: no such file; give one with one text per line")
+    beside = {name: ct_widgets.Transcoder.load(where) for name, _, where in named}
+    if options.model is None and options.texts is None and not beside:
+        beside = {"PLT": ct_widgets.load_demo("plt").transcoder}
+    found = _model(options.model, options.transcoder).evaluate(_texts(options.texts), beside=beside)
+    found.to_html(out)
+    print(f"{found}\n\n{out}: all tables and figures")
+
+
+def _texts(path: str | None) -> list[Any]:
+    if path is None:
+        from ct_widgets.demo import load_texts
+
+        return load_texts()
+    from ct_widgets.features.corpus import read_texts
+
+    return list(read_texts(path))
 
 
 def _train(config: Path) -> int:

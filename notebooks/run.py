@@ -16,12 +16,17 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Playwright
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
+PLOTLY = "application/vnd.plotly.v1+json"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 WIDTH, HEIGHT = 1100, 480
@@ -56,6 +61,33 @@ def still(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
+def with_pictures(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook with a picture beside every Plotly figure, for places that draw none."""
+    bundles = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    figures = [bundle for bundle in bundles if PLOTLY in bundle]
+    if figures:
+        from playwright.sync_api import sync_playwright
+        from plotly.offline import get_plotlyjs
+
+        with sync_playwright() as playwright:
+            view = launch(playwright).new_page(device_scale_factor=2)
+            view.set_content(f"<script>{get_plotlyjs()}</script>")
+            for bundle in figures:
+                layout = bundle[PLOTLY]["layout"]
+                size = {"format": "png", "width": layout.get("width", 680), "height": layout.get("height", 360)}
+                url = view.evaluate("([figure, size]) => Plotly.toImage(figure, size)", [bundle[PLOTLY], size])
+                bundle["image/png"] = url.partition(",")[2]
+    return notebook
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Headless Chromium."""
+    found = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if found is None:
+        sys.exit("no Chromium on the path to draw pictures with: `make browser` installs one")
+    return playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+
+
 def is_progress_bar(output: nbformat.NotebookNode) -> bool:
     """Whether a cell showed this on its way, as a bar of tqdm, and not as its result."""
     return output.output_type == "display_data" and WIDGET in output.data
@@ -65,11 +97,8 @@ def photograph(page: Path, picture: Path, scheme: str) -> None:
     """Write a picture of the widget on an exported page, as headless Chromium draws it."""
     from playwright.sync_api import sync_playwright
 
-    browser_path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
-    if browser_path is None:
-        sys.exit("no Chromium on the path to draw the picture with: `make browser` installs one")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
+        browser = launch(playwright)
         view = browser.new_page(
             viewport={"width": WIDTH, "height": HEIGHT},
             device_scale_factor=2,
@@ -104,7 +133,7 @@ def run(path: Path, *, save: bool, picture: Path | None) -> bool:
             return False
         print(f"{path}: all cells ran")
         if save:
-            nbformat.write(still(notebook), path)
+            nbformat.write(with_pictures(still(notebook)), path)
         if picture:
             photograph_all(sorted(Path(folder).glob("*.html")), picture)
     return True

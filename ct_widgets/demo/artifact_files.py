@@ -16,11 +16,11 @@ from transformers import PreTrainedTokenizerFast
 from ct_widgets.demo.tokenizer import load_tokenizer
 from ct_widgets.errors import FileFormatError
 from ct_widgets.language_model import native_bridge, native_state
-from ct_widgets.transcoders import Transcoder
+from ct_widgets.transcoders import Kind, Transcoder
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 
-_CONFIG, _WEIGHTS, _TOKENIZER, _TRANSCODER = "config.json", "model.safetensors", "tokenizer.json", "clt"
+_CONFIG, _WEIGHTS, _TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 
 
 def load_bridge(directory: Path) -> Any:
@@ -56,14 +56,14 @@ def _weights(bridge: Any) -> dict[str, Tensor]:
     return {name: value for name, value in native_state(bridge).items() if by_address[value.data_ptr()] == name}
 
 
-def load_transcoder(directory: Path) -> Transcoder:
-    """The cross-layer transcoder."""
-    return Transcoder.load(directory / _TRANSCODER)
+def load_transcoder(directory: Path, kind: Kind = "clt") -> Transcoder:
+    """The cross-layer transcoder, or the per-layer one."""
+    return Transcoder.load(directory / kind)
 
 
 def save_transcoder(directory: Path, transcoder: Transcoder) -> None:
     """Write what `load_transcoder` reads: a circuit-tracer directory."""
-    transcoder.save(directory / _TRANSCODER)
+    transcoder.save(directory / transcoder.kind)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from ct_widgets.evaluation.report import shown
 
 _INTRODUCTION = """\
 # The embedded model
 
-A small decoder and a cross-layer transcoder (CLT) of it, made for tutorials and tests: `ct_widgets.load_demo()`.
-`python -m ct_widgets.demo.make_artifacts` reproduces both and writes this page from what it measures.
+A small decoder, a cross-layer transcoder (CLT) and a per-layer one (PLT) of it, made for tutorials and tests:
+`ct_widgets.load_demo()`. `python -m ct_widgets.demo.make_artifacts` reproduces them and writes this page from what it
+measures.
 """
 
 _DATA = """\
@@ -40,13 +44,16 @@ _LIMITS = """\
 
 def render(metrics: Mapping[str, Any]) -> str:
     """The card as Markdown. metrics: what `make_artifacts` measured."""
-    parts = [
+    parts = (
         _INTRODUCTION,
         _language_model(metrics),
         _transcoder(metrics["transcoder"]),
         _families(metrics["families"]),
-    ]
-    parts += [_DATA, _LIMITS]
+        _per_layer_transcoder(metrics["per_layer_transcoder"]),
+        _evaluation(metrics["evaluation"]),
+        _DATA,
+        _LIMITS,
+    )
     return "\n".join(parts)
 
 
@@ -75,9 +82,55 @@ Greedy answers that are right in every token (numbers in sequences have five):
 
 
 def _transcoder(transcoder: Mapping[str, Any]) -> str:
-    stages, parts = transcoder["stages"], transcoder["parts"]
-    recipe, alignment, finish = stages["base"], stages["alignment"], stages["finish"]
-    base_time, alignment_time, finish_time = map(minutes, transcoder["seconds"])
+    layers = transcoder["parts"]["all"]["layers"]
+    columns = zip(layers["normalised_mse"], layers["l0"], transcoder["dead_by_layer"], strict=True)
+    by_layer = [(str(i), f"{mse:.3f}", f"{l0:.1f}", percent(dead)) for i, (mse, l0, dead) in enumerate(columns)]
+    return f"""\
+## Cross-layer transcoder
+
+{_training(transcoder)}
+{_parts(transcoder["parts"])}
+L0 counts active features per token over all layers. Agreement, KL and cross-entropy recovered compare the model with
+the one whose MLP outputs are all reconstructions, at the answer position: where the whole prompt predicts the first
+token of the answer.
+
+{table(("layer", "normalised MSE", "L0", "dead features"), by_layer)}
+{percent(transcoder["dead"])} of all features are active on none of {transcoder["survey_tokens"]:,} tokens (all facts
+and a sample of statements about numbers).
+"""
+
+
+def _per_layer_transcoder(transcoder: Mapping[str, Any]) -> str:
+    return f"""\
+## Per-layer transcoder
+
+For comparison, `ct_widgets.load_demo("plt")`; it comes without examples of its features.
+{_training(transcoder)}
+{_parts(transcoder["parts"])}
+{percent(transcoder["dead"])} of all features are active on none of {transcoder["survey_tokens"]:,} tokens.
+"""
+
+
+def _training(transcoder: Mapping[str, Any]) -> str:
+    stages, times = transcoder["stages"], [minutes(seconds) for seconds in transcoder["seconds"]]
+    base, alignment = stages["base"], stages["alignment"]
+    text = f"""\
+{transcoder["features"]:,} JumpReLU features per layer, reading `hook_resid_mid` and writing `hook_mlp_out`.
+{base["steps"]:,} steps of {base["batch_size"]:,} tokens, Adam at {base["learning_rate"]}, tanh penalty \
+c = {base["saturation"]:g}, lambda {base["sparsity"]:g}, {base["features"]:,} features per layer; {times[0]}.
+Then {alignment["steps"]:,} steps of alignment: the same loss with lambda {alignment["sparsity"]:g}, and \
+{alignment["kl"]:g} times KL(model || replacement model); {times[1]}.
+"""
+    if stages["width"] is None:
+        return text
+    finish = stages["finish"]
+    return f"""\
+{text}Of every layer, the {stages["width"]:,} features that write most are kept, and aligned for {finish["steps"]:,} \
+steps more with lambda {finish["sparsity"]:g}; {times[2]}.
+"""
+
+
+def _parts(parts: Mapping[str, Any]) -> str:
     rows = [
         (
             name,
@@ -92,28 +145,28 @@ def _transcoder(transcoder: Mapping[str, Any]) -> str:
         for name, part in parts.items()
     ]
     head = ("unseen", "tokens", "normalised MSE", "L0", "answers", "top-1 agreement", "KL (nats)", "CE recovered")
-    layers = parts["all"]["layers"]
-    columns = zip(layers["normalised_mse"], layers["l0"], transcoder["dead_by_layer"], strict=True)
-    by_layer = [(str(i), f"{mse:.3f}", f"{l0:.1f}", percent(dead)) for i, (mse, l0, dead) in enumerate(columns)]
+    return table(head, rows)
+
+
+def _evaluation(found: Mapping[str, Any]) -> str:
+    summary = found["summary"]
+    columns = list(next(iter(summary.values())))
+    rows = [
+        (name, *(shown(column, math.nan if values[column] is None else values[column]) for column in columns))
+        for name, values in summary.items()
+    ]
     return f"""\
-## Cross-layer transcoder
+## Evaluation
 
-{transcoder["features"]:,} JumpReLU features per layer, reading `hook_resid_mid` and writing `hook_mlp_out`.
-{recipe["steps"]:,} steps of {recipe["batch_size"]:,} tokens, Adam at {recipe["learning_rate"]}, tanh penalty \
-c = {recipe["saturation"]:g}, lambda {recipe["sparsity"]:g}, {recipe["features"]:,} features per layer; {base_time}.
-Then {alignment["steps"]:,} steps of alignment: the same loss with lambda {alignment["sparsity"]:g}, and \
-{alignment["kl"]:g} times KL(model || replacement model); {alignment_time}.
-Of every layer, the {stages["width"]:,} features that write most are kept, and aligned for {finish["steps"]:,} steps \
-more with lambda {finish["sparsity"]:g}; {finish_time}.
+`model.evaluate(load_texts(), beside={{"PLT": ...}})` on everything unseen: {found["tokens"]:,} tokens, predictions of
+all {found["predictions"]:,} tokens of the answers, graphs of {found["prompts"]} prompts. Neurons are the model's own,
+without those that write little: about as many as the CLT has active features, and the fewest that reconstruct as well.
 
-{table(head, rows)}
-L0 counts active features per token over all layers. Agreement, KL and cross-entropy recovered compare the model with
-the one whose MLP outputs are all reconstructions, at the answer position: where the whole prompt predicts the first
-token of the answer.
-
-{table(("layer", "normalised MSE", "L0", "dead features"), by_layer)}
-{percent(transcoder["dead"])} of all features are active on none of {transcoder["survey_tokens"]:,} tokens (all facts
-and a sample of statements about numbers).
+{table(("", *columns), rows)}
+Replacement, completeness and path length are of the graphs. "influence" is the rank correlation of a feature's
+influence with the damage of ablating it, "knock-on" that between features more than one layer apart with relative
+changes, both means of prompts; "cosine" compares how the local replacement model and the model respond, one layer on,
+to a push along an encoder direction (median).
 """
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
+from ct_widgets.demo import load_texts
 from ct_widgets.demo.corpus import HELD_OUT, MIX, OTHER_FORM, TASKS, TRAIN, Corpus
 from ct_widgets.demo.language_model_training import right_answers
 from ct_widgets.demo.transcoder_data import FACT_TASKS, survey, unseen
+from ct_widgets.evaluation import evaluate
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.training import (
     Activations,
@@ -88,6 +92,21 @@ def transcoder_metrics(model: LanguageModel, transcoder: Transcoder, corpus: Cor
         "dead": dead.overall_dead,
         "dead_by_layer": dead.dead.tolist(),
         "survey_tokens": dead.n_tokens,
+    }
+
+
+def comparison(model: LanguageModel, clt: Transcoder, plt: Transcoder) -> dict[str, Any]:
+    """What `ReplacementModel.evaluate` finds on all statements that the transcoders were not trained on."""
+    found = evaluate(model, clt, load_texts(), beside={"PLT": plt}, show=True)
+    sizes = found.dictionaries.iloc[0]
+    return {
+        "tokens": int(sizes["tokens"]),
+        "predictions": int(sizes["predictions"]),
+        "prompts": int(found.graphs["prompt"].nunique()),
+        "summary": {
+            str(name): {column: None if np.isnan(value) else float(value) for column, value in row.items()}
+            for name, row in found.summary.iterrows()
+        },
     }
 
 

@@ -27,7 +27,7 @@ from ct_widgets.demo.artifact_files import (
 )
 from ct_widgets.demo.card import render
 from ct_widgets.demo.corpus import MIX, N_INDUCTION, Corpus, statements
-from ct_widgets.demo.evaluation import accuracy, corpus_statistics, transcoder_metrics
+from ct_widgets.demo.evaluation import accuracy, comparison, corpus_statistics, transcoder_metrics
 from ct_widgets.demo.family_metrics import family_metrics
 from ct_widgets.demo.feature_store import save_features
 from ct_widgets.demo.language_model_training import architecture
@@ -57,15 +57,20 @@ FINISH = replace(ALIGNMENT, sparsity=0.4, steps=120, learning_rate=5e-4)
 
 
 class Stages(NamedTuple):
-    """How the transcoder is trained: on activations, inside the model, and there again when it is narrower."""
+    """How a transcoder is trained: on activations, inside the model, and there again when it is narrower, if at all."""
 
     base: TrainingConfig = TRANSCODER
     alignment: Alignment = ALIGNMENT
-    width: int = WIDTH
+    width: int | None = WIDTH
     finish: Alignment = FINISH
 
 
 STAGES = Stages()
+PER_LAYER = Stages(
+    base=replace(TRANSCODER, kind="plt", features=WIDTH, steps=3000, sparsity=0.45),
+    alignment=replace(ALIGNMENT, sparsity=0.6, steps=240),
+    width=None,
+)
 
 
 class World(NamedTuple):
@@ -109,7 +114,7 @@ def make_transcoder(world: World, out: Path, scratch: Path, device: str, stages:
         sequences = training_round(world.corpus, config.seed, index)
         return read_activations(model, sequences, config.input_hook, config.output_hook)
 
-    training = train(config, read, scratch, model_name=model.name, name="ct-widgets-demo-clt", show=True)
+    training = train(config, read, scratch, model_name=model.name, name=f"ct-widgets-demo-{config.kind}", show=True)
     if not training.finished:
         raise TrainingError(f"interrupted after {len(training.history)} steps; run it again to go on")
     seconds = [training.seconds]
@@ -126,28 +131,32 @@ def make_transcoder(world: World, out: Path, scratch: Path, device: str, stages:
 
     training = aligned(training, stages.alignment, 0, scratch)
     seconds.append(training.seconds)
-    training = narrow(training, read(0), stages.width)
-    training = aligned(training, stages.finish, stages.alignment.steps, scratch / "narrow")
-    seconds.append(training.seconds)
+    if stages.width is not None:
+        training = narrow(training, read(0), stages.width)
+        training = aligned(training, stages.finish, stages.alignment.steps, scratch / "narrow")
+        seconds.append(training.seconds)
     save_transcoder(out, training.transcoder)
     return {"stages": stages_as_json(stages), "seconds": np.diff(seconds, prepend=0).tolist()}
 
 
 def stages_as_json(stages: Stages) -> dict[str, Any]:
     """The stages as JSON values."""
-    settings = {name: dataclasses.asdict(getattr(stages, name)) for name in ("base", "alignment", "finish")}
-    return settings | {"width": stages.width}
+    names = ("base", "alignment") if stages.width is None else ("base", "alignment", "finish")
+    return {name: dataclasses.asdict(getattr(stages, name)) for name in names} | {"width": stages.width}
 
 
 def measure(world: World, out: Path, trained: dict[str, Any]) -> dict[str, Any]:
     """Everything that the card reports, from the files in `out`."""
-    model, transcoder = LanguageModel(load_bridge(out)), load_transcoder(out)
+    model = LanguageModel(load_bridge(out))
+    clt, plt = load_transcoder(out), load_transcoder(out, "plt")
     return {
         "seed": SEED,
         "machine": trained["machine"],
         "language_model": trained["language_model"] | {"accuracy": accuracy(model, world.corpus)},
-        "transcoder": trained["transcoder"] | transcoder_metrics(model, transcoder, world.corpus, SEED),
-        "families": family_metrics(ReplacementModel(model.bridge, transcoder)),
+        "transcoder": trained["transcoder"] | transcoder_metrics(model, clt, world.corpus, SEED),
+        "families": family_metrics(ReplacementModel(model.bridge, clt)),
+        "per_layer_transcoder": trained["per_layer_transcoder"] | transcoder_metrics(model, plt, world.corpus, SEED),
+        "evaluation": comparison(model, clt, plt),
     }
 
 
@@ -164,6 +173,7 @@ def main() -> None:
         "machine": "one GPU" if device.startswith("cuda") else f"{torch.get_num_threads()} CPU core(s)",
         "language_model": make_language_model(world, out, scratch, device),
         "transcoder": make_transcoder(world, out, scratch, device),
+        "per_layer_transcoder": make_transcoder(world, out, scratch / "plt", device, PER_LAYER),
     }
     save_features(out, SEED)
     metrics = measure(world, out, trained)

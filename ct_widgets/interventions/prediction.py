@@ -39,12 +39,13 @@ def predict(graph: AttributionGraph, scales: Mapping[int, float], *, clamped_to:
     given = np.zeros(n)
     given[list(scales)] = [scale - 1 for scale in scales.values()]
     relative, direct, total = given.copy(), np.zeros(n), np.zeros(n)
-    activation = graph.activation.astype(np.float64)
-    passes = features & ~is_set & (graph.layer > clamped_to) & (activation != 0)
+    # A slope is activation / pre-activation, so both change by the same share; files may lack the latter.
+    own = np.where(np.isfinite(graph.preactivation), graph.preactivation, graph.activation).astype(np.float64)
+    passes = features & ~is_set & (graph.layer > clamped_to) & (own != 0)
     for t in np.flatnonzero((graph.adjacency.in_degree > 0) & ~is_set).tolist():
         edges = graph.adjacency.row(t)
         source, weight = graph.source[edges], graph.weight[edges].astype(np.float64)
         direct[t], total[t] = weight @ given[source], weight @ relative[source]
         if passes[t]:
-            relative[t] = total[t] / activation[t]
+            relative[t] = total[t] / own[t]
     return Prediction(direct, total)

@@ -305,7 +305,7 @@ class PerturbationSession:
             if layer in inputs:
                 x = inputs[layer].view(n, -1, base.transcoder.d_model)
                 here = x[:, (position - start).clamp_min(0)]
-                if base.transcoder.k is None:
+                if base.transcoder.activation in ("relu", "jumprelu"):  # what a feature is, it is by itself
                     now = activate((here * W_enc).sum(-1) + b_enc, base.transcoder.activation, threshold, None)
                 else:
                     now = base.transcoder.encode(layer, here).gather(-1, feature.expand(n, -1)[..., None])[..., 0]

@@ -7,7 +7,13 @@ from ct_widgets.training.config import TrainingConfig
 from ct_widgets.training.metrics import DictionaryMetrics, dictionary_metrics
 from ct_widgets.training.narrowing import narrow
 from ct_widgets.training.records import TensorBoard, WeightsAndBiases
-from ct_widgets.training.replacement import ReplacementMetrics, replacement_logits, replacement_metrics
+from ct_widgets.training.replacement import (
+    ReplacementMetrics,
+    ablated_logits,
+    compare_logits,
+    replacement_logits,
+    replacement_metrics,
+)
 from ct_widgets.training.train_transcoder import train_transcoder
 from ct_widgets.training.trainer import Training, train
 from ct_widgets.training.watching import Callback, Evaluation, Start, Step, TrainingControl
@@ -30,8 +36,10 @@ __all__ = [
     "TrainingConfig",
     "TrainingControl",
     "WeightsAndBiases",
+    "ablated_logits",
     "align",
     "cache_activations",
+    "compare_logits",
     "dictionary_metrics",
     "narrow",
     "read_activations",

@@ -19,7 +19,7 @@ class StubModel:
     """Stands for a replacement model; says what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.asked: list[object] = []
 
     def attribute(self, prompt: str) -> AttributionGraph:
         self.asked.append(prompt)
@@ -68,6 +68,10 @@ def test_trace_takes_another_model(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (["trace", "a"], "--out"),
         (["trace", "a", "--out", "graph.pt"], "expected a file that ends in .ctgraph, .json, .html"),
         (["trace", "a", "--out", "g.json", "--model", "gpt2"], "--model and --transcoder go together"),
+        (["evaluate"], "--out"),
+        (["evaluate", "--out", "report.pdf"], "expected a file that ends in .html"),
+        (["evaluate", "--out", "r.html", "--beside", "plt"], "NAME=DIRECTORY"),
+        (["evaluate", "--out", "r.html", "--model", "gpt2", "--transcoder", "t"], "give a file of texts"),
         (["draw"], "invalid choice: 'draw'"),
         ([], "COMMAND"),
     ],
@@ -102,6 +106,26 @@ def test_a_missing_directory_is_found_before_the_work(
     assert cli.main(["trace", "a", "--out", str(tmp_path / "no" / "graph.ctgraph")]) == cli.FAILED
     assert "there is no directory" in capsys.readouterr().err
     assert model.asked == []
+
+
+def test_texts_that_are_not_there_are_found_before_the_work(
+    tmp_path: Path, model: StubModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(tmp_path / "texts.txt"), "--out", str(tmp_path / "report.html")]
+    assert cli.main(arguments) == cli.FAILED
+    assert "no such file" in capsys.readouterr().err
+    assert model.asked == []
+
+
+@pytest.mark.slow
+def test_evaluate_with_the_embedded_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts, out = tmp_path / "texts.txt", tmp_path / "report.html"
+    texts.write_text("calc: 36+59=95\ncalc: 2+3=5\n")
+    assert cli.main(["evaluate", str(texts), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "Evaluation of ct-widgets-demo" in printed
+    assert "neurons" in printed
+    assert "calc: 36+59=" in out.read_text()
 
 
 def test_info_says_what_is_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

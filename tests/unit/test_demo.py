@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from ct_widgets.demo import load_demo
+from ct_widgets.demo import load_demo, load_texts
 from ct_widgets.demo.artifact_files import ARTIFACTS, load_bridge, load_transcoder, read_json
 from ct_widgets.demo.card import percent, render
-from ct_widgets.demo.corpus import TASKS
+from ct_widgets.demo.corpus import TASKS, TRAIN
 from ct_widgets.demo.evaluation import PARTS, SHOWN, accuracy, corpus_statistics, reconstruction, transcoder_part
 from ct_widgets.demo.language_model_training import Recipe as LanguageModelRecipe
 from ct_widgets.demo.make_artifacts import (
     LANGUAGE_MODEL,
+    PER_LAYER,
     SEED,
     STAGES,
     Stages,
@@ -27,7 +28,7 @@ from ct_widgets.demo.make_artifacts import (
     stages_as_json,
 )
 from ct_widgets.demo.transcoder_data import FACT_TASKS, survey
-from ct_widgets.errors import FileFormatError
+from ct_widgets.errors import FileFormatError, TranscoderError
 from ct_widgets.language_model import native_state
 from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.training import Alignment, TrainingConfig
@@ -55,7 +56,7 @@ def test_artifacts_are_small_and_complete() -> None:
     assert sum(path.stat().st_size for path in files) <= 16 * MEGABYTE
     names = {path.relative_to(ARTIFACTS).parts[0] for path in files}
     own = {"config.json", "corpus.json", "metrics.json", "model.safetensors", "tokenizer.json"}
-    assert names == own | {"clt", "features"}
+    assert names == own | {"clt", "plt", "features"}
 
 
 def test_importing_the_demo_is_light() -> None:
@@ -102,12 +103,22 @@ def test_the_transcoder_reaches_its_targets(metrics: dict[str, Any]) -> None:
     assert metrics["transcoder"]["parts"]["additions"]["agreement"] >= 0.97
 
 
-@pytest.mark.parametrize("part", ["additions", "facts"])
+def test_the_per_layer_transcoder_is_worth_comparing_with(metrics: dict[str, Any]) -> None:
+    own, other = (metrics[name]["parts"]["all"] for name in ("per_layer_transcoder", "transcoder"))
+    assert own["l0"] == pytest.approx(other["l0"], rel=0.15)
+    assert own["normalised_mse"] <= 0.05
+    assert own["agreement"] >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"), [("transcoder", "additions"), ("transcoder", "facts"), ("per_layer_transcoder", "facts")]
+)
 def test_the_transcoder_is_as_its_card_says(
-    demo: ReplacementModel, world: World, metrics: dict[str, Any], part: str
+    demo: ReplacementModel, world: World, metrics: dict[str, Any], kind: str, part: str
 ) -> None:
-    found = transcoder_part(demo.language_model, demo.transcoder, world.corpus, PARTS[part])
-    reported = metrics["transcoder"]["parts"][part]
+    transcoder = demo.transcoder if kind == "transcoder" else load_demo("plt").transcoder
+    found = transcoder_part(demo.language_model, transcoder, world.corpus, PARTS[part])
+    reported = metrics[kind]["parts"][part]
     for name in ("tokens", "answers"):
         assert found[name] == reported[name]
     for name in ("normalised_mse", "l0", "agreement", "kl", "recovered"):
@@ -126,10 +137,36 @@ def test_the_card_is_written_from_the_metrics(metrics: dict[str, Any]) -> None:
     assert percent(metrics["language_model"]["accuracy"]["two-hop capital"]["held out"]["right"]) in card
     assert metrics["seed"] == SEED
     assert LanguageModelRecipe(**metrics["language_model"]["recipe"]) == LANGUAGE_MODEL
-    for name, recorded in metrics["transcoder"]["stages"].items():
-        now = stages_as_json(STAGES)[name]
-        # Settings that the trainer has gained since have values that change nothing.
-        assert recorded == (now if name == "width" else {setting: now[setting] for setting in recorded})
+    for transcoder, stages in (("transcoder", STAGES), ("per_layer_transcoder", PER_LAYER)):
+        for name, recorded in metrics[transcoder]["stages"].items():
+            now = stages_as_json(stages)[name]
+            # Settings that the trainer has gained since have values that change nothing.
+            assert recorded == (now if name == "width" else {setting: now[setting] for setting in recorded})
+
+
+def test_the_evaluation_in_the_card_is_what_evaluate_finds(demo: ReplacementModel, metrics: dict[str, Any]) -> None:
+    """On fewer texts, so about the same; means of prompts and medians are rougher than counts of tokens."""
+    reported = metrics["evaluation"]["summary"]
+    beside = {"PLT": load_demo("plt").transcoder}
+    found = demo.evaluate(load_texts(60), beside=beside, neurons=False, sweep=False, progress=False).summary
+    for name in ("CLT", "PLT"):
+        assert found.loc[name, "L0"] == pytest.approx(reported[name]["L0"], rel=0.1)
+        assert found.loc[name, "normalised MSE"] == pytest.approx(reported[name]["normalised MSE"], rel=0.5)
+        for column in ("agreement", "replacement", "completeness", "influence", "knock-on"):
+            assert found.loc[name, column] == pytest.approx(reported[name][column], abs=0.12), column
+    assert len(load_texts()) == metrics["transcoder"]["parts"]["all"]["answers"]
+
+
+def test_texts_to_evaluate_on_were_not_trained_on(world: World) -> None:
+    prompts = dict(load_texts())
+    taught = {world.corpus.statements[i].prompt for i in world.corpus.select(splits=(TRAIN,))}
+    assert prompts["calc: 36+59="] == " 95"
+    assert not taught & set(prompts)
+
+
+def test_another_kind_of_transcoder_is_refused() -> None:
+    with pytest.raises(TranscoderError, match="'clt' and 'plt'"):
+        load_demo("sae")  # type: ignore[arg-type]
 
 
 def test_corpus_statistics_are_those_of_the_corpus(world: World) -> None:
@@ -162,3 +199,6 @@ def test_two_steps_of_training_write_a_model_that_loads(world: World, tmp_path: 
     assert all(seconds > 0 for seconds in clt["seconds"])
     assert load_transcoder(out).n_features(0) == 6
     assert (out / "clt" / "config.yaml").is_file()
+    base = TrainingConfig(features=8, steps=2, batch_size=64, kind="plt")
+    make_transcoder(world, out, scratch / "plt", "cpu", Stages(base, step, None))
+    assert load_transcoder(out, "plt").kind == "plt"
