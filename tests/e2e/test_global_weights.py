@@ -27,6 +27,7 @@ def test_a_walk(open_notebook: Callable[..., Notebook], pictures: Path, theme: s
     notebook.run_all()
     view = notebook.page.locator(".ctw-walk")
     inputs, outputs = (view.locator(f'.ctw-neighbour[data-side="{side}"]') for side in ("inputs", "outputs"))
+    inputs.first.wait_for()
     expect(inputs).to_have_count(10)
     expect(outputs).to_have_count(10)
     assert view.locator(".ctw-apart").count() == 0

@@ -29,6 +29,9 @@ const NAMES: Record<Ranking, readonly [name: string, meaning: string]> = {
   ],
 };
 
+/** Examples of the feature in the middle, about as high as its neighbours' column. */
+const EXAMPLES = 12;
+
 /** Fill `el` until `abort`. */
 export function mountWalk(el: HTMLElement, synced: SyncedWalk, abort: AbortSignal): void {
   const root = h("div", { class: "ctw ctw-card ctw-compact ctw-walk" });
@@ -85,7 +88,8 @@ function trail(names: readonly string[]): HTMLElement {
       ? h("b", { class: "ctw-mono", "aria-current": "true" }, name)
       : h("button", { type: "button", class: "ctw-mono ctw-step", "data-goto": name, "data-tip": "back to it" }, name),
   );
-  return h("nav", { class: "ctw-trail", "aria-label": "the way here" }, ...steps);
+  const hint = names.length > 1 ? [] : [muted("press an input or an output to go there")];
+  return h("nav", { class: "ctw-trail", "aria-label": "the way here" }, ...steps, ...hint);
 }
 
 function rankings(known: readonly string[], by: Ranking): HTMLElement {
@@ -156,7 +160,7 @@ function meaning({ measures, together, interference }: Neighbour): string {
 }
 
 function middle({ card, feature }: Step): HTMLElement {
-  const parts = card ? compactCard({ ...card, label: null, guess: null }) : [];
+  const parts = card ? compactCard({ ...card, label: null, guess: null }, EXAMPLES) : [];
   const label = card ? about(card) : [];
   const head = h("h3", { class: "ctw-walk-name" }, h("span", { class: "ctw-mono" }, feature), ...label);
   return h("section", { class: "ctw-walk-middle", "aria-label": feature }, head, ...parts);

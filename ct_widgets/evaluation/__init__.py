@@ -1,0 +1,1 @@
+"""Does the explanation hold? Dictionaries, graphs and single claims measured [CT25, "Evaluating"]."""
