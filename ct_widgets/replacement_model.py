@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from ct_widgets.attribution import OnInterrupt, Target
+    from ct_widgets.evaluation import Evaluation, Text, Validation
     from ct_widgets.features import Features, FeatureStore
     from ct_widgets.features.corpus import Source
     from ct_widgets.global_weights import GlobalWeights
@@ -239,6 +240,18 @@ class ReplacementModel:
 
         return global_weights(self, corpus, sources=sources, targets=targets, k=k, progress=progress)
 
+    def neurons(self, threshold: float = 0.0) -> ReplacementModel:
+        """The same language model with its own neurons as features: the baseline that a transcoder has to beat.
+
+        threshold: neurons that write less than this, |activation| times the norm of their output weights, are silent.
+        Neurons of gated MLPs read with the gate held fixed. Raises ModelError for MLPs that are not understood exactly.
+
+        >>> model.neurons(0.5).attribute("calc: 36+59=").scores()
+        """
+        from ct_widgets.evaluation import neuron_transcoder
+
+        return ReplacementModel(self.language_model.bridge, neuron_transcoder(self.language_model, threshold))
+
     def perturbation(self, graph: AttributionGraph, boxes: Mapping[str, Sequence[NodeId]]) -> PerturbationSession:
         """Hold the prompt of `graph` ready for fast changes of the strengths of named groups of features.
 
@@ -248,6 +261,60 @@ class ReplacementModel:
         from ct_widgets.interventions import PerturbationSession
 
         return PerturbationSession(self.language_model, self.transcoder, graph, boxes)
+
+    def validate(self, graph: AttributionGraph, *, ablations: int = 128, pushes: int = 16, seed: int = 0) -> Validation:
+        """Put a graph of this model to the test: what `graph.audit(model)` shows.
+
+        At most `ablations` random features are ablated, and the residual stream is pushed around `pushes` random
+        features per layer. Raises GraphError for a graph of another model or transcoder.
+
+        >>> model.validate(graph).correlations
+        """
+        from ct_widgets.evaluation import validate
+
+        with progress_bar(0, "validation", unit="run") as bar:
+            return validate(
+                self.language_model, self.transcoder, graph, bar, ablations=ablations, pushes=pushes, seed=seed
+            )
+
+    def evaluate(
+        self,
+        texts: Iterable[Text],
+        *,
+        prompts: Sequence[str | Sequence[int]] | None = None,
+        beside: Mapping[str, Transcoder] | None = None,
+        neurons: bool = True,
+        sweep: bool = True,
+        max_feature_nodes: int | None = 5000,
+        seed: int = 0,
+        progress: bool | None = None,
+    ) -> Evaluation:
+        """Measure the transcoder on texts and its graphs on prompts, beside other dictionaries [CT25, "Evaluating"].
+
+        texts: each a text, token ids, or a pair (prompt, answer), of which only the answer's tokens are compared.
+        prompts: what graphs are made of; by default 12 random texts, up to the answer or without their last token.
+        beside: other transcoders of the same model by name, e.g. {"PLT": other}.
+        neurons: the model's own neurons too, at several thresholds.
+        sweep: transcoders also without the features that write little, which reads their decoders whole.
+        max_feature_nodes: of each graph; see `attribute`.
+
+        >>> report = model.evaluate([("calc: 36+59=", "95"), ("calc: 2+2=", "4")])
+        >>> report.to_html("report.html")
+        """
+        from ct_widgets.evaluation import evaluate
+
+        return evaluate(
+            self.language_model,
+            self.transcoder,
+            texts,
+            prompts=prompts,
+            beside=beside,
+            neurons=neurons,
+            sweep=sweep,
+            max_feature_nodes=max_feature_nodes,
+            seed=seed,
+            show=progress,
+        )
 
     def generate(
         self,

@@ -63,6 +63,13 @@ class Block(NamedTuple):
             matrix = _csc()((self.magnitude, self.source, self.indptr), shape=(self.start, len(value)))
             into[: self.start] += matrix @ value.astype(np.float32)
 
+    def gather(self, value: Float64) -> Float64:
+        """sum_s |A[t, s]| value[s] of the block's rows. value: [start, c] -> [stop - start, c]."""
+        if not len(self.source):
+            return np.zeros((self.stop - self.start, value.shape[1]))
+        shape = (self.start, self.stop - self.start)
+        return _csc()((self.magnitude, self.source, self.indptr), shape=shape).T @ value
+
 
 def blocks_from_last(adjacency: Adjacency) -> Iterator[Block]:
     """The adjacency cut into runs of rows that do not feed each other, from the logits down.

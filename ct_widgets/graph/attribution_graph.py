@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from ct_widgets.graph.tables import edges_table, nodes_table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ct_widgets.evaluation import Validation
+    from ct_widgets.replacement_model import ReplacementModel
     from ct_widgets.widgets import GraphWidget
 
 
@@ -149,9 +151,18 @@ class AttributionGraph(GraphData):
         """How many edges the influence of the embeddings takes to arrive at the logits."""
         return path_lengths(self.adjacency, self.row_total, self.output_weight, self.is_kind("embedding"))
 
-    def audit(self) -> Audit:
-        """Checks of the graph's own quality, printed as a small table."""
-        return audit(self, self.scores())
+    @overload
+    def audit(self) -> Audit: ...
+
+    @overload
+    def audit(self, model: ReplacementModel) -> Validation: ...
+
+    def audit(self, model: ReplacementModel | None = None) -> Audit | Validation:
+        """Checks of the graph's own quality, printed as a small table.
+
+        With the model that it was made with, the graph is also put to the test there: how far to trust it.
+        """
+        return audit(self, self.scores()) if model is None else model.validate(self)
 
     def annotated(
         self,

@@ -11,6 +11,7 @@ Axes: n nodes, t targets (rows), s sources, k path length.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +55,19 @@ def one_step(adjacency: Adjacency, row_total: Floats, x: Float64) -> Float64:
     for block in blocks_from_last(adjacency):
         rows = slice(block.start, block.stop)
         block.scatter(_share(x[rows], row_total[rows]), result)
+    return result
+
+
+def influence_of(adjacency: Adjacency, row_total: Floats, sources: Sequence[int]) -> Float64:
+    """B[:, s] for the rows `sources`, [n, s]: the influence of each on every node, over all paths between them."""
+    result = np.zeros((adjacency.n, len(sources)))
+    result[sources, np.arange(len(sources))] = 1.0
+    for block in reversed(list(blocks_from_last(adjacency))):
+        rows = slice(block.start, block.stop)
+        result[rows] += (
+            block.gather(result[: block.start]) * _share(np.ones(block.stop - block.start), row_total[rows])[:, None]
+        )
+    result[sources, np.arange(len(sources))] -= 1.0
     return result
 
 

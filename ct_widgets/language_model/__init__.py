@@ -4,6 +4,7 @@ from ct_widgets.language_model.bridges import load_bridge, native_bridge, native
 from ct_widgets.language_model.frozen_map import FrozenAttention, FrozenMap
 from ct_widgets.language_model.frozen_run import FrozenRun
 from ct_widgets.language_model.language_model import LanguageModel
+from ct_widgets.language_model.mlp_weights import MLPWeights
 from ct_widgets.language_model.norm import FrozenNorm
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "FrozenNorm",
     "FrozenRun",
     "LanguageModel",
+    "MLPWeights",
     "load_bridge",
     "native_bridge",
     "native_state",

@@ -13,6 +13,7 @@ from torch import Tensor
 from ct_widgets.errors import ModelError, PromptError, TargetError
 from ct_widgets.language_model.frozen_map import FrozenMap, Unembedding, read_frozen_map, read_unembedding
 from ct_widgets.language_model.frozen_run import FrozenRun, record, relative_error, run_and_keep
+from ct_widgets.language_model.mlp_weights import MLPWeights, read_mlp_weights
 
 _NORMED = "ln_final.hook_out"
 
@@ -69,6 +70,11 @@ class LanguageModel:
         if unembedding.soft_cap or relative_error(scaled(kept[_NORMED].float()), logits) > self.tolerance:
             raise ModelError(f"{self.name}: its logits are not those of its unembedding; this family cannot be traced")
         return scaled
+
+    @cached_property
+    def mlp_weights(self) -> list[MLPWeights]:
+        """Weights of every layer's MLP. Raises ModelError for MLPs that are not made of neurons."""
+        return read_mlp_weights(self.bridge)
 
     @property
     def tolerance(self) -> float:

@@ -22,15 +22,30 @@ from ct_widgets.transcoders import Transcoder
 class DictionaryMetrics:
     """Measured on `n_tokens` tokens.
 
-    l0: [l], active features per token; error and variance: [l], sum ||yhat - y||^2 and sum ||y - mean(y)||^2;
-    density: L x [f], the share of tokens on which a feature is active.
+    l0: [l], active features per token; error and variance: [l], sum ||yhat - y||^2 and sum ||y - mean||^2;
+    mean: [l, d], of the targets y; density: L x [f], the share of tokens on which a feature is active.
     """
 
     n_tokens: int
     l0: NDArray[np.float64]
     error: NDArray[np.float64]
     variance: NDArray[np.float64]
+    mean: NDArray[np.float64]
     density: list[NDArray[np.float64]]
+
+    def __add__(self, other: DictionaryMetrics) -> DictionaryMetrics:
+        """Metrics on the tokens of both."""
+        n = self.n_tokens + other.n_tokens
+        own, its = self.n_tokens / n, other.n_tokens / n
+        between = np.square(self.mean - other.mean).sum(1) * own * its * n
+        return DictionaryMetrics(
+            n_tokens=n,
+            l0=own * self.l0 + its * other.l0,
+            error=self.error + other.error,
+            variance=self.variance + other.variance + between,
+            mean=own * self.mean + its * other.mean,
+            density=[own * a + its * b for a, b in zip(self.density, other.density, strict=True)],
+        )
 
     @property
     def normalised_mse(self) -> NDArray[np.float64]:
@@ -76,6 +91,7 @@ def dictionary_metrics(transcoder: Transcoder, parts: Iterable[Activations]) -> 
         l0=np.array([float(c.sum()) / n for c in count]),
         error=error.numpy(),
         variance=(second - first.square().sum(1) / n).numpy(),
+        mean=(first / n).numpy(),
         density=[c.numpy() / n for c in count],
     )
 

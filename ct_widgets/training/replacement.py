@@ -5,10 +5,12 @@ Axes: s sequence, p position, n predicted token, d model, v vocabulary.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
@@ -34,6 +36,12 @@ class ReplacementMetrics:
     replacement_cross_entropy: float
     ablated_cross_entropy: float
 
+    def __add__(self, other: ReplacementMetrics) -> ReplacementMetrics:
+        """Metrics on the tokens of both."""
+        n = self.n_tokens + other.n_tokens
+        own, its = (part.n_tokens * np.array(dataclasses.astuple(part)[1:]) for part in (self, other))
+        return ReplacementMetrics(n, *((own + its) / n).tolist())
+
     @property
     def recovered(self) -> float:
         """Share of what the MLPs do for the cross-entropy that the replacement does too; 1 is all."""
@@ -45,28 +53,34 @@ def replacement_metrics(
     model: LanguageModel, transcoder: Transcoder, sequences: Iterable[Sequences]
 ) -> ReplacementMetrics:
     """Compare predictions of the `keep` tokens of each sequence, from all tokens before each."""
-    n = 0
-    sums = torch.zeros(5, dtype=torch.float64)
+    found: ReplacementMetrics | None = None
     for rows in sequences:
         tokens = torch.from_numpy(rows.ids).to(model.device)
         predicted = torch.from_numpy(rows.keep[:, 1:]).to(model.device)
-        answer = tokens[:, 1:][predicted]
+        if not bool(predicted.any()):
+            continue
         own, replaced, ablated = (
-            logits[:, :-1][predicted].double()
+            logits[:, :-1][predicted]
             for logits in (
                 model.logits(tokens),
                 replacement_logits(model, transcoder, tokens),
                 ablated_logits(model, transcoder, tokens),
             )
         )
-        n += len(answer)
-        same = own.argmax(-1) == replaced.argmax(-1)
-        kl = kl_div(replaced.log_softmax(-1), own.log_softmax(-1), log_target=True, reduction="sum")
-        losses = [cross_entropy(logits, answer, reduction="sum") for logits in (own, replaced, ablated)]
-        sums += torch.stack([same.sum(), kl, *losses]).cpu()
-    if not n:
+        part = compare_logits(own, replaced, ablated, tokens[:, 1:][predicted])
+        found = part if found is None else found + part
+    if found is None:
         raise TrainingError("no sequence has a token to predict; mark some with `keep`, after the first position")
-    return ReplacementMetrics(n, *(sums / n).tolist())
+    return found
+
+
+def compare_logits(own: Tensor, replaced: Tensor, ablated: Tensor, answer: Tensor) -> ReplacementMetrics:
+    """Logits [n, v] of the model, the replacement model and the model without MLPs, where `answer` [n] follows."""
+    own, replaced, ablated = own.double(), replaced.double(), ablated.double()
+    same = own.argmax(-1) == replaced.argmax(-1)
+    kl = kl_div(replaced.log_softmax(-1), own.log_softmax(-1), log_target=True, reduction="batchmean")
+    losses = [cross_entropy(logits, answer) for logits in (own, replaced, ablated)]
+    return ReplacementMetrics(len(answer), *(float(value) for value in (same.double().mean(), kl, *losses)))
 
 
 def replacement_logits(model: LanguageModel, transcoder: Transcoder, tokens: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Cross-layer and per-layer transcoders, and the files they are kept in."""
 
 from ct_widgets.transcoders.activation import Activation
+from ct_widgets.transcoders.neurons import NeuronTranscoder
 from ct_widgets.transcoders.transcoder import Kind, Transcoder
 
-__all__ = ["Activation", "Kind", "Transcoder"]
+__all__ = ["Activation", "Kind", "NeuronTranscoder", "Transcoder"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ct_widgets.errors import TranscoderError
 
-Activation = Literal["relu", "jumprelu", "topk"]
+Activation = Literal["relu", "jumprelu", "topk", "mlp"]
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
 
@@ -21,6 +21,8 @@ def activate(h: Tensor, activation: Activation, threshold: Tensor | None, k: int
         if threshold is None:
             raise TranscoderError("JumpReLU needs a threshold per feature; give `threshold`, or use activation='relu'")
         return h * (h > threshold)
+    if activation != "topk":
+        raise TranscoderError(f"activation {activation!r} is no function of the pre-activation alone")
     if not k or k > h.shape[-1]:
         raise TranscoderError(f"TopK needs k between 1 and the {h.shape[-1]} features of a layer, got {k}")
     kept = h.topk(k, dim=-1)  # the largest raw values: some may be negative

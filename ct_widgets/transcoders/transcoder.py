@@ -37,7 +37,7 @@ class Transcoder:
     Decoders may be memory-mapped files: `decoder_vectors` touches only the rows it is asked for.
     """
 
-    kind: Kind
+    kind: Kind | Literal["neurons"]
     activation: Activation
     W_enc: Sequence[Tensor]
     W_dec: Sequence[Tensor]
@@ -54,8 +54,8 @@ class Transcoder:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise TranscoderError(f"kind is {self.kind!r}; expected 'clt' or 'plt'")
-        if self.activation not in ACTIVATIONS:
-            raise TranscoderError(f"activation is {self.activation!r}; expected one of {', '.join(ACTIVATIONS)}")
+        if self.activation not in ACTIVATIONS[:-1]:
+            raise TranscoderError(f"activation is {self.activation!r}; expected one of {', '.join(ACTIVATIONS[:-1])}")
         if (self.activation == "jumprelu") != (self.threshold is not None):
             raise TranscoderError("JumpReLU needs `threshold`, and no other activation takes one")
         if (self.activation == "topk") != (self.k is not None):
@@ -151,6 +151,30 @@ class Transcoder:
         """Encoder rows of the features `index`: [n] of one layer, in float32 -> [n, d]."""
         rows = self.W_enc[layer][index]
         return rows.to(torch.promote_types(rows.dtype, torch.float32))
+
+    def decoder_norms(self, layer: int) -> Tensor:
+        """Norm of all that a unit of each feature's activation writes, over all layers that it writes to. -> [f]."""
+        parts = self.W_dec[layer].split(_ENCODER_CHUNK)
+        return torch.cat([part.float().square().sum((1, 2)).sqrt() for part in parts]).to(self.device)
+
+    def above(self, size: float) -> Transcoder:
+        """The same features, silent wherever they write less than `size`: |a_i| ||W_dec,i||, whatever their scale.
+
+        >>> transcoder.above(0.1)  # sparser, and a worse reconstruction
+        """
+        if self.activation not in ("relu", "jumprelu"):
+            raise TranscoderError(f"a threshold on top of {self.activation} would be another transcoder")
+        return replace(self, activation="jumprelu", threshold=self._at_least(size, self.threshold))
+
+    def _at_least(self, size: float, own: Sequence[Tensor] | None) -> list[Tensor]:
+        """Thresholds of activations that write at least `size`, or the feature's own where that is higher. L x [f]."""
+        if size < 0:
+            raise TranscoderError(f"size is {size}; what a feature writes has a norm of 0 or more")
+        found: list[Tensor] = []
+        for layer in range(self.n_layers):
+            needed = size / self.decoder_norms(layer).clamp_min(1e-30)
+            found.append(needed if own is None else torch.maximum(own[layer].float(), needed))
+        return found
 
     def to(self, device: torch.device | str) -> Transcoder:
         """The same transcoder with everything but the decoders on `device`."""

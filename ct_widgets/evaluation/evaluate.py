@@ -1,0 +1,145 @@
+"""`evaluate`: every measurement of a replacement model in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ct_widgets.attribution import attribute
+from ct_widgets.errors import PromptError
+from ct_widgets.evaluation.dictionaries import (
+    Measured,
+    Variant,
+    cut,
+    density_table,
+    dictionaries_table,
+    layers_table,
+    measure,
+    sweep_of,
+)
+from ct_widgets.evaluation.graphs import graphs_table, paths_table, pruning_table
+from ct_widgets.evaluation.neurons import neuron_transcoder
+from ct_widgets.evaluation.report import Evaluation
+from ct_widgets.evaluation.texts import Row, Text, tokenize
+from ct_widgets.evaluation.validation import Validation, validate
+from ct_widgets.graph import AttributionGraph
+from ct_widgets.language_model import LanguageModel
+from ct_widgets.progress import Progress, progress
+from ct_widgets.transcoders import Transcoder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROMPTS = 12
+"""Texts that become prompts of graphs where none are named."""
+ABLATIONS, PUSHES = 64, 8
+NEURONS = "neurons"
+
+
+def evaluate(
+    model: LanguageModel,
+    transcoder: Transcoder,
+    texts: Iterable[Text],
+    *,
+    prompts: Sequence[str | Sequence[int]] | None = None,
+    beside: Mapping[str, Transcoder] | None = None,
+    neurons: bool = True,
+    sweep: bool = True,
+    max_feature_nodes: int | None = 5000,
+    seed: int = 0,
+    show: bool | None = None,
+) -> Evaluation:
+    """See `ReplacementModel.evaluate`."""
+    rows = tokenize(model, texts)
+    asked = _prompts(rows, seed) if prompts is None else list(prompts)
+    if not asked:
+        raise PromptError("prompts is empty; name at least one, or leave it out to take some of the texts")
+    transcoders = _dictionaries(transcoder, beside or {})
+    main, *_ = transcoders
+    parts = cut(model, rows)
+    variants = [
+        variant
+        for name, one in transcoders.items()
+        for variant in (sweep_of(model, name, one, parts) if sweep else [Variant(name, 0.0, one)])
+    ]
+    if neurons and transcoder.kind != "neurons":
+        variants += sweep_of(model, NEURONS, neuron_transcoder(model), parts)
+    with progress(len(variants) * len(parts), "evaluation", unit="step", show=show) as bar:
+        measured = measure(model, variants, parts, bar)
+        chosen = transcoders | _neurons_beside(measured, main)
+        bar.extend(2 * len(chosen) * len(asked))
+        graphs = {
+            name: [_graph(model, one, prompt, max_feature_nodes, bar) for prompt in asked]
+            for name, one in chosen.items()
+        }
+        tested = {
+            name: [_test(model, chosen[name], graph, seed, bar) for graph in some] for name, some in graphs.items()
+        }
+    return Evaluation(
+        model=model.name,
+        dictionaries=dictionaries_table(measured),
+        layers=layers_table(measured),
+        density=density_table(measured),
+        graphs=graphs_table(graphs),
+        paths=paths_table(graphs),
+        pruning=pruning_table(graphs),
+        correlations=_by_dictionary(tested, "correlations"),
+        faithfulness=_by_dictionary(tested, "faithfulness"),
+    )
+
+
+def _prompts(rows: Sequence[Row], seed: int) -> list[list[int]]:
+    """Some of the texts, each up to where the comparison of predictions begins, or without its last token."""
+    chosen = np.random.default_rng(seed).permutation(len(rows))[:PROMPTS]
+    return [rows[i].ids[: rows[i].answer if rows[i].answer > 2 else -1] for i in sorted(chosen.tolist())]
+
+
+def _dictionaries(transcoder: Transcoder, beside: Mapping[str, Transcoder]) -> dict[str, Transcoder]:
+    own = transcoder.kind if transcoder.kind == "neurons" else transcoder.kind.upper()
+    taken = [name for name in (own, NEURONS) if name in beside]
+    if taken:
+        raise PromptError(f"{taken[0]!r} is already the name of a dictionary here; call the one beside it otherwise")
+    return {own: transcoder, **beside}
+
+
+def _neurons_beside(measured: Sequence[Measured], main: str) -> dict[str, Transcoder]:
+    """Neurons whose graphs are compared: about as many active as features of the main dictionary, and the fewest that
+    reconstruct as well as it does.
+    """
+    own = next(one for one in measured if one.name == main)
+    points = [one for one in measured if one.name == NEURONS and main != NEURONS]
+    if not points:
+        return {}
+    as_sparse = min(points, key=lambda one: abs(np.log(max(one.l0, 1e-9) / max(own.l0, 1e-9))))
+    good = [one for one in points if one.dictionary.overall_mse <= own.dictionary.overall_mse]
+    as_exact = min(good, key=lambda one: one.l0) if good else as_sparse
+    return {f"{NEURONS}, L0 {one.l0:,.0f}": one.transcoder for one in (as_sparse, as_exact)}
+
+
+def _graph(
+    model: LanguageModel, transcoder: Transcoder, prompt: str | Sequence[int], most: int | None, bar: Progress
+) -> AttributionGraph:
+    with progress(0, "attribution", show=False) as hidden:
+        graph = attribute(model, transcoder, prompt, hidden, max_feature_nodes=most)
+    bar.advance()
+    return graph
+
+
+def _test(
+    model: LanguageModel, transcoder: Transcoder, graph: AttributionGraph, seed: int, bar: Progress
+) -> Validation:
+    with progress(0, "validation", show=False) as hidden:
+        tested = validate(model, transcoder, graph, hidden, ablations=ABLATIONS, pushes=PUSHES, seed=seed)
+    bar.advance()
+    return tested
+
+
+def _by_dictionary(tested: Mapping[str, Sequence[Validation]], table: str) -> pd.DataFrame:
+    """The tables of all validations below each other, with dictionary and prompt in the first columns."""
+    import pandas as pd
+
+    tables = {(name, one.prompt): getattr(one, table) for name, some in tested.items() for one in some}
+    stacked = pd.concat(tables, names=["dictionary", "prompt"])
+    return stacked.reset_index(level=[0, 1]).reset_index(drop=True)

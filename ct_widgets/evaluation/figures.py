@@ -1,0 +1,203 @@
+"""Plotly figures of an evaluation, each from the tables alone.
+
+Colour and mark tell dictionaries apart, the same in all figures. Names come from the user and are text, not markup.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from itertools import cycle
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INK, MUTED, HAIRLINE, SURFACE = "#1d1f23", "#6b7078", "#e3e3df", "#ffffff"
+_COLOURS = ("#2f6fde", "#d94801", "#6b7078", "#9a7b00", "#0f8a8a", "#a3266f")
+_MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
+_NAMES = {
+    "encoder": "encoder direction",
+    "random": "random direction",
+    "upstream": "upstream feature",
+}
+
+
+class Look(NamedTuple):
+    """How a dictionary is drawn."""
+
+    colour: str
+    mark: str
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each name, by the order in which they come."""
+    return dict(zip(dict.fromkeys(names), cycle(map(Look, _COLOURS, _MARKS)), strict=False))
+
+
+def quality(
+    table: pd.DataFrame, look: Mapping[str, Look], column: str, title: str, axis: str, *, percent: bool = False
+) -> go.Figure:
+    """One quality of dictionaries against L0; the dictionary as it is has the large mark."""
+    figure, shown = go.Figure(), ".1%" if percent else ".3g"
+    for name, points in table.groupby("dictionary", sort=False):
+        points, own = points.sort_values("l0"), look[str(name)]
+        figure.add_trace(
+            go.Scatter(
+                x=points["l0"],
+                y=points[column],
+                name=html.escape(str(name)),
+                mode="lines+markers",
+                line={"color": own.colour, "width": 1.5},
+                marker={
+                    "symbol": own.mark,
+                    "size": [11 if size == 0 else 6 for size in points["size"]],
+                    "color": own.colour,
+                },
+                hovertemplate=f"L0 %{{x:.3g}}<br>{axis} %{{y:{shown}}}<extra>%{{fullData.name}}</extra>",
+            )
+        )
+    figure.update_xaxes(type="log", title="L0 (active features per token, all layers)", dtick=1)
+    figure.update_yaxes(title=axis, tickformat=".0%" if percent else None, rangemode="tozero")
+    return styled(figure, title)
+
+
+def path_lengths(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
+    """P_k and B_k: what arrives at the output over at most k edges."""
+    figure = make_subplots(
+        cols=2,
+        shared_yaxes=True,
+        horizontal_spacing=0.06,
+        subplot_titles=("from embeddings, P_k", "from all nodes, B_k"),
+    )
+    for place, column in enumerate(("P_k", "B_k"), 1):
+        for name, curve in table.groupby("dictionary", sort=False):
+            figure.add_trace(_line(curve["k"], curve[column], str(name), look, legend=place == 1), row=1, col=place)
+    figure.update_xaxes(title="edges, k", dtick=1)
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.04])
+    figure.update_yaxes(title="share of influence", col=1)
+    return styled(figure, "How long the paths to the output are")
+
+
+def scores(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
+    """Replacement and completeness of every prompt."""
+    figure = go.Figure()
+    for name, rows in table.groupby("dictionary", sort=False):
+        own = look[str(name)]
+        figure.add_trace(
+            go.Scatter(
+                x=rows["replacement"],
+                y=rows["completeness"],
+                text=[html.escape(prompt) for prompt in rows["prompt"]],
+                name=html.escape(str(name)),
+                mode="markers",
+                marker={"symbol": own.mark, "size": 8, "color": own.colour, "opacity": 0.8},
+                hovertemplate="%{text}<br>replacement %{x:.2f}, completeness %{y:.2f}<extra>%{fullData.name}</extra>",
+            )
+        )
+    figure.update_xaxes(title="replacement score", range=[0, 1.02])
+    figure.update_yaxes(title="completeness", range=[0, 1.02])
+    return styled(figure, "Scores of graphs, one mark per prompt")
+
+
+def pruning(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
+    """Features kept by node thresholds, edges kept by edge thresholds."""
+    figure = make_subplots(cols=2, horizontal_spacing=0.12, subplot_titles=("features kept", "edges kept"))
+    for place, (what, column) in enumerate((("node", "features"), ("edge", "edges")), 1):
+        for name, rows in table[table["threshold_of"] == what].groupby("dictionary", sort=False):
+            figure.add_trace(
+                _line(rows["threshold"], rows[column], str(name), look, legend=place == 1), row=1, col=place
+            )
+        figure.update_xaxes(title=f"{what} threshold", tickformat=".0%", col=place)
+    figure.update_yaxes(type="log", dtick=1)
+    return styled(figure, "What thresholds keep, median of prompts")
+
+
+def ablations(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
+    """Rank correlations with ablations, mean over prompts; whiskers reach from the lowest prompt to the highest."""
+    figure = go.Figure()
+    table = table[table["above"] == 0]
+    for name, rows in table.groupby("dictionary", sort=False):
+        by = rows.groupby("what", sort=False)["correlation"]
+        mean = by.mean()
+        figure.add_trace(
+            go.Scatter(
+                x=list(mean.index),
+                y=mean,
+                name=html.escape(str(name)),
+                mode="markers",
+                marker={"symbol": look[str(name)].mark, "size": 10, "color": look[str(name)].colour},
+                error_y={"array": by.max() - mean, "arrayminus": mean - by.min(), "thickness": 1, "width": 3},
+                hovertemplate="%{x} %{y:.2f}<extra>%{fullData.name}</extra>",
+            )
+        )
+    figure.update_layout(scattermode="group")
+    figure.update_yaxes(title="rank correlation", range=[-1, 1], zeroline=True, zerolinecolor=MUTED)
+    return styled(figure, "What the graph ranks high, and the damage of ablating it")
+
+
+def responses(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
+    """Response to pushes: local replacement model against model, by layers above the push."""
+    kinds = [kind for kind in _NAMES if kind in set(table["kind"])]
+    figure = make_subplots(
+        cols=len(kinds), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=[_NAMES[kind] for kind in kinds]
+    )
+    for place, kind in enumerate(kinds, 1):
+        for name, rows in table[table["kind"] == kind].groupby("dictionary", sort=False):
+            curve = rows.groupby("on")["cosine"].median()
+            figure.add_trace(_line(curve.index, curve, str(name), look, legend=place == 1), row=1, col=place)
+    figure.update_xaxes(title="layers on", dtick=1)
+    figure.update_yaxes(range=[-0.2, 1.04])
+    figure.update_yaxes(title="cosine with the model", col=1)
+    return styled(figure, "Whether features respond to a push as the model does")
+
+
+def density(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
+    """Histogram of feature densities of the dictionaries as they are."""
+    figure = go.Figure()
+    for name, rows in table.groupby("dictionary", sort=False):
+        trace = _line(rows["log10_density"], rows["share"], str(name), look)
+        figure.add_trace(trace.update(mode="lines", line_shape="hvh"))
+    figure.update_xaxes(title="share of tokens on which a feature is active", tickvals=list(range(-6, 1)))
+    figure.update_xaxes(ticktext=[f"10<sup>{n}</sup>".replace("-", "\u2212") for n in range(-6, 1)])
+    figure.update_yaxes(title="share of features", tickformat=".0%", rangemode="tozero")
+    return styled(figure, "How often features are active")
+
+
+def _line(x: Any, y: Any, name: str, look: Mapping[str, Look], *, legend: bool = True) -> go.Scatter:
+    own = look[name]
+    return go.Scatter(
+        x=list(x),
+        y=list(y),
+        name=html.escape(name),
+        legendgroup=name,
+        showlegend=legend,
+        mode="lines+markers",
+        line={"color": own.colour, "width": 1.5},
+        marker={"symbol": own.mark, "size": 6, "color": own.colour},
+        hovertemplate="%{x:.3g}: %{y:.3g}<extra>%{fullData.name}</extra>",
+    )
+
+
+def styled(figure: go.Figure, title: str) -> go.Figure:
+    """The look that all figures share."""
+    figure.update_layout(
+        template="none",
+        title={"text": title, "x": 0, "xref": "paper", "font": {"size": 13, "weight": 600}},
+        font={"family": "system-ui, sans-serif", "size": 12, "color": INK},
+        paper_bgcolor=SURFACE,
+        plot_bgcolor=SURFACE,
+        width=680,
+        height=360,
+        margin={"l": 64, "r": 16, "t": 64, "b": 52},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
+        hoverlabel={"font": {"family": "system-ui, sans-serif", "size": 11}},
+    )
+    axis: dict[str, Any] = {"gridcolor": HAIRLINE, "linecolor": HAIRLINE, "zeroline": False, "tickfont": {"size": 11}}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    figure.update_annotations(font={"size": 11, "color": MUTED}, y=0.99, yanchor="top")
+    return figure

@@ -1,0 +1,91 @@
+"""The texts that an evaluation reads, as rows of tokens.
+
+Axes: s text, p position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ct_widgets.errors import PromptError
+from ct_widgets.language_model import LanguageModel
+
+Text: TypeAlias = str | tuple[str, str] | Sequence[int]
+"""A text; a prompt and what follows it (as they are written, with the space between them); or token ids."""
+
+_BATCH_TOKENS = 4096
+
+
+class Row(NamedTuple):
+    """One text as token ids; predictions are compared from position `answer` on, which is at least 2."""
+
+    ids: list[int]
+    answer: int
+
+
+class Rows(NamedTuple):
+    """Texts of like length: ids [s, p], padded on the right.
+
+    read: [s, p], where the dictionary is measured: all tokens but the first, which attribution leaves out, and the
+    last, from which nothing is predicted; predicted: [s, p], the tokens whose predictions are compared.
+    """
+
+    ids: NDArray[np.int64]
+    read: NDArray[np.bool_]
+    predicted: NDArray[np.bool_]
+
+
+def tokenize(model: LanguageModel, texts: Iterable[Text]) -> list[Row]:
+    """Rows of texts. Raises PromptError for an empty list and for texts that the model cannot read.
+
+    A text without three tokens has no prediction that a transcoder could change, and is refused.
+    """
+    if isinstance(texts, str):
+        raise PromptError(f"texts is one text, {texts[:40]!r}; give a list of texts")
+    rows = [_row(model, text) for text in texts]
+    if not rows:
+        raise PromptError("there are no texts to evaluate on; give at least one")
+    return rows
+
+
+def _row(model: LanguageModel, text: Text) -> Row:
+    start = 2
+    if isinstance(text, tuple) and len(text) == 2 and all(isinstance(part, str) for part in text):
+        prompt, answer = text
+        before = model.tokens(str(prompt)).tolist()
+        ids: list[int] = model.tokens(f"{prompt}{answer}").tolist()
+        if ids[: len(before)] != before:
+            raise PromptError(
+                f"{prompt!r} and {answer!r} share a token of {model.name}; put the space between them into the answer"
+            )
+        start = max(start, len(before))
+    else:
+        ids = model.tokens(text).tolist()  # pyright: ignore[reportArgumentType]  (a pair of texts is dealt with)
+    if len(ids) <= start:
+        raise PromptError(f"{text!r} is {len(ids)} tokens of {model.name}; nothing in it is predicted from a feature")
+    return Row(ids, start)
+
+
+def batches(rows: Sequence[Row], batch_tokens: int = _BATCH_TOKENS) -> Iterator[Rows]:
+    """Rows of like length together, at most `batch_tokens` tokens with their padding."""
+    by_length = sorted(rows, key=lambda row: len(row.ids))
+    while by_length:
+        n = 1
+        while n < len(by_length) and (n + 1) * len(by_length[n].ids) <= batch_tokens:
+            n += 1
+        yield _pad(by_length[:n])
+        by_length = by_length[n:]
+
+
+def _pad(rows: Sequence[Row]) -> Rows:
+    length = np.array([len(row.ids) for row in rows])[:, None]
+    ids = np.zeros((len(rows), int(length.max())), dtype=np.int64)
+    for i, row in enumerate(rows):
+        ids[i, : len(row.ids)] = row.ids
+    position = np.arange(ids.shape[1])
+    answer = np.array([row.answer for row in rows])[:, None]
+    return Rows(ids, (position > 0) & (position < length - 1), (position >= answer) & (position < length))
