@@ -29,7 +29,8 @@ def contrastive_pairs(n: int, seed: int = 0) -> list[tuple[str, str]]:
     while len(pairs) < n:
         world = by_task[tasks[int(rng.integers(len(tasks)))]]
         a, b = (world[int(i)] for i in rng.integers(len(world), size=2))
-        if a.answer != b.answer and max(_different_words(a.prompt, b.prompt)) <= _LONGEST:
+        same_form = a.prompt.startswith("Fact:") == b.prompt.startswith("Fact:")
+        if a.answer != b.answer and same_form and max(_different_words(a.prompt, b.prompt)) <= _LONGEST:
             pairs[a.prompt, b.prompt] = None
     return list(pairs)
 

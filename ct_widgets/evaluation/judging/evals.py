@@ -39,13 +39,15 @@ def contrastive_eval(
     n: int = 200,
     seed: int = 0,
     shown: int = 5,
+    least: float = 0.3,
     progress: bool | None = None,
 ) -> Judged:
     """Show a judge a feature and two prompts with one key difference, and ask in which of them it is active.
 
-    pairs: the prompts; a feature is asked about if it is active in exactly one prompt of a pair. Else as `sort_eval`.
+    pairs: the prompts; a feature is asked about if it is active in exactly one of a pair, at `least` of its maximum.
+    Else as `sort_eval`.
 
     >>> contrastive_eval(model, [("the capital of Texas is", "the capital of Ohio is"), ...])
     """
-    questions = contrastive_questions(model, pairs, n, seed=seed, shown=shown)
+    questions = contrastive_questions(model, pairs, n, seed=seed, shown=shown, least=least)
     return ask("contrastive", questions, judge or StatisticalJudge(), progress=progress)

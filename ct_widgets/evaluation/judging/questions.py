@@ -101,21 +101,30 @@ def _sort_question(rng: np.random.Generator, pair: Sequence[Feature], truth: int
 
 
 def contrastive_questions(
-    model: ReplacementModel, pairs: Sequence[tuple[str, str]], n: int = 200, *, seed: int = 0, shown: int = 5
+    model: ReplacementModel,
+    pairs: Sequence[tuple[str, str]],
+    n: int = 200,
+    *,
+    seed: int = 0,
+    shown: int = 5,
+    least: float = 0.3,
 ) -> list[Question]:
     """In which of two prompts is a feature active? pairs: prompts with one key difference.
 
-    Each question is of another pair, or another feature of it; there may be fewer than `n`.
+    A feature is asked about if it is active in one prompt alone, and there reaches `least` of its maximum: what weak
+    activity is about, top examples do not show. There may be fewer than `n` questions.
     Raises FeatureError without a store, or if no feature tells any two prompts apart.
     """
     store = _store(model.features, n)
     able = set(_able(store).tolist())
+    maximum = store.column("maximum")
     rng = np.random.default_rng(seed)
     found: list[tuple[int, int, int]] = []
     for number in rng.permutation(len(pairs))[:n]:
         active = [_active(model, prompt) for prompt in pairs[number]]
-        telling = sorted((active[0] ^ active[1]) & able)
-        found += [(int(number), g, int(g in active[1])) for g in telling]
+        for holder, mine in enumerate(active):
+            alone = sorted((mine.keys() - active[1 - holder].keys()) & able)
+            found += [(int(number), g, holder) for g in alone if mine[g] >= least * maximum[g]]
     questions: list[Question] = []
     for place in rng.permutation(len(found)):
         number, g, holder = found[place]
@@ -157,15 +166,15 @@ def _contrastive_question(
     return Question("\n".join([*lines, "", _CONTRASTIVE_ASKS]), CONTRASTIVE_CHOICES, truth, about)
 
 
-def _active(model: ReplacementModel, prompt: str) -> set[int]:
-    """Numbers of the features that are active anywhere behind BOS."""
+def _active(model: ReplacementModel, prompt: str) -> dict[int, float]:
+    """Highest activation of the features, by number, that are active anywhere behind BOS."""
     rows = RowMaker(model.language_model, model.language_model.n_ctx, 1, ignore_bos=True)
     first = np.cumsum([0, *model.features.n_features])
     return {
-        int(first[layer]) + int(index)
+        int(first[layer] + index): float(a[:, index].max())
         for batch in rows.batches([prompt], 0)
         for layer, a in enumerate(encode_batch(model, batch))
-        for index in (a != 0).any(0).nonzero()[:, 0]
+        for index in (a != 0).any(0).nonzero()[:, 0].tolist()
     }
 
 

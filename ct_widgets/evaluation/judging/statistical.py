@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,8 +50,9 @@ class StatisticalJudge:
         if "Feature" not in shown:
             raise FeatureError("a StatisticalJudge answers the questions of sort and contrastive evals alone")
         profile = _Profile.of(shown["Feature"])
-        scores = [profile.likeness(shown[f"Prompt {choice}"][0]) for choice in CONTRASTIVE_CHOICES]
-        return CONTRASTIVE_CHOICES[scores[1] > scores[0]]
+        first, second = (_possible(shown[f"Prompt {choice}"][0]) for choice in CONTRASTIVE_CHOICES)
+        # What both prompts have decides nothing.
+        return CONTRASTIVE_CHOICES[profile.found(second - first) > profile.found(first - second)]
 
     def __repr__(self) -> str:
         return "StatisticalJudge()"
@@ -92,12 +93,22 @@ def _evidence(examples: Sequence[Sequence[Word]]) -> Counter[tuple[str, str]]:
     return seen
 
 
+def _possible(words: Sequence[Word]) -> set[tuple[str, str]]:
+    """What there would be to see of a prompt if the feature were active on all of it."""
+    local = {evidence for place in range(len(words)) for evidence in _local(words, place)}
+    return local | {("in", word.text) for word in words}
+
+
 def _local(words: Sequence[Word], place: int) -> Iterator[tuple[str, str]]:
     """What there is to say of a word where it stands."""
     text = words[place].text
     yield "at", text
     yield "before", words[place - 1].text if place > 0 else ""
-    yield "like", f"…{text[-1]}" if text.isdecimal() else "word" if text.isalpha() else "mark"
+    if text.isdecimal():
+        yield "like", f"…{text[-1]}"
+        yield "like", f"{text[:-1]}…"
+    else:
+        yield "like", "word" if text.isalpha() else "mark"
 
 
 @dataclass(frozen=True)
@@ -125,11 +136,6 @@ class _Profile:
             _WEIGHTS[kind] * count * self.log_share(kind, value) for (kind, value), count in sorted(evidence.items())
         )
 
-    def likeness(self, words: Sequence[Word]) -> float:
-        """How much a prompt looks as if the feature were active in it: its likeliest word, and all of them."""
-        local = [
-            sum(_WEIGHTS[kind] * self.log_share(kind, value) for kind, value in _local(words, i))
-            for i in range(len(words))
-        ]
-        context = sum(self.log_share("in", word.text) for word in words) / max(1, len(words))
-        return max(local, default=0.0) + context
+    def found(self, evidence: Iterable[tuple[str, str]]) -> float:
+        """How much of this was seen with the feature; what was not seen says nothing."""
+        return sum(_WEIGHTS[kind] * math.log1p(self.seen.get((kind, value), 0.0) / _PRIOR) for kind, value in evidence)
