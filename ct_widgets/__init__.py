@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ct_widgets.widgets import CircuitExplorer as CircuitExplorer
     from ct_widgets.widgets import CompareWidget as CompareWidget
     from ct_widgets.widgets import ExamplesWidget as ExamplesWidget
+    from ct_widgets.widgets import GlobalWeightsWidget as GlobalWeightsWidget
     from ct_widgets.widgets import GraphWidget as GraphWidget
     from ct_widgets.widgets import OperandWidget as OperandWidget
     from ct_widgets.widgets import PerturbationWidget as PerturbationWidget
@@ -44,6 +45,7 @@ _HOMES = {
     "CompareWidget": "widgets",
     "ExamplesWidget": "widgets",
     "FeatureStore": "features",
+    "GlobalWeightsWidget": "widgets",
     "GraphWidget": "widgets",
     "Intervention": "interventions",
     "LanguageModel": "language_model",

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ct_widgets.attribution import OnInterrupt, Target
     from ct_widgets.evaluation import Evaluation, Text, Validation
     from ct_widgets.features import Features, FeatureStore
+    from ct_widgets.features.corpus import Source
+    from ct_widgets.global_weights import GlobalWeights
+    from ct_widgets.global_weights.feature_set import Chosen
     from ct_widgets.graph import AttributionGraph, NodeId
     from ct_widgets.interventions import (
         Generated,
@@ -215,6 +218,29 @@ class ReplacementModel:
             freeze_attention=freeze_attention,
             freeze_norms=freeze_norms,
         )
+
+    def global_weights(
+        self,
+        corpus: FeatureStore | Source | None = None,
+        *,
+        sources: Chosen | None = None,
+        targets: Chosen | None = None,
+        k: int = 20,
+        progress: bool | None = None,
+    ) -> GlobalWeights:
+        """The strongest connections of features whatever the prompt [CT25, "Global weights"].
+
+        corpus: texts as `collect_features` takes them, or a FeatureStore with co-activations, which say which virtual
+            weights join features that are active together (ERA, TWERA); without one there are virtual weights alone.
+        sources, targets: features by name or as (layer, index); by default all.
+        k: connections kept of each feature at both ends and by each measure.
+
+        >>> weights = model.global_weights(texts)
+        >>> weights.inputs("L3/12")
+        """
+        from ct_widgets.global_weights import global_weights
+
+        return global_weights(self, corpus, sources=sources, targets=targets, k=k, progress=progress)
 
     def neurons(self, threshold: float = 0.0) -> ReplacementModel:
         """The same language model with its own neurons as features: the baseline that a transcoder has to beat.

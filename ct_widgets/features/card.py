@@ -64,11 +64,12 @@ def _section(section: Section, vocabulary: Vocabulary) -> dict[str, Any]:
         "share": section.share,
         "low": _short(section.low),
         "high": _short(section.high),
-        "examples": [_example(example, vocabulary) for example in section.examples],
+        "examples": [example_values(example, vocabulary) for example in section.examples],
     }
 
 
-def _example(example: Example, vocabulary: Vocabulary) -> dict[str, Any]:
+def example_values(example: Example, vocabulary: Vocabulary) -> dict[str, Any]:
+    """One example, as JSON values."""
     pieces: list[list[Any]] = []
     peak = at = 0
     for text, tokens in vocabulary.pieces(example.tokens.tolist()):

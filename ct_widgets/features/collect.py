@@ -77,7 +77,8 @@ def collect_features(
         ahead of each and `after` behind. Memory is 6 bytes per feature, example and token of the window.
     batch_tokens: tokens that go through the model together, padding included, which counts for nothing else.
     ignore_bos: position 0 does not count, as in attribution.
-    coactivations: also sum the products of activations of all pairs of features, or of the given (layer, index).
+    coactivations: also sum what all pairs of features do together, or those of the given (layer, index), for
+        `model.global_weights`.
     save_every: seconds between notes on disk (`path`.part), from which the same call goes on after an interruption.
 
     In several processes of `torch.distributed`, each with its own model, call it in all: they share the texts and the
@@ -95,6 +96,16 @@ def collect_features(
             collection.read(chunk, save_every)
             bar.advance(len(chunk))
     return collection.finish()
+
+
+def encode_batch(model: ReplacementModel, batch: Batch) -> list[torch.Tensor]:
+    """Activations of all features at the tokens of a batch that count -> L x [n, f]."""
+    t = model.transcoder
+    hooks = [f"blocks.{layer}.{t.feature_input_hook}" for layer in range(t.n_layers)]
+    x = model.language_model.activations(torch.from_numpy(batch.ids).to(model.language_model.device), hooks)
+    counts = torch.from_numpy(batch.counts)
+    with torch.no_grad():
+        return [t.encode(layer, x[hook][counts.to(x[hook].device)]) for layer, hook in enumerate(hooks)]
 
 
 class Collection:
@@ -116,7 +127,6 @@ class Collection:
             model.language_model, settings.context, settings.batch_tokens, ignore_bos=settings.ignore_bos
         )
         t = model.transcoder
-        self._hooks = [f"blocks.{layer}.{t.feature_input_hook}" for layer in range(t.n_layers)]
         together = dist.is_available() and dist.is_initialized()
         self._rank, self._world = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
         self._transcoder = {"name": t.name, "kind": t.kind, "hash": fingerprint(t)}
@@ -141,12 +151,14 @@ class Collection:
                     f"co-activations of all pairs of {sum(sizes):,} features are too many; "
                     "give those you need: coactivations=[(layer, index), ...]"
                 )
-            return Tally(layers, Coactivations.of(sizes, None))
+            every = np.arange(sum(sizes))
+            return Tally(layers, Coactivations.of(sizes, every, every))
         first = np.cumsum([0, *sizes])
         wrong = [(m, i) for m, i in self._chosen if not (0 <= m < len(sizes) and 0 <= i < sizes[m])]
         if wrong:
             raise FeatureError(f"there is no feature L{wrong[0][0]}/{wrong[0][1]} to sum co-activations of")
-        return Tally(layers, Coactivations.of(sizes, np.array([first[m] + i for m, i in self._chosen], np.int64)))
+        chosen = np.array([first[m] + i for m, i in self._chosen], np.int64)
+        return Tally(layers, Coactivations.of(sizes, chosen, chosen))
 
     def read(self, chunk: Sequence[Text], save_every: float) -> None:
         """Take the next texts; skip them if they were read before an interruption or are another process'."""
@@ -169,12 +181,7 @@ class Collection:
 
     def add(self, batch: Batch) -> None:
         """Run a batch through the model and count its features."""
-        model, t = self._model.language_model, self._model.transcoder
-        x = model.activations(torch.from_numpy(batch.ids).to(model.device), self._hooks)
-        counts = torch.from_numpy(batch.counts)
-        with torch.no_grad():
-            a = [t.encode(layer, x[hook][counts.to(x[hook].device)]) for layer, hook in enumerate(self._hooks)]
-        self.tally.add(a, Tokens(batch, self._window))
+        self.tally.add(encode_batch(self._model, batch), Tokens(batch, self._window))
 
     def finish(self) -> FeatureStore:
         """Put the parts of all processes together and write the store."""

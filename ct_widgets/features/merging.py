@@ -20,7 +20,7 @@ from ct_widgets.errors import FeatureError, FileFormatError
 from ct_widgets.features.array_file import ArrayFile, write_arrays
 from ct_widgets.features.bins import span
 from ct_widgets.features.kept import Candidates, Windows, context_keys
-from ct_widgets.features.store import ARRAYS, FORMAT, VERSION, FeatureStore
+from ct_widgets.features.store import ARRAYS, CSR, FORMAT, SUMS, VERSION, FeatureStore
 from ct_widgets.features.tally import Coactivations, LayerTally, Tally, Window
 from ct_widgets.features.vocabulary import Vocabulary
 
@@ -49,10 +49,8 @@ def write_store(
         pieces[name] = [_starts(pieces[name])]
     pieces |= {"vocabulary": [vocabulary.data], "vocabulary_start": [vocabulary.start]}
     if coactivations is not None:
-        product = coactivations.product.tocsr()
-        pieces["coactivation_features"] = [coactivations.features]
-        for name in ("data", "indices", "indptr"):
-            pieces[f"coactivation_{name}"] = [getattr(product, name)]
+        pieces["coactivation_features"] = [coactivations.sources]
+        pieces |= {f"coactivation_{name}": [array] for name, array in _sums(coactivations).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
@@ -181,11 +179,9 @@ def merge_stores(stores: Sequence[FeatureStore], path: Path) -> FeatureStore:
 def _merged_coactivations(stores: Sequence[FeatureStore]) -> Coactivations | None:
     if not stores[0].has_coactivations:
         return None
-    features, product = stores[0].coactivations()
+    merged = stores[0].coactivations()
     for store in stores[1:]:
-        product = product + store.coactivations()[1]
-    merged = Coactivations.of(stores[0].n_features, features)
-    merged.product = product
+        merged.merge(store.coactivations())
     return merged
 
 
@@ -196,8 +192,7 @@ def save_tally(path: Path, tally: Tally, facts: Mapping[str, Any]) -> None:
         for name, array in _state(layer).items():
             pieces[f"{number}.{name}"] = [array]
     if tally.coactivations is not None:
-        product = tally.coactivations.product.tocsr()
-        pieces |= {f"coactivation.{name}": [getattr(product, name)] for name in ("data", "indices", "indptr")}
+        pieces |= {f"coactivation.{name}": [array] for name, array in _sums(tally.coactivations).items()}
     write_arrays(path, pieces, {**facts, "n_tokens": tally.n_tokens, "n_texts": tally.n_texts})
 
 
@@ -207,11 +202,18 @@ def load_tally(file: ArrayFile, into: Tally) -> Tally:
         for name, array in _state(layer).items():
             array[...] = file[f"{number}.{name}"]
     if into.coactivations is not None:
-        product = into.coactivations.product
-        parts = tuple(file[f"coactivation.{name}"] for name in ("data", "indices", "indptr"))
-        into.coactivations.product = type(product)(parts, shape=product.shape)
+        for name in SUMS:
+            parts = tuple(file[f"coactivation.{name}_{part}"] for part in CSR)
+            was = getattr(into.coactivations, name)
+            setattr(into.coactivations, name, type(was)(parts, shape=was.shape))
     into.n_tokens, into.n_texts = file.metadata["n_tokens"], file.metadata["n_texts"]
     return into
+
+
+def _sums(coactivations: Coactivations) -> dict[str, Array]:
+    """The arrays of both sparse matrices."""
+    matrices = {name: getattr(coactivations, name).tocsr() for name in SUMS}
+    return {f"{name}_{part}": getattr(matrix, part) for name, matrix in matrices.items() for part in CSR}
 
 
 def _state(layer: LayerTally) -> dict[str, Array]:

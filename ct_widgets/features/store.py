@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,13 @@ from ct_widgets.features.bins import EDGES
 from ct_widgets.features.labels import Labels, check_feature
 from ct_widgets.features.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from ct_widgets.features.tally import Coactivations
+
 ARRAYS, LABELS = "features.safetensors", "labels.json"
 FORMAT, VERSION = "ct_widgets features", 1
+SUMS, CSR = ("product", "present"), ("data", "indices", "indptr")
+"""Co-activation sums, and the arrays that each of them takes."""
 
 Array = npt.NDArray[Any]
 
@@ -210,10 +215,10 @@ class FeatureStore:
     @property
     def has_coactivations(self) -> bool:
         """Whether co-activation sums were collected."""
-        return "coactivation_data" in self._file
+        return f"coactivation_{SUMS[-1]}_data" in self._file
 
-    def coactivations(self) -> tuple[Array, Any]:
-        """Numbers of the features [m], and the sums over all tokens of a_s a_t, a sparse [m, m].
+    def coactivations(self) -> Coactivations:
+        """Sums over all tokens of what pairs of features do together.
 
         Raises FeatureError if they were not collected.
         """
@@ -221,9 +226,14 @@ class FeatureStore:
             raise FeatureError("this store has no co-activations; collect again with coactivations=True")
         from scipy import sparse
 
-        features = self._file["coactivation_features"]
-        parts = tuple(self._file[f"coactivation_{name}"] for name in ("data", "indices", "indptr"))
-        return features, sparse.csr_array(parts, shape=(len(features), len(features)))
+        from ct_widgets.features.tally import Coactivations
+
+        chosen = self._file["coactivation_features"]
+        sums = Coactivations.of(self.n_features, chosen, chosen)
+        for name in SUMS:
+            parts = tuple(self._file[f"coactivation_{name}_{part}"] for part in CSR)
+            setattr(sums, name, sparse.csr_array(parts, shape=(len(chosen), len(chosen))))
+        return sums
 
     @classmethod
     def merge(cls, stores: Sequence[FeatureStore], path: str | Path) -> FeatureStore:

@@ -1,7 +1,7 @@
 """What a corpus says about every feature, added up batch by batch.
 
 Axes: l layer, b row of text, p position in a row, n token that counts (no padding, no BOS), f feature of one layer,
-c candidate example, w token of a window, m feature whose co-activations are summed.
+c candidate example, w token of a window, s and t features whose co-activations are summed.
 """
 
 from __future__ import annotations
@@ -171,35 +171,53 @@ def _peaks(active: Active, tokens: Tokens, n_features: int) -> Array:
 
 @dataclass
 class Coactivations:
-    """Sums of products of activations at the same token, for chosen features: the sum over n of a_s a_t.
+    """What pairs of features do at the same token: with each feature's own sums, this is what ERA and TWERA ask of a
+    corpus [CT25, "Global weights"].
 
-    With the sum of each feature's own activations this is what TWERA asks of a corpus [CT25, "Global weights"].
-    features: [m], their numbers over all layers; column: L x [f], the place of a feature among the chosen ones, or -1.
+    sources: [s], targets: [t], numbers of features over all layers; source_column, target_column: L x [f], the place of
+    a feature among them, or -1; product: the sum over n of a_s a_t; present: the sum over n of a_s where a_t > 0.
     """
 
-    features: Array
-    column: list[Array]
-    product: Any  # sparse [m, m]
+    sources: Array
+    targets: Array
+    source_column: list[Array]
+    target_column: list[Array]
+    product: Any  # sparse [s, t]
+    present: Any  # sparse [s, t]
 
     @classmethod
-    def of(cls, n_features: Sequence[int], chosen: Array | None) -> Self:
-        """Of the features `chosen` (numbers over all layers) or of all."""
-        total = sum(n_features)
-        numbers = np.arange(total) if chosen is None else chosen
-        column = np.full(total, -1)
-        column[numbers] = np.arange(len(numbers))
-        product = sparse.csr_array((len(numbers), len(numbers)), dtype=np.float64)
-        return cls(numbers, np.split(column, np.cumsum(n_features)[:-1]), product)
+    def of(cls, n_features: Sequence[int], sources: Array, targets: Array) -> Self:
+        """Nothing seen yet of any source with any target."""
+        nothing = sparse.csr_array((len(sources), len(targets)), dtype=np.float64)
+        columns = [_columns(n_features, chosen) for chosen in (sources, targets)]
+        return cls(sources, targets, columns[0], columns[1], product=nothing, present=nothing)
 
     def add(self, layers: Sequence[Active], n_tokens: int) -> None:
         """Count the active features of a batch, by layer."""
-        column = np.concatenate([self.column[layer][active.feature] for layer, active in enumerate(layers)])
-        token = np.concatenate([active.token for active in layers])
-        value = np.concatenate([active.value for active in layers]).astype(np.float64)
-        keep = column >= 0
-        m = self.product.shape[0]
-        a = sparse.csr_array((value[keep], (token[keep], column[keep])), shape=(n_tokens, m))
-        self.product = self.product + a.T @ a
+        s = _matrix(layers, self.source_column, n_tokens, len(self.sources))
+        t = _matrix(layers, self.target_column, n_tokens, len(self.targets))
+        self.product = self.product + s.T @ t
+        self.present = self.present + s.T @ (t > 0).astype(np.float64)
+
+    def merge(self, other: Coactivations) -> None:
+        """Add what another part of the corpus gave."""
+        self.product = self.product + other.product
+        self.present = self.present + other.present
+
+
+def _columns(n_features: Sequence[int], chosen: Array) -> list[Array]:
+    column = np.full(sum(n_features), -1)
+    column[chosen] = np.arange(len(chosen))
+    return np.split(column, np.cumsum(n_features)[:-1])
+
+
+def _matrix(layers: Sequence[Active], columns: Sequence[Array], n_tokens: int, width: int) -> Any:
+    """Activations of the features that have a column, sparse [n, width]."""
+    column = np.concatenate([mine[active.feature] for mine, active in zip(columns, layers, strict=True)])
+    token = np.concatenate([active.token for active in layers])
+    value = np.concatenate([active.value for active in layers]).astype(np.float64)
+    keep = column >= 0
+    return sparse.csr_array((value[keep], (token[keep], column[keep])), shape=(n_tokens, width))
 
 
 @dataclass
@@ -227,6 +245,6 @@ class Tally:
         for mine, theirs in zip(self.layers, other.layers, strict=True):
             mine.merge(theirs)
         if self.coactivations is not None and other.coactivations is not None:
-            self.coactivations.product = self.coactivations.product + other.coactivations.product
+            self.coactivations.merge(other.coactivations)
         self.n_tokens += other.n_tokens
         self.n_texts += other.n_texts

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ct_widgets.widgets.compare_widget import compare as compare
     from ct_widgets.widgets.examples_widget import ExamplesWidget as ExamplesWidget
     from ct_widgets.widgets.explorer_widget import CircuitExplorer as CircuitExplorer
+    from ct_widgets.widgets.global_weights_widget import GlobalWeightsWidget as GlobalWeightsWidget
     from ct_widgets.widgets.graph_widget import GraphWidget as GraphWidget
     from ct_widgets.widgets.operand_widget import OperandWidget as OperandWidget
     from ct_widgets.widgets.page import graph_html as graph_html
@@ -22,6 +23,7 @@ _HOMES = {
     "CircuitExplorer": "explorer_widget",
     "CompareWidget": "compare_widget",
     "ExamplesWidget": "examples_widget",
+    "GlobalWeightsWidget": "global_weights_widget",
     "GraphWidget": "graph_widget",
     "OperandWidget": "operand_widget",
     "Snapshot": "state",

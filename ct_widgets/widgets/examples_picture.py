@@ -33,7 +33,7 @@ def examples_picture(card: Mapping[str, Any]) -> str:
         parts += _histogram(counts, y)
         y += _BARS + 8
     for name in ("promotes", "suppresses"):
-        tokens = "  ".join(_visible(text) for text, _ in card.get(name, ()))
+        tokens = "  ".join(visible(text) for text, _ in card.get(name, ()))
         y += _LINE
         parts.append(f'<text x="{_MARGIN}" y="{y}" class="s m">{name}</text>')
         parts.append(f'<text x="{_MARGIN + 80}" y="{y}">{escape(tokens[:100])}</text>')
@@ -59,7 +59,7 @@ def _head(card: Mapping[str, Any]) -> Iterator[str]:
     yield f'<text x="{_MARGIN}" y="24" class="b">{escape(name)}</text>'
     about, style = (label["text"], "s b") if label else (f"{guess['text']} (automatic)", "s i") if guess else ("", "s")
     x = _MARGIN + (len(name) + 2) * _CHARACTER
-    yield f'<text x="{x:.0f}" y="24" class="{style}">{escape(_visible(str(about))[:70])}</text>'
+    yield f'<text x="{x:.0f}" y="24" class="{style}">{escape(visible(str(about))[:70])}</text>'
     if "density" in card:
         facts = f"density {100 * card['density']:.2g} %   maximum {card['maximum']:.3g}"
         yield f'<text x="{WIDTH - _MARGIN}" y="24" text-anchor="end" class="s m">{facts}</text>'
@@ -77,7 +77,7 @@ def _histogram(counts: Sequence[int], y: float) -> Iterator[str]:
 def _example(example: Mapping[str, Any], y: float, maximum: float, gap: str) -> Iterator[str]:
     """Pieces of text from the peak to both sides, as far as there is room."""
     pieces, peak = example["pieces"], int(example["peak"])
-    widths = [_CHARACTER * len(_visible(text) + gap) for text, _ in pieces]
+    widths = [_CHARACTER * len(visible(text) + gap) for text, _ in pieces]
     x = _PEAK - sum(widths[:peak])
     for place, ((text, activations), width) in enumerate(zip(pieces, widths, strict=True)):
         inside = width - _CHARACTER * len(gap)
@@ -88,13 +88,13 @@ def _example(example: Mapping[str, Any], y: float, maximum: float, gap: str) -> 
                     f'<rect class="a" opacity="{0.65 * min(1.0, share):.2f}" x="{x:.1f}" y="{y - 13}" '
                     f'width="{inside:.1f}" height="17" rx="2"/>'
                 )
-            yield f'<text x="{x:.1f}" y="{y}" textLength="{inside:.1f}">{escape(_visible(text))}</text>'
+            yield f'<text x="{x:.1f}" y="{y}" textLength="{inside:.1f}">{escape(visible(text))}</text>'
             if place == peak:
                 yield f'<path class="u" d="M{x:.1f} {y + 4}h{inside:.1f}"/>'
         x += width
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Text without control characters, which XML may not hold; white space as signs."""
     signs = {"\n": "⏎", "\t": "⇥"}
     return "".join(signs.get(c, c if c.isprintable() else "·") for c in text) or "∅"

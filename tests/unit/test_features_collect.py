@@ -139,9 +139,11 @@ def test_the_sample_is_the_contexts_of_the_lowest_keys(case: tuple[str, FeatureS
 def test_coactivation_sums(case: tuple[str, FeatureStore, BruteForce]) -> None:
     _, store, brute = case
     a = np.concatenate(brute.dense).astype(np.float64)
-    features, product = store.coactivations()
-    assert_array_equal(features, np.arange(a.shape[1]))
-    assert_allclose(product.toarray(), a.T @ a, rtol=1e-4, atol=1e-6)
+    sums = store.coactivations()
+    assert_array_equal(sums.sources, np.arange(a.shape[1]))
+    assert_array_equal(sums.targets, sums.sources)
+    assert_allclose(sums.product.toarray(), a.T @ a, rtol=1e-4, atol=1e-6)
+    assert_allclose(sums.present.toarray(), a.T @ (a > 0), rtol=1e-4, atol=1e-6)
 
 
 def same_content(store: FeatureStore, other: FeatureStore) -> None:
@@ -210,9 +212,10 @@ def test_an_interrupted_collection_goes_on_exactly(tmp_path: Path, coactivations
     store, whole = (gather(tmp_path / name, "clt", **settings) for name in ("store", "whole"))
     same_content(store, whole)
     if coactivations:
-        features, product = store.coactivations()
-        assert_array_equal(features, [1, 31])
-        assert_array_equal(product.toarray(), whole.coactivations()[1].toarray())
+        mine, theirs = store.coactivations(), whole.coactivations()
+        assert_array_equal(mine.sources, [1, 31])
+        assert_array_equal(mine.product.toarray(), theirs.product.toarray())
+        assert_array_equal(mine.present.toarray(), theirs.present.toarray())
 
 
 def test_batches_and_padding_change_nothing(tmp_path: Path) -> None:
@@ -238,7 +241,9 @@ def test_merged_stores_are_the_store_of_all_texts(tmp_path: Path) -> None:
     for name in ("count", "histogram", "example_start", "n_top", "position", "peak"):
         assert_array_equal(merged.arrays()[name], whole.arrays()[name], err_msg=name)
     assert_allclose(merged.arrays()["value"], whole.arrays()["value"], rtol=1e-5, atol=1e-5)
-    assert_allclose(merged.coactivations()[1].toarray(), whole.coactivations()[1].toarray(), rtol=1e-5)
+    mine, theirs = merged.coactivations(), whole.coactivations()
+    assert_allclose(mine.product.toarray(), theirs.product.toarray(), rtol=1e-5)
+    assert_allclose(mine.present.toarray(), theirs.present.toarray(), rtol=1e-5)
     same_content(FeatureStore.merge([whole], tmp_path / "copy"), whole)
 
 

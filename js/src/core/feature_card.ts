@@ -63,11 +63,13 @@ export interface Card {
 
 type Values = Record<string, unknown>;
 
-const object = (value: unknown): Values => (typeof value === "object" && value !== null ? (value as Values) : {});
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-const text = (value: unknown): string => (typeof value === "string" ? value : "");
-const number = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
-const maybe = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
+export const object = (value: unknown): Values =>
+  typeof value === "object" && value !== null ? (value as Values) : {};
+export const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+export const text = (value: unknown): string => (typeof value === "string" ? value : "");
+export const number = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) ? value : 0);
+export const maybe = (value: unknown): number | null =>
+  typeof value === "number" && Number.isFinite(value) ? value : null;
 
 /** A card of whatever comes; null if it is none. */
 export function readCard(value: unknown): Card | null {
@@ -121,7 +123,7 @@ function readSection(value: unknown): Section {
   };
 }
 
-function readExample(value: unknown): Example {
+export function readExample(value: unknown): Example {
   const example = object(value);
   const pieces = list(example["pieces"]).map((piece) => ({
     text: text(list(piece)[0]),

@@ -34,14 +34,14 @@ export function fullCard(card: Card, label: HTMLElement): HTMLElement[] {
   return [head, multiples, ...missing(card), examples(card, statistics?.sections ?? [])];
 }
 
-/** What fits under the facts of a node in the graph's panel. */
-export function compactCard(card: Card): HTMLElement[] {
+/** What fits under the facts of a node in the graph's panel, with `lines` examples. */
+export function compactCard(card: Card, lines = FEW_EXAMPLES): HTMLElement[] {
   const { statistics } = card;
   const parts: HTMLElement[] = [];
   if (card.label || card.guess) parts.push(h("p", { class: "ctw-card-about" }, ...about(card)));
   parts.push(...missing(card));
   const top = statistics?.sections[0];
-  if (top) parts.push(examples(card, [{ ...top, examples: top.examples.slice(0, FEW_EXAMPLES) }], false));
+  if (top) parts.push(examples(card, [{ ...top, examples: top.examples.slice(0, lines) }], false));
   if (card.promotes.length > 0) {
     parts.push(
       tokens("promotes", "tokens whose logits it raises most", card.promotes.slice(0, FEW_TOKENS)),

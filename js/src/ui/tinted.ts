@@ -7,18 +7,22 @@ import { h } from "./dom";
 
 /** A line that a click or Enter opens. */
 export function exampleLine(example: Example, maximum: number): HTMLElement {
-  const spans = example.pieces.map((piece, place) => pieceSpan(piece, maximum, place === example.peak));
-  const ahead = h("bdi", { dir: "ltr" }, ...spans.slice(0, example.peak));
   const line = h(
     "div",
     { class: "ctw-example", role: "button", tabindex: -1, "aria-expanded": "false" },
-    h("span", { class: "ctw-ahead" }, ahead),
-    h("span", { class: "ctw-behind" }, ...spans.slice(example.peak)),
+    ...exampleParts(example, maximum),
   );
   const where = `text ${example.text}, token ${example.position + 1}`;
   const plain = example.pieces.map(({ text }) => visibleText(text)).join("");
   line.setAttribute("aria-label", `${plain}; ${formatNumber(peakOf(example))}, ${where}`);
   return line;
+}
+
+/** The text ahead of the peak, and from the peak on. */
+export function exampleParts(example: Example, maximum: number): [ahead: HTMLElement, behind: HTMLElement] {
+  const spans = example.pieces.map((piece, place) => pieceSpan(piece, maximum, place === example.peak));
+  const ahead = h("bdi", { dir: "ltr" }, ...spans.slice(0, example.peak));
+  return [h("span", { class: "ctw-ahead" }, ahead), h("span", { class: "ctw-behind" }, ...spans.slice(example.peak))];
 }
 
 function peakOf(example: Example): number {

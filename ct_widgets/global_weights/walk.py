@@ -1,0 +1,62 @@
+"""What a view shows of one step of a walk, as JSON values (`js/src/core/walk.ts` reads them)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from ct_widgets.errors import FeatureError
+from ct_widgets.features.card import example_values
+
+if TYPE_CHECKING:
+    from ct_widgets.global_weights.weights import GlobalWeights, Ranking
+
+Direction = Literal["inputs", "outputs"]
+
+
+def walk(weights: GlobalWeights, feature: str, by: Ranking, k: int) -> dict[str, Any]:
+    """The feature's card, and its strongest inputs and outputs with an example of each."""
+    return {
+        "feature": feature,
+        "by": by,
+        "card": weights.model.features.card(feature),
+        "inputs": _side(weights, feature, "inputs", by, k),
+        "outputs": _side(weights, feature, "outputs", by, k),
+    }
+
+
+def _side(weights: GlobalWeights, feature: str, direction: Direction, by: Ranking, k: int) -> dict[str, Any]:
+    try:
+        chosen = weights.strongest(feature, direction, by)
+    except FeatureError as error:
+        return {"rows": [], "kept": 0, "missing": str(error)}
+    end = weights.kept.source if direction == "inputs" else weights.kept.target
+    measures = {name: weights.measure(name) for name in weights.rankings}
+    rows: list[dict[str, Any]] = []
+    for pair in chosen[:k]:
+        measured = {name: _number(values[pair]) for name, values in measures.items()}
+        if weights.measured is not None:
+            measured["together"] = _number(weights.measured.together[pair])
+        apart = bool(weights.apart[pair])
+        rows.append({**_neighbour(weights, weights.name(int(end[pair]))), **measured, "interference": apart})
+    return {"rows": rows, "kept": len(chosen), "missing": ""}
+
+
+def _neighbour(weights: GlobalWeights, name: str) -> dict[str, Any]:
+    feature = weights.model.features[name]
+    guess = None if feature.label else feature.guess
+    record = feature.record
+    top = None if record is None or not record.top else record.top[0]
+    return {
+        "feature": name,
+        "label": feature.label or (guess.text if guess is not None else ""),
+        "guessed": guess is not None,
+        "maximum": 0.0 if record is None else record.maximum,
+        "example": None if top is None else example_values(top, feature.vocabulary),
+        "spaced": feature.vocabulary.spaced,
+    }
+
+
+def _number(value: float) -> float | None:
+    """A number as JSON knows it: four digits, and None for what a corpus does not say."""
+    return None if math.isnan(value) else float(f"{value:.4g}")

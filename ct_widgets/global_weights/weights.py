@@ -1,0 +1,201 @@
+"""GlobalWeights: the strongest connections of features, as a value to look things up in and to walk through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ct_widgets.errors import FeatureError
+from ct_widgets.features import FeatureStore
+from ct_widgets.features.corpus import Source
+from ct_widgets.features.labels import check_feature, parse_name
+from ct_widgets.global_weights.corpus_sums import Measured, Pairs, measure, sum_corpus
+from ct_widgets.global_weights.feature_set import FeatureSet
+from ct_widgets.global_weights.strongest import strongest_of
+from ct_widgets.global_weights.walk import walk
+from ct_widgets.replacement_model import ReplacementModel
+
+Array = npt.NDArray[Any]
+Ranking = Literal["virtual", "era", "twera"]
+RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
+
+APART = 0.01
+"""With less than this share of its usual activation where the target is active, a source is active apart from it."""
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalWeights:
+    """The strongest pairs of features by virtual weight, ERA and TWERA, from both ends of each pair.
+
+    >>> weights = model.global_weights(texts)
+    >>> weights.inputs("L3/12")             # what feeds it, the strongest TWERA first
+    >>> weights.outputs("L0/5", by="virtual")
+    >>> weights.interference()              # how much of each measure joins features that are never active together
+    >>> weights.show("L3/12")               # walk from there
+
+    Without a corpus there are virtual weights alone.
+    """
+
+    model: ReplacementModel
+    sources: FeatureSet
+    targets: FeatureSet
+    kept: Pairs
+    virtual: Array
+    measured: Measured | None
+
+    def __len__(self) -> int:
+        return len(self.virtual)
+
+    @property
+    def rankings(self) -> tuple[Ranking, ...]:
+        """The measures that there are, the one that tells most last."""
+        return RANKINGS if self.measured is not None else RANKINGS[:1]
+
+    @cached_property
+    def apart(self) -> npt.NDArray[np.bool_]:
+        """Which pairs are active apart, [e]: their virtual weight is interference. A feature that is never active at
+        all says nothing about its pairs.
+        """
+        return np.zeros(len(self), np.bool_) if self.measured is None else self.measured.together < APART
+
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """All pairs: source, target, virtual, and with a corpus era, twera, together and interference.
+
+        together: mean activation of the source where the target is active, as a share of its mean where it is active
+        itself. interference: whether that is below 1 %.
+        """
+        return self._table(np.arange(len(self)), ("source", "target"))
+
+    def inputs(self, feature: str | tuple[int, int], k: int = 10, *, by: Ranking | None = None) -> pd.DataFrame:
+        """The strongest inputs of a feature, columns as of `pairs`.
+
+        by: "twera", by default where there is a corpus, "era" or "virtual".
+        Raises FeatureError for a feature that is not among the targets.
+        """
+        return self._table(self.strongest(feature, "inputs", by)[:k], ("source",))
+
+    def outputs(self, feature: str | tuple[int, int], k: int = 10, *, by: Ranking | None = None) -> pd.DataFrame:
+        """The strongest outputs of a feature; as `inputs`."""
+        return self._table(self.strongest(feature, "outputs", by)[:k], ("target",))
+
+    def strongest(
+        self, feature: str | tuple[int, int], direction: Literal["inputs", "outputs"], by: Ranking | None = None
+    ) -> Array:
+        """Numbers of the kept pairs that a feature is the target or source of, the strongest first."""
+        layer, index = parse_name(feature) if isinstance(feature, str) else feature
+        check_feature(self.sources.n_features, layer, index)
+        number = sum(self.sources.n_features[:layer]) + index
+        chosen, end, what = (
+            (self.targets, self.kept.target, "targets")
+            if direction == "inputs"
+            else (self.sources, self.kept.source, "sources")
+        )
+        if number not in chosen.number:
+            raise FeatureError(
+                f"L{layer}/{index} is not among the {len(chosen):,} {what} of these weights; "
+                f"compute them again with {what}=[...] that hold it"
+            )
+        mine = np.flatnonzero(end == number)
+        size = np.abs(np.nan_to_num(self.measure(by)[mine]))
+        order = np.argsort(-size, kind="stable")
+        return mine[order][size[order] > 0]
+
+    def measure(self, by: Ranking | None = None) -> Array:
+        """One measure of all pairs, [e]."""
+        by = by or self.rankings[-1]
+        if by not in RANKINGS:
+            raise FeatureError(f"{by!r} is no measure of global weights: expected one of {', '.join(RANKINGS)}")
+        if by == "virtual":
+            return self.virtual
+        if self.measured is None:
+            raise FeatureError(f"{by} needs statistics of a corpus: model.global_weights(texts)")
+        return self.measured.era if by == "era" else self.measured.twera
+
+    def on(self, corpus: FeatureStore | Source, *, progress: bool | None = None) -> GlobalWeights:
+        """The same pairs with the statistics of another corpus."""
+        sums = sum_corpus(self.model, corpus, self.sources, self.targets, progress=progress)
+        return replace(self, measured=measure(sums, self.kept, self.virtual))
+
+    def interference(self, k: int = 10, *, judge: GlobalWeights | None = None) -> pd.DataFrame:
+        """Of the `k` strongest inputs of each target, by each measure: how many join features that are active apart.
+
+        judge: these weights `on` another corpus, which then says what is active together; a ranking that was made with
+        the same statistics would know. Columns: pairs (that the judge knows), interference (share of the pairs),
+        weight (share of the summed size of the measure).
+        """
+        judged = judge or self
+        if judged.measured is None:
+            raise FeatureError("what is interference takes statistics of a corpus: model.global_weights(texts)")
+        known = ~np.isnan(judged.measured.together)
+        rows: dict[str, dict[str, float]] = {}
+        for by in self.rankings:
+            size = np.abs(np.nan_to_num(self.measure(by)))
+            chosen = strongest_of(self.kept.target, size, k)
+            chosen = chosen[known[chosen]]
+            apart, size = judged.apart[chosen], size[chosen]
+            rows[by] = {
+                "pairs": len(chosen),
+                "interference": float(apart.mean()) if len(chosen) else np.nan,
+                "weight": float(size[apart].sum() / size.sum()) if len(chosen) else np.nan,
+            }
+        return pd.DataFrame.from_dict(rows, orient="index").astype({"pairs": int})
+
+    def show(self, feature: str | tuple[int, int] | None = None, **state: Any) -> Any:
+        """A GlobalWeightsWidget that starts at `feature`; `state` are its settings."""
+        from ct_widgets.widgets import GlobalWeightsWidget
+
+        return GlobalWeightsWidget(self, feature, **state)
+
+    def walk(self, feature: str, by: Ranking, k: int) -> dict[str, Any]:
+        """What a view shows of `feature` and of its `k` strongest inputs and outputs, as JSON values."""
+        return walk(self, feature, by, k)
+
+    def first_feature(self, by: Ranking) -> str:
+        """Where a walk may begin: the target of the strongest connection."""
+        if not len(self):
+            raise FeatureError("these weights hold no connection; name sources in layers below those of the targets")
+        return self.name(int(self.kept.target[np.argmax(np.abs(np.nan_to_num(self.measure(by))))]))
+
+    def name(self, number: int) -> str:
+        """Name of the feature of this number."""
+        layer = int(np.searchsorted(self._first, number, side="right")) - 1
+        return f"L{layer}/{number - int(self._first[layer])}"
+
+    @cached_property
+    def _first(self) -> Array:
+        return np.cumsum([0, *self.sources.n_features])
+
+    def _table(self, chosen: Array, ends: tuple[str, ...]) -> pd.DataFrame:
+        columns: dict[str, Any] = {}
+        for end in ends:
+            names = [self.name(int(number)) for number in getattr(self.kept, end)[chosen]]
+            columns[end] = names
+            if len(ends) == 1:
+                columns["label"] = list(self._labels(names))
+        columns["virtual"] = self.virtual[chosen]
+        if self.measured is not None:
+            for name in ("era", "twera", "together"):
+                columns[name] = getattr(self.measured, name)[chosen]
+            columns["interference"] = self.apart[chosen]
+        return pd.DataFrame(columns)
+
+    def _labels(self, names: list[str]) -> Iterator[str]:
+        """Labels, or guesses where nobody gave one."""
+        for name in names:
+            feature = self.model.features[name]
+            guess = None if feature.label else feature.guess
+            yield guess.text if guess is not None else feature.label
+
+    def __repr__(self) -> str:
+        corpus = "no corpus" if self.measured is None else f"{self.measured.n_tokens:,} tokens"
+        return (
+            f"<GlobalWeights of {self.model.transcoder.name}: {len(self):,} pairs of {len(self.sources):,} sources and "
+            f"{len(self.targets):,} targets, {corpus}>"
+        )

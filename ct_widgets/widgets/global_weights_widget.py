@@ -1,0 +1,100 @@
+"""GlobalWeightsWidget: walk from a feature to its strongest global inputs and outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets as t
+
+from ct_widgets.errors import CTWidgetsError, WidgetError
+from ct_widgets.widgets.global_weights_picture import global_weights_picture
+from ct_widgets.widgets.static_files import static_file
+from ct_widgets.widgets.traits import Choice
+
+if TYPE_CHECKING:
+    from ct_widgets.global_weights import GlobalWeights
+
+__all__ = ["GlobalWeightsWidget"]
+
+_LONGEST_TRAIL = 12
+
+
+class GlobalWeightsWidget(anywidget.AnyWidget):
+    """A feature between its strongest inputs and outputs over all prompts; a click on one of them goes there.
+
+    weights: of `model.global_weights`; feature: where to begin, by default at the strongest connection; by: the measure
+    that ranks, by default TWERA where there is a corpus; k: rows of each side.
+
+    >>> view = model.global_weights(texts).show("L3/12")
+    >>> view.feature = "L0/5"
+    >>> view.by = "virtual"                 # what is interference is marked
+    >>> view.trail
+    """
+
+    _esm = static_file("global_weights.js")
+    _css = static_file("global_weights.css")
+
+    _walk = t.Dict().tag(sync=True)
+    _rankings = t.List().tag(sync=True)
+
+    feature = t.Unicode().tag(sync=True)
+    """The feature in the middle, as "L2/517"."""
+
+    by = Choice("twera", "era", "virtual")
+    """The measure that ranks: "twera", "era" or "virtual"."""
+
+    trail = t.List(t.Unicode()).tag(sync=True)
+    """The features that led here, the present one last; going back to one of them forgets what came after."""
+
+    theme = Choice("auto", "light", "dark")
+    """"auto" follows the notebook."""
+
+    def __init__(
+        self,
+        weights: GlobalWeights,
+        feature: str | tuple[int, int] | None = None,
+        *,
+        by: str | None = None,
+        k: int = 10,
+        theme: str = "auto",
+    ) -> None:
+        self._weights, self._k = weights, k
+        ranking: Any = by or weights.rankings[-1]
+        if feature is None:
+            feature = weights.first_feature(ranking)
+        name = feature if isinstance(feature, str) else "L{}/{}".format(*feature)
+        super().__init__(feature=name, by=ranking, theme=theme, _rankings=list(weights.rankings))
+
+    @t.validate("feature")
+    def _check_feature(self, proposal: Any) -> str:
+        try:
+            return self._weights.model.features[proposal["value"]].name
+        except CTWidgetsError as error:
+            raise WidgetError(f"feature: {error}") from error
+
+    @t.validate("by")
+    def _check_by(self, proposal: Any) -> str:
+        if proposal["value"] not in self._weights.rankings:
+            raise WidgetError(f"by: {proposal['value']!r} needs statistics of a corpus: model.global_weights(texts)")
+        return proposal["value"]
+
+    @t.observe("feature", "by")
+    def _step(self, change: Any) -> None:
+        """Answer a wish from either side; of both at once, once."""
+        del change
+        if not self.feature or (self.feature, self.by) == (self._walk.get("feature"), self._walk.get("by")):
+            return
+        trail = self.trail
+        if self.feature in trail:
+            trail = trail[: trail.index(self.feature)]
+        self._walk = self._weights.walk(self.feature, self.by, self._k)
+        self.trail = [*trail, self.feature][-_LONGEST_TRAIL:]
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The view, and a still picture for places that run no widgets."""
+        data, metadata = super()._repr_mimebundle_() or ({}, {})
+        return {**data, "image/svg+xml": global_weights_picture(self._walk), "text/plain": repr(self)}, metadata
+
+    def __repr__(self) -> str:
+        return f"<GlobalWeightsWidget at {self.feature}, by {self.by}>"
