@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ct_widgets.widgets import ExamplesWidget as ExamplesWidget
     from ct_widgets.widgets import GraphWidget as GraphWidget
     from ct_widgets.widgets import PerturbationWidget as PerturbationWidget
+    from ct_widgets.widgets import TrainingWidget as TrainingWidget
     from ct_widgets.widgets import compare as compare
     from ct_widgets.widgets import register_panel as register_panel
 
@@ -46,6 +47,7 @@ _HOMES = {
     "NodeId": "graph",
     "PerturbationWidget": "widgets",
     "ReplacementModel": "replacement_model",
+    "TrainingWidget": "widgets",
     "Transcoder": "transcoders",
     "compare": "widgets",
     "collect_features": "features",

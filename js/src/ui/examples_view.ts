@@ -87,7 +87,7 @@ function label(card: Card, session: ExamplesSession, abort: AbortSignal): HTMLEl
 }
 
 /** Show the `data-tip` of what is under the pointer in `tooltip`; returns a function that does so for any element. */
-function followTips(
+export function followTips(
   root: HTMLElement,
   content: HTMLElement,
   tooltip: HTMLElement,
