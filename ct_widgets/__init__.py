@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ct_widgets.interventions import Intervention as Intervention
     from ct_widgets.language_model import LanguageModel as LanguageModel
     from ct_widgets.replacement_model import ReplacementModel as ReplacementModel
+    from ct_widgets.training import TrainingConfig as TrainingConfig
+    from ct_widgets.training import TrainingControl as TrainingControl
+    from ct_widgets.training import train_transcoder as train_transcoder
     from ct_widgets.transcoders import Transcoder as Transcoder
     from ct_widgets.widgets import CircuitExplorer as CircuitExplorer
     from ct_widgets.widgets import CompareWidget as CompareWidget
@@ -47,12 +50,15 @@ _HOMES = {
     "NodeId": "graph",
     "PerturbationWidget": "widgets",
     "ReplacementModel": "replacement_model",
+    "TrainingConfig": "training",
+    "TrainingControl": "training",
     "TrainingWidget": "widgets",
     "Transcoder": "transcoders",
     "compare": "widgets",
     "collect_features": "features",
     "load_demo": "demo",
     "register_panel": "widgets",
+    "train_transcoder": "training",
 }
 
 __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -34,13 +34,13 @@ from ct_widgets.demo.tokenizer import build_tokenizer
 from ct_widgets.demo.transcoder_data import alignment_batch, training_round
 from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import LanguageModel, native_bridge
-from ct_widgets.training import Alignment, Recipe, Training, align, narrow, read_activations, train
+from ct_widgets.training import Alignment, Training, TrainingConfig, align, narrow, read_activations, train
 
 SEED = 0
-INPUT_HOOK, OUTPUT_HOOK = "hook_resid_mid", "hook_mlp_out"
 LANGUAGE_MODEL = language_model_training.Recipe(seed=SEED)
-TRANSCODER = Recipe(
+TRANSCODER = TrainingConfig(
     features=768,
+    activation="jumprelu",
     steps=4000,
     batch_size=512,
     learning_rate=1.5e-3,
@@ -57,7 +57,7 @@ FINISH = replace(ALIGNMENT, sparsity=0.4, steps=120, learning_rate=5e-4)
 class Stages(NamedTuple):
     """How the transcoder is trained: on activations, inside the model, and there again when it is narrower."""
 
-    base: Recipe = TRANSCODER
+    base: TrainingConfig = TRANSCODER
     alignment: Alignment = ALIGNMENT
     width: int = WIDTH
     finish: Alignment = FINISH
@@ -101,13 +101,13 @@ def make_language_model(
 def make_transcoder(world: World, out: Path, scratch: Path, device: str, stages: Stages = STAGES) -> dict[str, Any]:
     """Train the transcoder of the model in `out`, or finish it, and write it beside; returns how it was trained."""
     model = LanguageModel(load_bridge(out).to(device))
-    recipe = stages.base
+    config = stages.base
 
     def read(index: int) -> Any:
-        sequences = training_round(world.corpus, recipe.seed, index)
-        return read_activations(model, sequences, INPUT_HOOK, OUTPUT_HOOK)
+        sequences = training_round(world.corpus, config.seed, index)
+        return read_activations(model, sequences, config.input_hook, config.output_hook)
 
-    training = train(recipe, read, scratch, show=True)
+    training = train(config, read, scratch, model_name=model.name, name="ct-widgets-demo-clt", show=True)
     if not training.finished:
         raise TrainingError(f"interrupted after {len(training.history)} steps; run it again to go on")
     seconds = [training.seconds]
@@ -115,12 +115,9 @@ def make_transcoder(world: World, out: Path, scratch: Path, device: str, stages:
     def aligned(training: Training, alignment: Alignment, first: int, directory: Path) -> Training:
         return align(
             training,
-            recipe,
             alignment,
             model,
-            lambda step: alignment_batch(world.corpus, recipe.seed, first + step),
-            input_hook=INPUT_HOOK,
-            output_hook=OUTPUT_HOOK,
+            lambda step: alignment_batch(world.corpus, config.seed, first + step),
             directory=directory,
             show=True,
         )
@@ -130,10 +127,7 @@ def make_transcoder(world: World, out: Path, scratch: Path, device: str, stages:
     training = narrow(training, read(0), stages.width)
     training = aligned(training, stages.finish, stages.alignment.steps, scratch / "narrow")
     seconds.append(training.seconds)
-    transcoder = training.transcoder(
-        input_hook=INPUT_HOOK, output_hook=OUTPUT_HOOK, model_name=model.name, name="ct-widgets-demo-clt"
-    )
-    save_transcoder(out, transcoder)
+    save_transcoder(out, training.transcoder)
     return {"stages": stages_as_json(stages), "seconds": np.diff(seconds, prepend=0).tolist()}
 
 

@@ -46,18 +46,24 @@ def read_activations(
     model: LanguageModel, sequences: Iterable[Sequences], input_hook: str, output_hook: str
 ) -> Activations:
     """Activations of the kept tokens at the hooks (TransformerLens names inside a block) of every layer."""
-    layers = range(model.n_layers)
-    x: list[Tensor] = []
-    y: list[Tensor] = []
+    hooks = [f"blocks.{layer}.{hook}" for hook in (input_hook, output_hook) for layer in range(model.n_layers)]
+    sequences = list(sequences)
+    n = sum(int(keep.sum()) for _, keep in sequences)
+    if not n:
+        raise TrainingError("there are no sequences to read activations from")
+    read: Tensor | None = None
+    start = 0
     for ids, keep in sequences:
         kept = torch.from_numpy(keep).to(model.device)
-        names = [f"blocks.{layer}.{hook}" for layer in layers for hook in (input_hook, output_hook)]
-        found = model.activations(torch.from_numpy(ids).to(model.device), names)
-        x.append(torch.stack([found[name][kept] for name in names[0::2]]))
-        y.append(torch.stack([found[name][kept] for name in names[1::2]]))
-    if not x:
-        raise TrainingError("there are no sequences to read activations from")
-    return Activations(torch.cat(x, 1).float(), torch.cat(y, 1).float())
+        found = model.activations(torch.from_numpy(ids).to(model.device), hooks)
+        if read is None:  # one block of memory, filled in place: a round is large
+            read = torch.empty(len(hooks), n, found[hooks[0]].shape[-1], device=model.device)
+        end = start + int(keep.sum())
+        for row, hook in zip(read, hooks, strict=True):
+            row[start:end] = found[hook][kept]
+        start = end
+    assert read is not None
+    return Activations(*read.chunk(2))
 
 
 class ActivationBuffer:

@@ -27,9 +27,9 @@ from ct_widgets.language_model import LanguageModel
 from ct_widgets.progress import progress
 from ct_widgets.training.activations import Sequences
 from ct_widgets.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
-from ct_widgets.training.cross_layer import CrossLayerDictionary
+from ct_widgets.training.config import TrainingConfig
+from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.training.loss import loss
-from ct_widgets.training.recipe import Recipe
 from ct_widgets.training.trainer import Training
 
 CHECKPOINT = "aligned.safetensors"
@@ -58,13 +58,10 @@ class Alignment:
 
 def align(
     training: Training,
-    recipe: Recipe,
     alignment: Alignment,
     model: LanguageModel,
     read: Callable[[int], list[Sequences]],
     *,
-    input_hook: str,
-    output_hook: str,
     directory: Path | None = None,
     show: bool | None = None,
 ) -> Training:
@@ -74,17 +71,18 @@ def align(
     must read before it writes, as it does at the usual hooks.
     """
     path = None if directory is None else directory / CHECKPOINT
-    weights = replace(recipe, sparsity=alignment.sparsity, preactivation=alignment.preactivation)
-    stage = _Stage(training, weights, model, input_hook, output_hook)
+    config = training.config
+    weights = replace(config, sparsity=alignment.sparsity, preactivation=alignment.preactivation)
+    stage = _Stage(training, weights, model)
     optimizer = torch.optim.Adam(training.dictionary.parameters(), lr=alignment.learning_rate)
-    settings = {"recipe": dataclasses.asdict(recipe), "alignment": dataclasses.asdict(alignment)}
+    settings = {"config": dataclasses.asdict(config), "alignment": dataclasses.asdict(alignment)}
     done, seconds = _resume(path, training.dictionary, optimizer, settings)
     with progress(alignment.steps, "alignment", unit="step", show=show) as bar:
         bar.advance(done)
         for step in range(done, alignment.steps):
             start = time.perf_counter()
             divergence = stage.gradients(read(step), alignment.kl)
-            nn.utils.clip_grad_norm_(training.dictionary.parameters(), recipe.clip)
+            nn.utils.clip_grad_norm_(training.dictionary.parameters(), config.clip)
             for group in optimizer.param_groups:
                 group["lr"] = alignment.rate(step)
             optimizer.step()
@@ -113,12 +111,10 @@ def _resume(
 class _Stage:
     """What a step of alignment needs besides its data."""
 
-    def __init__(
-        self, training: Training, recipe: Recipe, model: LanguageModel, input_hook: str, output_hook: str
-    ) -> None:
-        self.training, self.recipe, self.model = training, recipe, model
-        self.inputs = [f"blocks.{layer}.{input_hook}" for layer in range(model.n_layers)]
-        self.outputs = [f"blocks.{layer}.{output_hook}" for layer in range(model.n_layers)]
+    def __init__(self, training: Training, config: TrainingConfig, model: LanguageModel) -> None:
+        self.training, self.config, self.model = training, config, model
+        self.inputs = [f"blocks.{layer}.{config.input_hook}" for layer in range(model.n_layers)]
+        self.outputs = [f"blocks.{layer}.{config.output_hook}" for layer in range(model.n_layers)]
         self.parameters: list[nn.Parameter] = list(training.dictionary.parameters())
 
     def gradients(self, batch: Iterable[Sequences], weight: float) -> float:
@@ -143,18 +139,18 @@ class _Stage:
 
     def _losses(self, rows: Sequences, weight: float, tokens: int) -> tuple[Tensor, Tensor]:
         """What to minimise, and the divergence in it; both are shares of a batch of so many `tokens`."""
-        training, recipe = self.training, self.recipe
+        training, config = self.training, self.config
         ids = torch.from_numpy(rows.ids).to(self.model.device)
         keep = torch.from_numpy(rows.keep).to(self.model.device)
         own, found = self.model.run(ids, [*self.inputs, *self.outputs])
         x = training.inputs(torch.stack([found[name][keep] for name in self.inputs]).float())
         y = training.targets(torch.stack([found[name][keep] for name in self.outputs]).float())
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.half_products):
-            parts = loss(training.dictionary, x, y, recipe.saturation)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=config.half_products):
+            parts = loss(training.dictionary, x, y)
         replaced = self._replacement_logits(ids)[keep].log_softmax(-1)
         kl = kl_div(replaced, own[keep].log_softmax(-1), log_target=True, reduction="sum") / tokens
         share = x.shape[1] / tokens
-        return share * parts.total(recipe, recipe.steps - 1) + weight * kl, kl
+        return share * parts.total(config, config.steps - 1) + weight * kl, kl
 
     def _replacement_logits(self, ids: Tensor) -> Tensor:
         """Logits [s, p, v] of the replacement model, differentiable; position 0 keeps the model's own MLP outputs."""
@@ -176,9 +172,10 @@ class _Stage:
             return self.model.bridge(ids, return_type="logits")
 
 
-def _write(dictionary: CrossLayerDictionary, layer: int, x: Tensor, written: dict[int, Tensor]) -> Tensor:
+def _write(dictionary: Dictionary, layer: int, x: Tensor, written: dict[int, Tensor]) -> Tensor:
     """Reconstruction of one layer from its input x and what lower layers have `written`; both [s, p, d], normalised."""
     a = dictionary.activate_layer(layer, x)
     for m in range(dictionary.W_dec[layer].shape[1]):
         written[layer + m] = written.get(layer + m, 0) + a @ dictionary.W_dec[layer][:, m]
-    return written.pop(layer) + dictionary.b_dec[layer]
+    y = written.pop(layer) + dictionary.b_dec[layer]
+    return y if dictionary.W_skip is None else y + x @ dictionary.W_skip[layer]

@@ -25,7 +25,7 @@ def save_checkpoint(
     facts: Mapping[str, Any],
 ) -> None:
     """Write weights, optimiser state, further tensors and JSON facts; an older file stays until this one is whole."""
-    tensors = {f"{_MODEL}{name}": p.detach() for name, p in model.named_parameters()}
+    tensors = {f"{_MODEL}{name}": p.detach() for name, p in _weights(model).items()}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"{_OPTIMIZER}{i}.{key}": value for key, value in state.items()}
     tensors |= {f"{_EXTRA}{name}": value for name, value in extra.items()}
@@ -49,7 +49,7 @@ def read_facts(path: Path) -> dict[str, Any]:
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Restore weights and optimiser in place; returns the further tensors."""
     with safe_open(path, framework="pt") as file, torch.no_grad():
-        for name, p in model.named_parameters():
+        for name, p in _weights(model).items():
             p.copy_(file.get_tensor(f"{_MODEL}{name}"))
         state = optimizer.state_dict()
         extra: dict[str, Tensor] = {}
@@ -61,3 +61,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
                 extra[name.removeprefix(_EXTRA)] = file.get_tensor(name)
         optimizer.load_state_dict(state)
     return extra
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}

@@ -2,32 +2,36 @@
 
     JumpReLU(h) = h 1[h > theta]        K(u) = 1 for |u| < 1/2, else 0
     d/dtheta ~ -(theta / eps) K((h - theta) / eps)
-    d/dh     ~ 1[h > theta] + (theta / eps) K((h - theta) / eps)
+    d/dh     ~ 1[h > theta]                                       estimator "threshold"
+    d/dh     ~ 1[h > theta] + (theta / eps) K((h - theta) / eps)  estimator "all"
 
-This is the variant that passes the estimator on to everything behind h, not to the threshold alone. Both are exact
-derivatives of the function whose jump of height theta is spread evenly over a band of width eps.
+"threshold" tells the threshold alone what the jump does, "all" everything behind h as well: encoder, bias, and the
+features that are just below their threshold. Both are exact derivatives of the function whose jump of height theta is
+spread evenly over a band of width eps, the first one with h held.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+Estimator = Literal["all", "threshold"]
+
 
 class _JumpReLU(torch.autograd.Function):
     @staticmethod
-    def forward(h: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
+    def forward(h: Tensor, threshold: Tensor, bandwidth: float, estimator: Estimator) -> Tensor:
         return h * (h > threshold)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:
-        h, threshold, ctx.bandwidth = inputs
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float, Estimator], output: Tensor) -> None:
+        h, threshold, ctx.bandwidth, ctx.estimator = inputs
         ctx.save_for_backward(h, threshold)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:
         h, threshold = ctx.saved_tensors
         (gradient,) = grad_outputs
         above = h - threshold
@@ -35,12 +39,15 @@ class _JumpReLU(torch.autograd.Function):
         # As few passes over [..., f] as it takes: they cost as much as the matrix products around them.
         jump = gradient * (above.abs() < ctx.bandwidth / 2)
         grad_threshold = -jump.sum_to_size(threshold.shape) * height
-        return torch.where(above > 0, gradient, 0).add_(jump.mul_(height)), grad_threshold, None
+        grad_h = torch.where(above > 0, gradient, 0)
+        if ctx.estimator == "all":
+            grad_h.add_(jump.mul_(height))
+        return grad_h, grad_threshold, None, None
 
 
-def jump_relu(h: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
+def jump_relu(h: Tensor, threshold: Tensor, bandwidth: float, estimator: Estimator = "all") -> Tensor:
     """Activations of pre-activations h. h: [..., f], threshold: broadcasts to h.
 
     Where threshold = exp(t), take the exp before the call: inside, its chain-rule factor would be lost.
     """
-    return _JumpReLU.apply(h, threshold, bandwidth)  # pyright: ignore[reportReturnType]
+    return _JumpReLU.apply(h, threshold, bandwidth, estimator)  # pyright: ignore[reportReturnType]

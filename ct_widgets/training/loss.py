@@ -1,8 +1,9 @@
-"""The training loss of a cross-layer transcoder [CT25, "Cross-layer transcoder"], per token.
+"""The training loss of a transcoder [CT25, "Cross-layer transcoder"], per token.
 
     sum_l ||yhat^l - y^l||^2  +  lambda sum_l,i tanh(c ||W_dec,i^l|| a_i^l)
                               +  lambda_P sum_l,i ReLU(theta_i^l - h_i^l) ||W_dec,i^l||
 
+TopK and BatchTopK, which set the number of active features themselves, have the first term alone.
 Axes: l layer, n token, f feature, d model.
 """
 
@@ -13,34 +14,38 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ct_widgets.training.cross_layer import CrossLayerDictionary
-from ct_widgets.training.recipe import Recipe
+from ct_widgets.training.config import TrainingConfig
+from ct_widgets.training.dictionary import Dictionary
 
 
 class Loss(NamedTuple):
-    """Means over the tokens of a batch, before lambda and lambda_P; `active` counts features per token."""
+    """Means over the tokens of a batch, before lambda and lambda_P.
+
+    reconstruction: [l]; sparsity, preactivation: scalars; fired: [l, f], on how many tokens a feature is active.
+    """
 
     reconstruction: Tensor
     sparsity: Tensor
     preactivation: Tensor
-    active: Tensor
+    fired: Tensor
 
-    def total(self, recipe: Recipe, step: int) -> Tensor:
+    def total(self, config: TrainingConfig, step: int) -> Tensor:
         """What the optimiser of `step` minimises."""
-        return (
-            self.reconstruction + recipe.sparsity_at(step) * self.sparsity + recipe.preactivation * self.preactivation
-        )
+        reconstruction = self.reconstruction.sum()
+        if config.chooses_k:
+            return reconstruction
+        return reconstruction + config.sparsity_at(step) * self.sparsity + config.preactivation * self.preactivation
 
 
-def loss(dictionary: CrossLayerDictionary, x: Tensor, y: Tensor, saturation: float) -> Loss:
+def loss(dictionary: Dictionary, x: Tensor, y: Tensor) -> Loss:
     """Loss parts on a batch of inputs x and targets y, both [l, n, d] and normalised."""
     n = x.shape[1]
     h = dictionary.preactivation(x)
     a = dictionary.activate(h)
     norms = dictionary.decoder_norms()
-    sparsity = torch.tanh((saturation * norms)[:, None] * a).sum() / n
+    sparsity = torch.tanh((dictionary.config.saturation * norms)[:, None] * a).sum() / n
     # The threshold is held: inactive on almost all tokens, every feature would be pulled to a threshold of 0.
     below = torch.relu(dictionary.threshold.detach()[:, None] - h).sum(1)
     preactivation = (below * norms).sum() / n
-    reconstruction = (dictionary.decode(a) - y).square().sum() / n
-    return Loss(reconstruction, sparsity, preactivation, (a.detach() > 0).sum() / n)
+    reconstruction = (dictionary.decode(a, x) - y).square().sum((1, 2)) / n
+    return Loss(reconstruction, sparsity, preactivation, (a.detach() > 0).sum(1))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ct_widgets.errors import TrainingError
 from ct_widgets.training.activations import Activations
-from ct_widgets.training.cross_layer import CrossLayerDictionary
+from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.training.trainer import Training
 
 
@@ -33,11 +33,12 @@ def narrow(training: Training, activations: Activations, width: int) -> Training
     return replace(training, dictionary=_keep(dictionary, strongest))
 
 
-def _keep(dictionary: CrossLayerDictionary, features: Tensor) -> CrossLayerDictionary:
+def _keep(dictionary: Dictionary, features: Tensor) -> Dictionary:
     """A copy with these features alone; features: [l, f]."""
     kept = copy.deepcopy(dictionary)
     layers = torch.arange(len(features), device=features.device)[:, None]
-    for name in ("W_enc", "b_enc", "log_threshold"):
+    names = ["W_enc", "b_enc"] if kept.log_threshold is None else ["W_enc", "b_enc", "log_threshold"]
+    for name in names:
         setattr(kept, name, nn.Parameter(getattr(dictionary, name)[layers, features]))
     kept.W_dec = nn.ParameterList(W[rows] for W, rows in zip(dictionary.W_dec, features, strict=True))
     return kept

@@ -1,17 +1,17 @@
-"""Trains a cross-layer transcoder: resumable, safe to interrupt, and determined by its seed."""
+"""Trains a transcoder on rounds of activations: resumable, safe to interrupt, and determined by its seed."""
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,109 +20,131 @@ from ct_widgets.errors import TrainingError
 from ct_widgets.progress import progress
 from ct_widgets.training.activations import ActivationBuffer, Activations, Place
 from ct_widgets.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
-from ct_widgets.training.cross_layer import CrossLayerDictionary
-from ct_widgets.training.loss import loss
+from ct_widgets.training.config import TrainingConfig
+from ct_widgets.training.dictionary import Dictionary
+from ct_widgets.training.loss import Loss, loss
 from ct_widgets.training.normalisation import Normaliser
-from ct_widgets.training.recipe import Recipe
+from ct_widgets.training.watching import Callback, Evaluation, Start, Step, TrainingControl
 from ct_widgets.transcoders import Transcoder
 
-CHECKPOINT = "clt.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
 _DENSITY_TOKENS = 8192  # enough to place biases by
-
-
-class Step(NamedTuple):
-    """What one step measured on its batch, before its update; `mse` is normalised, all layers weighing the same."""
-
-    mse: float
-    sparsity: float
-    preactivation: float
-    l0: float
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
     """A run's outcome, whole or interrupted: one `Step` per step taken, and the time they took together."""
 
-    dictionary: CrossLayerDictionary
+    config: TrainingConfig
+    dictionary: Dictionary
     inputs: Normaliser
     targets: Normaliser
     history: list[Step]
     seconds: float
     finished: bool
+    evaluations: list[Evaluation] = field(default_factory=list[Evaluation])
+    model_name: str | None = None
+    name: str = "transcoder"
 
-    def transcoder(self, *, input_hook: str, output_hook: str, model_name: str, name: str = "clt") -> Transcoder:
+    @cached_property
+    def transcoder(self) -> Transcoder:
         """The dictionary in the model's own units."""
-        return self.dictionary.export(
-            self.inputs,
-            self.targets,
-            input_hook=input_hook,
-            output_hook=output_hook,
-            model_name=model_name,
-            name=name,
-        )
+        return self.dictionary.export(self.inputs, self.targets, model_name=self.model_name, name=self.name)
 
 
 def train(
-    recipe: Recipe, read: Callable[[int], Activations], directory: Path | None = None, show: bool | None = None
+    config: TrainingConfig,
+    read: Callable[[int], Activations],
+    directory: Path | None = None,
+    *,
+    model_name: str | None = None,
+    name: str = "transcoder",
+    evaluate: Callable[[int, Transcoder], Evaluation] | None = None,
+    callbacks: Sequence[Callback] = (),
+    control: TrainingControl | None = None,
+    show: bool | None = None,
 ) -> Training:
     """Train on the rounds that `read` gives (see `ActivationBuffer`).
 
-    With a `directory`, a checkpoint there is resumed from and written every `checkpoint_every` steps. Ctrl-C ends
-    the run after the step at hand, saves it and returns it unfinished; a second Ctrl-C stops at once. `show` is that
-    of `progress`.
+    With a `directory`, a checkpoint there is resumed from and written every `checkpoint_every` steps. Ctrl-C and
+    `control.stop` end the run after the step at hand, save it and return it unfinished; a second Ctrl-C stops at once.
+    evaluate: measures on held-out text, every `evaluate_every` steps and at the end; show: that of `progress`.
     """
     torch.set_flush_denormal(True)  # decaying activations become denormal numbers, many times slower on a CPU
-    run = _Run(recipe, read, None if directory is None else directory / CHECKPOINT)
-    saved = len(run.history)
-    with _interruption() as interrupted, progress(recipe.steps, "transcoder", unit="step", show=show) as bar:
+    control = control or TrainingControl()
+    run = _Run(config, read, None if directory is None else directory / CHECKPOINT)
+
+    def outcome() -> Training:
+        finished = len(run.history) == config.steps
+        values = (run.history, run.seconds, finished, run.evaluations, model_name, name)
+        return Training(config, run.dictionary, run.inputs, run.targets, *values)
+
+    for callback in callbacks:
+        callback.started(Start(config, control, tuple(run.history), tuple(run.evaluations)))
+    with _interruption(control), progress(config.steps, "transcoder", unit="step", show=show) as bar:
         bar.advance(len(run.history))
-        while len(run.history) < recipe.steps and not interrupted.is_set():
+        while len(run.history) < config.steps and not control.stopped:
             step = run.step()
+            number = len(run.history)
             bar.advance()
-            bar.note(mse=f"{step.mse:.4f}", l0=f"{step.l0:.1f}")
-            if len(run.history) % recipe.checkpoint_every == 0:
+            bar.note(mse=f"{step.mean_mse:.4f}", l0=f"{step.total_l0:.1f}")
+            for callback in callbacks:
+                callback.stepped(number, step)
+            if evaluate and (number % config.evaluate_every == 0 or number == config.steps):
+                transcoder = outcome().transcoder
+                run.evaluations.append(evaluate(number, transcoder))
+                for callback in callbacks:
+                    callback.evaluated(run.evaluations[-1], transcoder)
+            if number % config.checkpoint_every == 0 or control.paused:
                 run.save()
-                saved = len(run.history)
-        if saved < len(run.history):
-            run.save()
-    finished = len(run.history) == recipe.steps
-    return Training(run.dictionary, run.inputs, run.targets, run.history, run.seconds, finished)
+            control.wait()
+        run.save()
+    training = outcome()
+    for callback in callbacks:
+        callback.finished(training)
+    return training
 
 
 class _Run:
     """The state that a step changes: weights, optimiser, place in the data, history."""
 
-    def __init__(self, recipe: Recipe, read: Callable[[int], Activations], path: Path | None) -> None:
-        self.recipe, self.path = recipe, path
-        self.buffer = ActivationBuffer(read, recipe.batch_size, recipe.seed)
+    def __init__(self, config: TrainingConfig, read: Callable[[int], Activations], path: Path | None) -> None:
+        self.config, self.path = config, path
+        self.buffer = ActivationBuffer(read, config.batch_size, config.seed)
         self.place = Place(0, 0)
         self.history: list[Step] = []
+        self.evaluations: list[Evaluation] = []
         self.seconds = 0.0
+        self._saved = -1  # steps in the checkpoint
         saved = path if path is not None and path.exists() else None
         if saved:
-            self._check(saved)
             facts = read_facts(saved)
+            self._check(saved, facts)
             self.place, self.seconds = Place(*facts["place"]), facts["seconds"]
+            self.evaluations = [Evaluation(*row) for row in facts["evaluations"]]
         first = self.buffer.round(self.place.round)
         n_layers, _, d_model = first.x.shape
         device = first.x.device
-        self.dictionary = CrossLayerDictionary(n_layers, d_model, recipe).to(device)
+        self.dictionary = Dictionary(n_layers, d_model, config).to(device)
         parameters = list(self.dictionary.parameters())
-        self.optimizer = torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)
+        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=(0.9, 0.999), fused=True)
         if saved:
             extra = load_checkpoint(saved, self.dictionary, self.optimizer)
             self.inputs = Normaliser(extra["x_mean"], extra["x_scale"]).to(device)
             self.targets = Normaliser(extra["y_mean"], extra["y_scale"]).to(device)
-            self.history = [Step(*row) for row in extra["history"].tolist()]
+            self.idle = extra["idle"].to(device)
+            self.history = [Step.of(row, n_layers) for row in extra["history"].tolist()]
+            self._saved = len(self.history)
         else:
             self._check_finite(first)
             self.inputs, self.targets = Normaliser.of(first.x), Normaliser.of(first.y)
-            self.dictionary.set_density(
-                self.inputs(first.x[:, :: max(1, first.x.shape[1] // _DENSITY_TOKENS)]), recipe.density
-            )
+            density = config.k / config.features if config.chooses_k else config.density
+            some = first.x[:, :: max(1, first.x.shape[1] // _DENSITY_TOKENS)]
+            self.dictionary.set_density(self.inputs(some), density)
+            self.idle = torch.zeros(n_layers, config.features, dtype=torch.long, device=device)
 
-    def _check(self, path: Path) -> None:
-        differing = self.recipe.differences(Recipe(**read_facts(path)["recipe"]))
+    def _check(self, path: Path, facts: dict[str, Any]) -> None:
+        differing = self.config.differences(TrainingConfig(**facts["config"]))
         if differing:
             raise TrainingError(
                 f"{path} was made with another {', '.join(differing)}; choose an empty directory or the old settings"
@@ -131,12 +153,12 @@ class _Run:
     def step(self) -> Step:
         """One update."""
         start = time.perf_counter()
-        recipe, n = self.recipe, len(self.history)
+        config, n = self.config, len(self.history)
         batch, following = self.buffer.batch(self.place)
         x, y = self.inputs(batch.x), self.targets(batch.y)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.half_products):
-            parts = loss(self.dictionary, x, y, recipe.saturation)
-        total = parts.total(recipe, n)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=config.half_products):
+            parts = loss(self.dictionary, x, y)
+        total = parts.total(config, n)
         if not bool(torch.isfinite(total)):
             self._check_finite(batch)
             raise TrainingError(
@@ -145,21 +167,28 @@ class _Run:
             )
         self.optimizer.zero_grad()
         total.backward()  # pyright: ignore[reportUnknownMemberType]
-        nn.utils.clip_grad_norm_(self.dictionary.parameters(), recipe.clip)
+        nn.utils.clip_grad_norm_(self.dictionary.parameters(), config.clip)
         for group in self.optimizer.param_groups:
-            group["lr"] = recipe.rate(n)
+            group["lr"] = config.rate(n)
         self.optimizer.step()
-        entries = batch.y.shape[0] * batch.y.shape[2]
-        step = Step(
-            parts.reconstruction.item() / entries,
-            parts.sparsity.item(),
-            parts.preactivation.item(),
-            parts.active.item(),
-        )
-        self.history.append(step)
+        measured = self._measure(parts, x.shape[1])
         self.place = following
         self.seconds += time.perf_counter() - start
-        return step
+        values = (config.rate(n), 0.0 if config.chooses_k else config.sparsity_at(n))
+        self.history.append(Step.of([*measured, *values], self.dictionary.n_layers))
+        return self.history[-1]
+
+    @torch.no_grad()
+    def _measure(self, parts: Loss, n_tokens: int) -> list[float]:
+        """The first fields of a `Step`, fetched from the device at once; BatchTopK's level follows."""
+        l0 = parts.fired.sum(1) / n_tokens
+        self.idle = torch.where(parts.fired > 0, 0, self.idle + n_tokens)
+        if self.config.activation == "batchtopk":
+            self.dictionary.follow(l0.sum())
+        dead = (self.idle >= self.config.dead_after).float().mean(1)
+        mse = parts.reconstruction / self.dictionary.b_dec.shape[1]
+        rest = torch.stack([parts.sparsity, parts.preactivation])
+        return torch.cat([mse, l0, dead, rest]).tolist()
 
     def _where(self) -> str:
         return f"batch {self.place.batch} of round {self.place.round}"
@@ -175,35 +204,36 @@ class _Run:
                 )
 
     def save(self) -> None:
-        """Write the checkpoint, if there is a directory for it."""
-        if self.path is None:
+        """Write the checkpoint, if there is a directory for it and anything new."""
+        if self.path is None or self._saved == len(self.history):
             return
         extra: dict[str, Tensor] = {
             "x_mean": self.inputs.mean,
             "x_scale": self.inputs.scale,
             "y_mean": self.targets.mean,
             "y_scale": self.targets.scale,
-            "history": torch.tensor(self.history, dtype=torch.float64),
+            "idle": self.idle,
+            "history": torch.tensor([step.row() for step in self.history], dtype=torch.float64),
         }
-        facts = {"place": self.place, "seconds": self.seconds, "recipe": dataclasses.asdict(self.recipe)}
-        save_checkpoint(self.path, self.dictionary, self.optimizer, extra, facts)
+        facts = {"place": self.place, "seconds": self.seconds, "evaluations": self.evaluations}
+        save_checkpoint(self.path, self.dictionary, self.optimizer, extra, facts | {"config": asdict(self.config)})
+        self._saved = len(self.history)
 
 
 @contextmanager
-def _interruption() -> Generator[threading.Event]:
-    """An event that the first Ctrl-C sets instead of raising, so that no step stops half-way."""
-    interrupted = threading.Event()
+def _interruption(control: TrainingControl) -> Generator[None]:
+    """The first Ctrl-C stops the run instead of raising, so that no step stops half-way."""
     if threading.current_thread() is not threading.main_thread():
-        yield interrupted  # signals reach the main thread alone
+        yield  # signals reach the main thread alone
         return
     before = signal.getsignal(signal.SIGINT)
 
     def once(signum: int, frame: FrameType | None) -> None:
-        interrupted.set()
+        control.stop()
         signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, once)
     try:
-        yield interrupted
+        yield
     finally:
         signal.signal(signal.SIGINT, before)

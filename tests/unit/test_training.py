@@ -4,21 +4,21 @@ import math
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from ct_widgets.errors import FileFormatError, TrainingError
-from ct_widgets.training import Activations, Place, Recipe, train
+from ct_widgets.training import Activations, Place, TrainingConfig, train
 from ct_widgets.training.activations import ActivationBuffer
-from ct_widgets.training.cross_layer import CrossLayerDictionary
+from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.training.loss import loss
 from ct_widgets.training.normalisation import Normaliser
 from ct_widgets.transcoders import Transcoder
 
 L, D, F = 3, 8, 24
-HOOKS = {"input_hook": "hook_resid_mid", "output_hook": "hook_mlp_out", "model_name": "test"}
 
 
 def sparse_world(round_: int, n: int = 512) -> Activations:
@@ -33,13 +33,13 @@ def sparse_world(round_: int, n: int = 512) -> Activations:
     return Activations(7 * (latent @ encoders) + 2, 0.3 * y - 1)
 
 
-def recipe(**changes: float) -> Recipe:
+def config(**changes: Any) -> TrainingConfig:
     settings = {"features": F, "steps": 12, "batch_size": 64, "checkpoint_every": 5, "sparsity": 0.1}
-    return Recipe(**(settings | changes))  # type: ignore[arg-type]
+    return TrainingConfig(**(settings | {"activation": "jumprelu"} | changes))
 
 
 def test_loss_in_closed_form() -> None:
-    dictionary = CrossLayerDictionary(2, 1, recipe(features=1)).double()
+    dictionary = Dictionary(2, 1, config(features=1, saturation=0.25)).double()
     values = {"W_enc": [[[2.0]], [[1.0]]], "b_enc": [[-1.0], [0.5]], "log_threshold": [[math.log(0.5)]] * 2}
     with torch.no_grad():
         for name, value in values.items():
@@ -51,22 +51,22 @@ def test_loss_in_closed_form() -> None:
     y = torch.tensor([[[2.0]], [[5.0]]], dtype=torch.float64)
     # Layer 0: h = 1 > .5, norm 5 over both decoder vectors. Layer 1: h = .2 < .5, norm 2.
     with torch.no_grad():
-        parts = loss(dictionary, x, y, saturation=0.25)
-    assert float(parts.reconstruction) == pytest.approx((3.1 - 2) ** 2 + (4.2 - 5) ** 2)
+        parts = loss(dictionary, x, y)
+    assert float(parts.reconstruction.sum()) == pytest.approx((3.1 - 2) ** 2 + (4.2 - 5) ** 2)
     assert float(parts.sparsity) == pytest.approx(math.tanh(0.25 * 5 * 1))
     assert float(parts.preactivation) == pytest.approx(0.3 * 2)
-    assert float(parts.active) == 1
-    total = parts.total(recipe(sparsity=8, preactivation=0.5), step=5)
+    assert parts.count.tolist() == [[1], [0]]
+    total = parts.total(config(sparsity=8, preactivation=0.5), step=5)
     assert float(total) == pytest.approx(1.21 + 0.64 + 4 * math.tanh(1.25) + 0.5 * 0.6)
 
 
 def test_scale_of_a_feature_changes_nothing() -> None:
-    dictionary = CrossLayerDictionary(L, D, recipe()).double()
+    dictionary = Dictionary(L, D, config()).double()
     with torch.no_grad():
         dictionary.b_enc.normal_(generator=torch.Generator().manual_seed(0))
     batch = sparse_world(0)
     x, y = batch.x.double() - 2, batch.y.double() + 1
-    before = loss(dictionary, x, y, 4.0)
+    before = loss(dictionary, x, y)
     scale = torch.rand(L, F, generator=torch.Generator().manual_seed(2), dtype=torch.float64) + 0.5
     with torch.no_grad():
         dictionary.W_enc *= scale[..., None]
@@ -74,19 +74,19 @@ def test_scale_of_a_feature_changes_nothing() -> None:
         dictionary.log_threshold += scale.log()
         for layer, W_dec in enumerate(dictionary.W_dec):
             W_dec /= scale[layer, :, None, None]
-    after = loss(dictionary, x, y, 4.0)
+    after = loss(dictionary, x, y)
     for name in before._fields:
         torch.testing.assert_close(getattr(after, name), getattr(before, name), rtol=1e-12, atol=0)
 
 
 def test_folding_equals_the_unfolded_model(tmp_path: Path) -> None:
-    training = train(recipe(), sparse_world)
+    training = train(config(), sparse_world)
     x, _ = sparse_world(77)
     dictionary = training.dictionary
     with torch.no_grad():
         a = dictionary.activate(dictionary.preactivation(training.inputs(x)))
-        expected = training.targets.undo(dictionary.decode(a))
-    training.transcoder(**HOOKS).save(tmp_path / "clt")
+        expected = training.targets.undo(dictionary.decode(a, training.inputs(x)))
+    training.transcoder.save(tmp_path / "clt")
     transcoder = Transcoder.load(tmp_path / "clt")
     folded = [transcoder.encode(layer, x[layer]) for layer in range(L)]
     torch.testing.assert_close(torch.stack(folded), a, atol=1e-4, rtol=1e-4)
@@ -103,7 +103,7 @@ def test_normaliser_gives_unit_variance() -> None:
 
 
 def test_features_start_at_the_asked_density() -> None:
-    dictionary = CrossLayerDictionary(L, D, recipe())
+    dictionary = Dictionary(L, D, config())
     x = Normaliser.of(sparse_world(0).x)(sparse_world(0).x)
     dictionary.set_density(x, 0.05)
     with torch.no_grad():
@@ -112,8 +112,8 @@ def test_features_start_at_the_asked_density() -> None:
 
 
 def test_half_products_change_little() -> None:
-    full, half = (train(recipe(half_products=half), sparse_world) for half in (False, True))
-    np.testing.assert_allclose([s.mse for s in half.history], [s.mse for s in full.history], rtol=0.03)
+    full, half = (train(config(half_products=half), sparse_world) for half in (False, True))
+    np.testing.assert_allclose([s.mean_mse for s in half.history], [s.mean_mse for s in full.history], rtol=0.03)
     assert all(p.dtype == torch.float32 for p in half.dictionary.parameters())
 
 
@@ -126,7 +126,7 @@ class StopError(Exception):
 
 
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    whole = train(recipe(), sparse_world)
+    whole = train(config(), sparse_world)
 
     def dies_in_round_one(round_: int) -> Activations:
         if round_ == 1:  # 8 batches a round: after step 8, the checkpoint is of step 5
@@ -134,14 +134,14 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
         return sparse_world(round_)
 
     with pytest.raises(StopError):
-        train(recipe(), dies_in_round_one, tmp_path)
-    resumed = train(recipe(), sparse_world, tmp_path)
+        train(config(), dies_in_round_one, tmp_path)
+    resumed = train(config(), sparse_world, tmp_path)
     assert resumed.finished
     assert resumed.history == whole.history
     for ours, theirs in zip(weights(resumed), weights(whole), strict=True):
         assert torch.equal(ours, theirs)
     # A finished run is read back, not trained again.
-    assert train(recipe(), sparse_world, tmp_path).history == whole.history
+    assert train(config(), sparse_world, tmp_path).history == whole.history
 
 
 def test_ctrl_c_saves_and_returns(tmp_path: Path) -> None:
@@ -151,40 +151,40 @@ def test_ctrl_c_saves_and_returns(tmp_path: Path) -> None:
         return sparse_world(round_)
 
     before = signal.getsignal(signal.SIGINT)
-    part = train(recipe(), interrupted, tmp_path)
+    part = train(config(), interrupted, tmp_path)
     assert signal.getsignal(signal.SIGINT) is before
     assert not part.finished
     assert len(part.history) == 9
-    assert train(recipe(), sparse_world, tmp_path).history == train(recipe(), sparse_world).history
+    assert train(config(), sparse_world, tmp_path).history == train(config(), sparse_world).history
 
 
 def test_other_settings_do_not_resume(tmp_path: Path) -> None:
-    train(recipe(steps=2), sparse_world, tmp_path)
+    train(config(steps=2), sparse_world, tmp_path)
     with pytest.raises(TrainingError, match="another learning_rate, sparsity"):
-        train(recipe(steps=2, learning_rate=1e-4, sparsity=1), sparse_world, tmp_path)
+        train(config(steps=2, learning_rate=1e-4, sparsity=1), sparse_world, tmp_path)
 
 
 def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
-    train(recipe(steps=2), sparse_world, tmp_path)
-    path = tmp_path / "clt.safetensors"
+    train(config(steps=2), sparse_world, tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(FileFormatError, match=r"clt\.safetensors is not a whole checkpoint"):
-        train(recipe(steps=2), sparse_world, tmp_path)
+    with pytest.raises(FileFormatError, match=r"checkpoint\.safetensors is not a whole checkpoint"):
+        train(config(steps=2), sparse_world, tmp_path)
 
 
 def test_seed_alone_decides() -> None:
-    again, other = train(recipe(), sparse_world), train(recipe(seed=1), sparse_world)
-    first = train(recipe(), sparse_world)
+    again, other = train(config(), sparse_world), train(config(seed=1), sparse_world)
+    first = train(config(), sparse_world)
     assert first.history == again.history
     assert first.history[0] != other.history[0]
 
 
 def test_a_tiny_transcoder_learns() -> None:
-    history = train(recipe(steps=400, learning_rate=3e-3, sparsity=0.3), sparse_world).history
-    assert history[0].mse > 0.9
-    assert history[-1].mse < 0.25  # four times less error
+    history = train(config(steps=400, learning_rate=3e-3, sparsity=0.3), sparse_world).history
+    assert history[0].mean_mse > 0.9
+    assert history[-1].mean_mse < 0.25  # four times less error
     # 3.6 features of the world are active on a token; what the reconstruction takes at first, sparsity takes back.
-    assert history[-1].l0 < 0.8 * max(step.l0 for step in history)
+    assert history[-1].total_l0 < 0.8 * max(step.total_l0 for step in history)
 
 
 def test_nan_is_named(tmp_path: Path) -> None:
@@ -197,13 +197,13 @@ def test_nan_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         TrainingError, match=r"batch 0 of round 1: 64 targets are not finite, first in layer 2, token 0"
     ):
-        train(recipe(), broken, tmp_path)
-    assert train(recipe(), sparse_world, tmp_path).finished  # what was saved is good
+        train(config(), broken, tmp_path)
+    assert train(config(), sparse_world, tmp_path).finished  # what was saved is good
 
 
 def test_divergence_is_named() -> None:
     with pytest.raises(TrainingError, match="the weights diverged, use a smaller learning_rate"):
-        train(recipe(learning_rate=1e30), sparse_world)
+        train(config(learning_rate=1e30), sparse_world)
 
 
 def test_buffer_gives_every_token_once_and_finds_its_place() -> None:
@@ -240,10 +240,10 @@ def test_buffer_gives_every_token_once_and_finds_its_place() -> None:
 )
 def test_recipe_refuses(name: str, value: float) -> None:
     with pytest.raises(TrainingError, match=name):
-        recipe(**{name: value})
+        config(**{name: value})
 
 
 def test_recipe_schedules() -> None:
-    run = recipe(steps=10, learning_rate=1, sparsity=2)
+    run = config(steps=10, learning_rate=1, sparsity=2)
     np.testing.assert_allclose([run.rate(s) for s in (0, 8, 9)], [1, 1, 0.5])
     np.testing.assert_allclose([run.sparsity_at(s) for s in (0, 4, 9)], [0.2, 1, 2])

@@ -15,9 +15,9 @@ from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import LanguageModel, native_bridge
 from ct_widgets.training import (
     Alignment,
-    Recipe,
     Sequences,
     Training,
+    TrainingConfig,
     align,
     read_activations,
     replacement_logits,
@@ -27,7 +27,7 @@ from ct_widgets.training import (
 from ct_widgets.training.alignment import _Stage
 
 HOOKS = ("hook_resid_mid", "hook_mlp_out")
-RECIPE = Recipe(features=48, steps=60, batch_size=128, sparsity=0.2, learning_rate=3e-3)
+CONFIG = TrainingConfig(features=48, activation="jumprelu", steps=60, batch_size=128, sparsity=0.2, learning_rate=3e-3)
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +49,13 @@ def sequences(index: int, n: int = 48) -> list[Sequences]:
 
 @pytest.fixture(scope="module")
 def trained(model: LanguageModel) -> Training:
-    return train(RECIPE, lambda index: read_activations(model, sequences(index), *HOOKS), show=False)
+    return train(CONFIG, lambda index: read_activations(model, sequences(index), *HOOKS), show=False)
 
 
 def aligned(trained: Training, model: LanguageModel, directory: Path | None = None, **settings: Any) -> Training:
     """A copy of the trained dictionary, aligned."""
     return align(
         copy.deepcopy(trained),
-        RECIPE,
         Alignment(
             **(
                 {"sparsity": 0.2, "preactivation": 3e-6, "steps": 12, "warmup": 2, "kl": 20.0, "learning_rate": 2e-3}
@@ -65,23 +64,17 @@ def aligned(trained: Training, model: LanguageModel, directory: Path | None = No
         ),
         model,
         lambda step: sequences(1000 + step, 24),
-        input_hook=HOOKS[0],
-        output_hook=HOOKS[1],
         directory=directory,
         show=False,
     )
 
 
-def transcoder_of(training: Training) -> Any:
-    return training.transcoder(input_hook=HOOKS[0], output_hook=HOOKS[1], model_name="tiny")
-
-
 def test_it_differentiates_the_replacement_model_that_is_measured(model: LanguageModel, trained: Training) -> None:
     ids = torch.from_numpy(sequences(5)[0].ids)
-    stage = _Stage(trained, RECIPE, model, *HOOKS)
+    stage = _Stage(trained, CONFIG, model)
     torch.testing.assert_close(
         stage._replacement_logits(ids).detach(),
-        replacement_logits(model, transcoder_of(trained), ids),
+        replacement_logits(model, trained.transcoder, ids),
         rtol=1e-4,
         atol=1e-4,
     )
@@ -89,8 +82,8 @@ def test_it_differentiates_the_replacement_model_that_is_measured(model: Languag
 
 def test_divergence_falls_and_the_model_stays(model: LanguageModel, trained: Training) -> None:
     before = {name: p.clone() for name, p in model.bridge.original_model.named_parameters()}
-    first = replacement_metrics(model, transcoder_of(trained), sequences(1))
-    last = replacement_metrics(model, transcoder_of(aligned(trained, model, steps=40)), sequences(1))
+    first = replacement_metrics(model, trained.transcoder, sequences(1))
+    last = replacement_metrics(model, aligned(trained, model, steps=40).transcoder, sequences(1))
     assert last.kl < 0.9 * first.kl
     for name, p in model.bridge.original_model.named_parameters():
         assert torch.equal(p, before[name])
@@ -112,10 +105,10 @@ def test_it_resumes_where_it_stopped(model: LanguageModel, trained: Training, tm
     settings = Alignment(
         sparsity=0.2, preactivation=3e-6, steps=12, warmup=2, kl=20.0, learning_rate=2e-3, checkpoint_every=5
     )
-    arguments: dict[str, Any] = {"input_hook": HOOKS[0], "output_hook": HOOKS[1], "directory": tmp_path, "show": False}
+    arguments: dict[str, Any] = {"directory": tmp_path, "show": False}
     with pytest.raises(StopError):
-        align(copy.deepcopy(trained), RECIPE, settings, model, stops, **arguments)
-    rest = align(copy.deepcopy(trained), RECIPE, settings, model, lambda step: sequences(1000 + step, 24), **arguments)
+        align(copy.deepcopy(trained), settings, model, stops, **arguments)
+    rest = align(copy.deepcopy(trained), settings, model, lambda step: sequences(1000 + step, 24), **arguments)
     for name, value in whole.dictionary.named_parameters():
         torch.testing.assert_close(rest.dictionary.get_parameter(name), value, rtol=1e-5, atol=1e-6)
     with pytest.raises(TrainingError, match="made with other settings"):

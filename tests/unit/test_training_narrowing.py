@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ct_widgets.errors import TrainingError
-from ct_widgets.training import Activations, Recipe, Training, narrow
-from ct_widgets.training.cross_layer import CrossLayerDictionary
+from ct_widgets.training import Activations, Training, TrainingConfig, narrow
+from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.training.normalisation import Normaliser
 
 N_LAYERS, D, FEATURES = 3, 8, 10
@@ -21,14 +21,17 @@ def activations() -> Activations:
 
 @pytest.fixture
 def training(activations: Activations) -> Training:
-    dictionary = CrossLayerDictionary(N_LAYERS, D, Recipe(features=FEATURES))
+    config = TrainingConfig(features=FEATURES, activation="jumprelu")
+    dictionary = Dictionary(N_LAYERS, D, config)
     normalisers = Normaliser.of(activations.x), Normaliser.of(activations.y)
-    return Training(dictionary, *normalisers, history=[], seconds=0.0, finished=True)
+    return Training(config, dictionary, *normalisers, history=[], seconds=0.0, finished=True)
 
 
 def reconstruction(training: Training, activations: Activations) -> torch.Tensor:
     dictionary = training.dictionary
-    return dictionary.decode(dictionary.activate(dictionary.preactivation(training.inputs(activations.x)))).detach()
+    return dictionary.decode(
+        dictionary.activate(dictionary.preactivation(training.inputs(activations.x))), activations.x
+    ).detach()
 
 
 def test_features_that_never_fire_go_first_and_change_nothing(training: Training, activations: Activations) -> None:

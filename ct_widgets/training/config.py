@@ -1,0 +1,120 @@
+"""All settings of one training run, checked when they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+from ct_widgets.errors import TrainingError
+from ct_widgets.training.jumprelu import Estimator
+from ct_widgets.transcoders import Kind
+
+TrainedActivation = Literal["relu", "jumprelu", "topk", "batchtopk"]
+
+_FREE = ("checkpoint_every", "evaluate_every")  # settings that change no weight
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a transcoder is trained; inputs and targets have unit variance per layer when it applies.
+
+    The defaults suit a small model. `features` (per layer) and `steps` are the ones to choose, then how sparse the
+    dictionary is: `k` for the TopK family, `sparsity` for the others. More sparsity gives a larger error.
+
+    >>> TrainingConfig(features=1024, kind="plt", steps=5000)
+    """
+
+    features: int
+    kind: Kind = "clt"
+    """"clt": a feature writes to the MLP outputs of its own and all later layers; "plt": to its own layer's alone."""
+    activation: TrainedActivation = "jumprelu"
+    skip: bool = False
+    """Also train y += x W_skip, an affine map beside the features."""
+    k: int = 16
+    """Active features per token and layer, for TopK (exactly) and BatchTopK (on average over tokens and layers)."""
+    steps: int = 2500
+    batch_size: int = 1024
+    """Tokens per step."""
+    learning_rate: float = 1e-3
+    decay: float = 0.2
+    """Share of the steps, at the end, over which the learning rate falls to 0."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    sparsity: float = 4.0
+    """lambda of the tanh penalty at the last step; it rises linearly from 0."""
+    saturation: float = 4.0
+    """c of the tanh penalty: a feature whose contribution is far above 1/c pays no more than one that is near it."""
+    preactivation: float = 3e-6
+    """Weight of the loss that pulls inactive features towards their threshold."""
+    threshold: float = 0.03
+    """First threshold of every JumpReLU feature."""
+    density: float = 0.03
+    """Share of tokens on which each feature is active at first: encoder biases start where they give it. For the TopK
+    family, `k` says it."""
+    bandwidth: float = 1.0
+    """Width around the JumpReLU threshold in which the straight-through estimator gives a gradient."""
+    estimator: Estimator = "all"
+    """What the straight-through estimator reaches: "all" parameters, or the "threshold" alone."""
+    half_products: bool = False
+    """Matrix products in bfloat16, all state in float32: faster where the processor has instructions for it."""
+    dead_after: int = 100_000
+    """Tokens without activity after which a feature counts as dead."""
+    seed: int = 0
+    checkpoint_every: int = 250
+    """Steps between checkpoints."""
+    evaluate_every: int = 250
+    """Steps between measurements on held-out text."""
+    input_hook: str = "hook_resid_mid"
+    """Where features read, a TransformerLens name inside a block."""
+    output_hook: str = "hook_mlp_out"
+    """What the reconstruction stands in for."""
+    context: int = 256
+    """Tokens of a row of text that the model reads."""
+    buffer: int = 32_768
+    """Tokens whose activations are held and shuffled together: at best many batches, of many texts."""
+    held_out: int = 4096
+    """Tokens at the beginning of the texts that are not trained on, but measured on."""
+
+    def __post_init__(self) -> None:
+        self._require_one_of("kind", get_args(Kind))
+        self._require_one_of("activation", get_args(TrainedActivation))
+        self._require_one_of("estimator", get_args(Estimator))
+        sizes = ("features", "k", "steps", "batch_size", "buffer", "held_out", "dead_after")
+        for name in (*sizes, "checkpoint_every", "evaluate_every"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("learning_rate", "clip", "saturation", "threshold", "bandwidth"):
+            self._require(name, getattr(self, name) > 0, "positive")
+        for name in ("sparsity", "preactivation"):
+            self._require(name, getattr(self, name) >= 0, "0 or positive")
+        for name in ("decay", "density"):
+            self._require(name, 0 < getattr(self, name) <= 1, "a share between 0 and 1")
+        self._require(
+            "k", self.k <= self.features or not self.chooses_k, f"at most the {self.features} features of a layer"
+        )
+        self._require("context", self.context >= 2, "at least 2")
+        self._require("buffer", self.buffer >= self.batch_size, f"at least a batch, {self.batch_size} tokens")
+
+    def _require(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:  # also for nan, which no comparison accepts
+            raise TrainingError(f"{name} is {getattr(self, name)}; it must be {expected}")
+
+    def _require_one_of(self, name: str, choices: tuple[str, ...]) -> None:
+        self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
+
+    @property
+    def chooses_k(self) -> bool:
+        """Whether the activation sets the number of active features itself, so that no penalty is needed."""
+        return self.activation in ("topk", "batchtopk")
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step: flat, then linear to 0."""
+        return self.learning_rate * min(1.0, (self.steps - step) / (self.decay * self.steps))
+
+    def sparsity_at(self, step: int) -> float:
+        """lambda of a step."""
+        return self.sparsity * (step + 1) / self.steps
+
+    def differences(self, other: TrainingConfig) -> list[str]:
+        """Names of the settings in which two runs differ, but for those that change no weight."""
+        names = [field.name for field in fields(self) if field.name not in _FREE]
+        return [name for name in names if getattr(self, name) != getattr(other, name)]

@@ -1,0 +1,172 @@
+"""A transcoder while it is trained: parameters, forward pass, and export with the normalisers folded in.
+
+    a^l = act(W_enc^l x^l + b_enc^l)    yhat^l = sum over l' <= l of W_dec^{l'->l} a^{l'} + b_dec^l (+ x^l W_skip^l)
+
+[CT25]; a per-layer transcoder has only the terms l' = l.
+Axes: l layer, n token, f feature, d model, m output layers of a feature, counted from its own layer.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ct_widgets.training.config import TrainingConfig
+from ct_widgets.training.jumprelu import jump_relu
+from ct_widgets.training.normalisation import Normaliser
+from ct_widgets.transcoders import Transcoder
+
+_FOLLOWING = 0.05
+"""Share of the way, in logarithms, that the level of BatchTopK goes in a step: batches are noisy, weights slow."""
+
+
+class Dictionary(nn.Module):
+    """Parameters in the normalised units of training.
+
+    W_enc: [l, f, d]; b_enc: [l, f]; W_dec: L x [f, m, d]; b_dec: [l, d]; log_threshold: [l, f], for JumpReLU;
+    W_skip: [l, d, d], with `config.skip`; level: what a BatchTopK feature must write to be active, in norm.
+    """
+
+    def __init__(self, n_layers: int, d_model: int, config: TrainingConfig) -> None:
+        super().__init__()
+        features, draw = config.features, torch.Generator().manual_seed(config.seed)
+
+        def uniform(*shape: int, bound: float) -> nn.Parameter:
+            return nn.Parameter((2 * torch.rand(shape, generator=draw) - 1) * bound)
+
+        self.config = config
+        self.W_enc = uniform(n_layers, features, d_model, bound=1 / math.sqrt(features))
+        self.b_enc = nn.Parameter(torch.zeros(n_layers, features))
+        self.log_threshold: nn.Parameter | None = None
+        if config.activation == "jumprelu":
+            self.log_threshold = nn.Parameter(torch.full((n_layers, features), math.log(config.threshold)))
+        written = [n_layers - layer if config.kind == "clt" else 1 for layer in range(n_layers)]
+        bound = 1 / math.sqrt(n_layers * d_model)
+        self.W_dec = nn.ParameterList(uniform(features, m, d_model, bound=bound) for m in written)
+        self.b_dec = nn.Parameter(torch.zeros(n_layers, d_model))
+        self.W_skip = nn.Parameter(torch.zeros(n_layers, d_model, d_model)) if config.skip else None
+        self.register_buffer("level", torch.tensor(config.threshold))
+        self.level: Tensor
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return len(self.W_dec)
+
+    @torch.no_grad()
+    def set_density(self, x: Tensor, density: float) -> None:
+        """Move the encoder biases so that every feature is active on this share of the inputs x: [l, n, d].
+
+        Features that start active on most tokens are pushed off all of them together, and many never come back.
+        """
+        kth = max(1, round((1 - density) * x.shape[1]))
+        reached = (x @ self.W_enc.mT).kthvalue(kth, dim=1).values
+        if self.config.chooses_k:
+            self.level.copy_((reached * self.decoder_norms()).mean())
+        self.b_enc.copy_(self.threshold - reached)
+
+    @torch.no_grad()
+    def follow(self, l0: Tensor) -> None:
+        """Move the level of BatchTopK towards the one at which k features per layer are active; l0: over all layers.
+
+        This runs beside training, so that no step sorts, and its end is the threshold of every later use.
+        """
+        excess = (l0 / (self.config.k * self.n_layers)).clamp(1 / math.e, math.e)
+        self.level *= excess**_FOLLOWING
+
+    @property
+    def threshold(self) -> Tensor:
+        """theta: what h must exceed for a feature to be active. -> [l, f].
+
+        JumpReLU's is exp(t), positive by construction. BatchTopK keeps what writes most, whatever its scale, and TopK
+        what writes most on a token: its threshold is of use for the first biases alone.
+        """
+        if self.log_threshold is not None:
+            return self.log_threshold.exp()
+        if self.config.activation == "relu":
+            return torch.zeros_like(self.b_enc)
+        return self.level / self.decoder_norms()
+
+    def preactivation(self, x: Tensor) -> Tensor:
+        """x: [l, n, d] -> h: [l, n, f]."""
+        return torch.baddbmm(self.b_enc[:, None], x, self.W_enc.mT)
+
+    def activate(self, h: Tensor) -> Tensor:
+        """h: [l, n, f] -> a: [l, n, f]."""
+        return self._activate(h, self.threshold[:, None], self.decoder_norms()[:, None])
+
+    def activate_layer(self, layer: int, x: Tensor) -> Tensor:
+        """Activations of one layer. x: [..., d] -> [..., f]."""
+        h = x @ self.W_enc[layer].T + self.b_enc[layer]
+        return self._activate(h, self.threshold[layer], self.decoder_norms()[layer])
+
+    def _activate(self, h: Tensor, threshold: Tensor, norms: Tensor) -> Tensor:
+        config = self.config
+        if config.activation == "jumprelu":
+            return jump_relu(h, threshold, config.bandwidth, config.estimator)
+        if config.activation == "relu":
+            return torch.relu(h)
+        if config.activation == "batchtopk":
+            return torch.where(h > threshold, h, 0)
+        kept = (h * norms).topk(config.k, dim=-1).indices
+        return torch.zeros_like(h).scatter(-1, kept, h.gather(-1, kept))
+
+    def decode(self, a: Tensor, x: Tensor) -> Tensor:
+        """a: [l, n, f], and x: [l, n, d] for a skip connection -> yhat: [l, n, d]."""
+        written = [a[layer] @ W.flatten(1) for layer, W in enumerate(self.W_dec)]  # L x [n, m d]
+        return self.place(written, x)
+
+    def place(self, written: list[Tensor], x: Tensor) -> Tensor:
+        """Add up what the features of each layer have written, L x [n, m d], at the layers it is for -> [l, n, d]."""
+        parts = [w.unflatten(1, (-1, self.b_dec.shape[1])) for w in written]
+        rows: list[Tensor] = []
+        for layer in range(self.n_layers):
+            first = 0 if self.config.kind == "clt" else layer
+            arrived = [parts[source][:, layer - source] for source in range(first, layer + 1)]
+            rows.append(sum(arrived, self.b_dec[layer]))
+        yhat = torch.stack(rows)
+        return yhat if self.W_skip is None else yhat + x @ self.W_skip
+
+    def decoder_norms(self) -> Tensor:
+        """||W_dec,i||, one norm over ALL decoder vectors of a feature. -> [l, f]."""
+        return torch.stack([torch.linalg.vector_norm(W, dim=(1, 2)) for W in self.W_dec])
+
+    @torch.no_grad()
+    def export(self, inputs: Normaliser, targets: Normaliser, *, model_name: str | None, name: str) -> Transcoder:
+        """The transcoder that does the same on activations in the model's own units.
+
+        Only the encoder's input and the decoder's output change units, so thresholds stay as they are. A feature of
+        TopK gets decoders of norm 1 and the scale that they had, so that the largest activations are those that write
+        most here.
+        """
+        config = self.config
+        scale = self.decoder_norms() if config.activation == "topk" else torch.ones_like(self.b_enc)
+        W_enc = self.W_enc * scale[..., None] / inputs.scale[:, None, None]
+        b_enc = self.b_enc * scale - torch.einsum("lfd,ld->lf", W_enc, inputs.mean)
+        b_dec = self.b_dec * targets.scale[:, None] + targets.mean
+        W_dec: list[Tensor] = []
+        for layer, W in enumerate(self.W_dec):
+            units = targets.scale[layer : layer + W.shape[1], None] / scale[layer, :, None, None]
+            W_dec.append((W.detach() * units).cpu())
+        W_skip = None
+        if self.W_skip is not None:
+            W_skip = self.W_skip * (targets.scale / inputs.scale)[:, None, None]
+            b_dec = b_dec - torch.einsum("ld,lde->le", inputs.mean, W_skip)
+        jumps = config.activation in ("jumprelu", "batchtopk")
+        return Transcoder(
+            kind=config.kind,
+            activation="jumprelu" if jumps else "topk" if config.activation == "topk" else "relu",
+            W_enc=[*W_enc.cpu()],
+            W_dec=W_dec,
+            b_enc=[*b_enc.cpu()],
+            b_dec=[*b_dec.cpu()],
+            threshold=[*self.threshold.cpu()] if jumps else None,
+            W_skip=None if W_skip is None else [*W_skip.cpu()],
+            k=config.k if config.activation == "topk" else None,
+            feature_input_hook=config.input_hook,
+            feature_output_hook=config.output_hook,
+            model_name=model_name,
+            name=name,
+        )

@@ -1,0 +1,104 @@
+"""Rounds of activations straight from the model, over texts from wherever they are.
+
+Axes: s sequence, p position.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+
+from ct_widgets.errors import TrainingError
+from ct_widgets.features.corpus import RowMaker, Source, Text, in_chunks, read_texts
+from ct_widgets.language_model import LanguageModel
+from ct_widgets.training.activations import Activations, Sequences, read_activations
+from ct_widgets.training.config import TrainingConfig
+
+_CHUNK = 256
+"""Texts that are cut into rows together, those of like length into one pass of the model."""
+
+_PASS_TOKENS = 8192
+"""Tokens that go through the model at once."""
+
+
+class TextRounds:
+    """Rounds of about `config.buffer` tokens, read from the model where features will read and write.
+
+    All hooks of one pass are kept, over many texts, so that a batch mixes them. Left out are position 0, padding, and
+    the tokenizer's special tokens, wherever they stand. The first texts are held out; the others begin anew when they
+    are used up. A round is a function of its number: one that was passed over costs its tokens, but no pass.
+    """
+
+    def __init__(self, model: LanguageModel, texts: Source, config: TrainingConfig, column: str = "text") -> None:
+        self.model, self._texts, self._column, self._config = model, texts, column, config
+        self._rows = RowMaker(model, config.context, _PASS_TOKENS, ignore_bos=True)
+        tokenizer = model.bridge.tokenizer
+        self._special = np.array(tokenizer.all_special_ids if tokenizer is not None else [], np.int64)
+        self.held_out: list[Sequences] = []
+        self._n_held_out = 0
+        self._hold_out()
+        self._stream = self._sequences()
+        self._next = 0
+
+    def _hold_out(self) -> None:
+        """Set the first texts aside: enough tokens, but no more than a tenth of texts whose number is known."""
+        known = len(self._texts) if hasattr(self._texts, "__len__") and not isinstance(self._texts, str) else None  # pyright: ignore
+        most = None if known is None else max(1, known // 10)
+        texts: list[Text] = []
+        tokens = 0
+        for text in islice(read_texts(self._texts, self._column), most):
+            rows = list(self._cut([text]))
+            texts.append(text)
+            tokens += sum(int(keep.sum()) for _, keep in rows)
+            if tokens >= self._config.held_out:
+                break
+        self.held_out = list(self._cut(texts))
+        self._n_held_out = len(texts)
+        if not tokens:
+            raise TrainingError("there is no token to learn from in the first texts; give longer ones")
+
+    @property
+    def fingerprint(self) -> str:
+        """What a run that goes on knows its data by: the held-out tokens."""
+        total = hashlib.sha256(self.model.name.encode())
+        for ids, keep in self.held_out:
+            total.update(ids.tobytes() + keep.tobytes())
+        return f"sha256:{total.hexdigest()}"
+
+    def _cut(self, texts: list[Text]) -> Iterator[Sequences]:
+        for batch in self._rows.batches(texts, 0):
+            yield Sequences(batch.ids, batch.counts & ~np.isin(batch.ids, self._special))
+
+    def _sequences(self) -> Iterator[Sequences]:
+        """What a pass of the model reads, without end."""
+        while True:
+            n = 0
+            for chunk in in_chunks(islice(read_texts(self._texts, self._column), self._n_held_out, None), _CHUNK):
+                for rows in self._cut(chunk):
+                    n += int(rows.keep.sum())
+                    yield rows
+            if not n:
+                raise TrainingError(
+                    f"there are no texts to learn from after the {self._n_held_out} that are held out; give more, "
+                    "and as a list, a file or a dataset, which can be read again"
+                )
+
+    def _round(self) -> list[Sequences]:
+        tokens = 0
+        rows: list[Sequences] = []
+        while tokens < self._config.buffer:
+            rows.append(next(self._stream))
+            tokens += int(rows[-1].keep.sum())
+        self._next += 1
+        return rows
+
+    def __call__(self, index: int) -> Activations:
+        """The activations of one round."""
+        if index < self._next:
+            self._stream, self._next = self._sequences(), 0
+        while self._next < index:
+            self._round()
+        return read_activations(self.model, self._round(), self._config.input_hook, self._config.output_hook)

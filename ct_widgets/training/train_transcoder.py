@@ -1,0 +1,92 @@
+"""train_transcoder: from a language model and texts to a transcoder, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ct_widgets.features.corpus import Source
+from ct_widgets.language_model import LanguageModel
+from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.training.activations import Sequences, read_activations
+from ct_widgets.training.config import TrainingConfig
+from ct_widgets.training.metrics import dictionary_metrics
+from ct_widgets.training.replacement import replacement_metrics
+from ct_widgets.training.sources import TextRounds
+from ct_widgets.training.trainer import Training, train
+from ct_widgets.training.watching import Callback, Evaluation, TrainingControl
+from ct_widgets.transcoders import Transcoder
+
+_FEATURES_PER_DIMENSION = 8
+
+
+def train_transcoder(
+    model: ReplacementModel | LanguageModel | Any,
+    texts: Source,
+    config: TrainingConfig | None = None,
+    *,
+    directory: str | Path | None = None,
+    callbacks: Sequence[Callback] = (),
+    control: TrainingControl | None = None,
+    column: str = "text",
+    name: str | None = None,
+    progress: bool | None = None,
+) -> Training:
+    """Train a transcoder of `model` on `texts`; `.transcoder` of what comes back is it [CT25].
+
+    model: a TransformerLens bridge, or anything of ours that holds one. It is never changed.
+    texts: a list of texts or of token ids, a text file (one text per line), a parquet file, or a Hugging Face dataset,
+        whose `column` holds the text.
+    config: by default a cross-layer transcoder with 8 features per layer for every dimension of the model.
+    directory: where checkpoints, `metrics.csv` and at last `transcoder/` go. The same call goes on with what is there,
+        after Ctrl-C or a crash, to the same result.
+    callbacks, control: who watches the run, and what pauses and stops it from another thread.
+    progress: True or False shows or hides the bar; by default it appears after one second.
+
+    Raises TrainingError for settings, texts or a directory that cannot be used, and when the loss is no number.
+
+    >>> training = train_transcoder(bridge, "texts.txt", directory="my-transcoder")
+    >>> ReplacementModel(bridge, training.transcoder).attribute("The capital of France is")
+    """
+    language_model = _language_model(model)
+    config = config or TrainingConfig(features=_FEATURES_PER_DIMENSION * language_model.d_model)
+    rounds = TextRounds(language_model, texts, config, column)
+    path = None if directory is None else Path(directory).expanduser()
+    training = train(
+        config,
+        rounds,
+        path,
+        model_name=language_model.name,
+        name=name or f"{language_model.name.rsplit('/', 1)[-1]}-{config.kind}",
+        evaluate=evaluator(language_model, rounds.held_out, config),
+        callbacks=callbacks,
+        control=control,
+        show=progress,
+    )
+    if path is not None and training.finished:
+        training.transcoder.save(path / "transcoder")
+    return training
+
+
+def _language_model(model: Any) -> LanguageModel:
+    if isinstance(model, ReplacementModel):
+        return model.language_model
+    return model if isinstance(model, LanguageModel) else LanguageModel(model)
+
+
+def evaluator(
+    model: LanguageModel, held_out: list[Sequences], config: TrainingConfig
+) -> Callable[[int, Transcoder], Evaluation]:
+    """What measures a transcoder on held-out text, given the number of steps that it was trained for."""
+
+    def evaluate(step: int, transcoder: Transcoder) -> Evaluation:
+        transcoder = transcoder.to(model.device)
+        parts = (read_activations(model, [rows], config.input_hook, config.output_hook) for rows in held_out)
+        found = dictionary_metrics(transcoder, parts)
+        replaced = replacement_metrics(model, transcoder, held_out)
+        return Evaluation(
+            step, found.overall_mse, float(found.l0.sum()), replaced.agreement, replaced.kl, replaced.recovered
+        )
+
+    return evaluate
