@@ -11,6 +11,7 @@ from ct_widgets.language_model import LanguageModel
 from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.training.activations import Sequences, read_activations
 from ct_widgets.training.config import TrainingConfig
+from ct_widgets.training.live_cards import LiveCards
 from ct_widgets.training.metrics import dictionary_metrics
 from ct_widgets.training.replacement import replacement_metrics
 from ct_widgets.training.sources import TextRounds
@@ -60,6 +61,7 @@ def train_transcoder(
         model_name=language_model.name,
         name=name or f"{language_model.name.rsplit('/', 1)[-1]}-{config.kind}",
         evaluate=evaluator(language_model, rounds.held_out, config),
+        cards=LiveCards(language_model, rounds.held_out),
         callbacks=callbacks,
         control=control,
         show=progress,

@@ -60,6 +60,7 @@ def train(
     model_name: str | None = None,
     name: str = "transcoder",
     evaluate: Callable[[int, Transcoder], Evaluation] | None = None,
+    cards: Callable[[Transcoder], list[dict[str, Any]]] = lambda _: [],
     callbacks: Sequence[Callback] = (),
     control: TrainingControl | None = None,
     show: bool | None = None,
@@ -68,7 +69,8 @@ def train(
 
     With a `directory`, a checkpoint there is resumed from and written every `checkpoint_every` steps. Ctrl-C and
     `control.stop` end the run after the step at hand, save it and return it unfinished; a second Ctrl-C stops at once.
-    evaluate: measures on held-out text, every `evaluate_every` steps and at the end; show: that of `progress`.
+    evaluate: measures on held-out text, every `evaluate_every` steps and at the end; cards: that of `Start`; show: that
+    of `progress`.
     """
     torch.set_flush_denormal(True)  # decaying activations become denormal numbers, many times slower on a CPU
     control = control or TrainingControl()
@@ -80,8 +82,9 @@ def train(
         return Training(config, run.dictionary, run.inputs, run.targets, *values)
 
     for callback in callbacks:
-        callback.started(Start(config, control, tuple(run.history), tuple(run.evaluations)))
-    with _interruption(control), progress(config.steps, "transcoder", unit="step", show=show) as bar:
+        callback.started(Start(config, control, name, cards, tuple(run.history), tuple(run.evaluations)))
+    shown = progress(config.steps, "transcoder", unit="step", show=show)
+    with _failure_told(callbacks), _interruption(control), shown as bar:
         bar.advance(len(run.history))
         while len(run.history) < config.steps and not control.stopped:
             step = run.step()
@@ -171,7 +174,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = config.rate(n)
         self.optimizer.step()
-        measured = self._measure(parts, x.shape[1])
+        measured = self._measure(parts, total, x.shape[1])
         self.place = following
         self.seconds += time.perf_counter() - start
         values = (config.rate(n), 0.0 if config.chooses_k else config.sparsity_at(n))
@@ -179,7 +182,7 @@ class _Run:
         return self.history[-1]
 
     @torch.no_grad()
-    def _measure(self, parts: Loss, n_tokens: int) -> list[float]:
+    def _measure(self, parts: Loss, total: Tensor, n_tokens: int) -> list[float]:
         """The first fields of a `Step`, fetched from the device at once; BatchTopK's level follows."""
         l0 = parts.fired.sum(1) / n_tokens
         self.idle = torch.where(parts.fired > 0, 0, self.idle + n_tokens)
@@ -187,7 +190,7 @@ class _Run:
             self.dictionary.follow(l0.sum())
         dead = (self.idle >= self.config.dead_after).float().mean(1)
         mse = parts.reconstruction / self.dictionary.b_dec.shape[1]
-        rest = torch.stack([parts.sparsity, parts.preactivation])
+        rest = torch.stack([total, parts.sparsity, parts.preactivation])
         return torch.cat([mse, l0, dead, rest]).tolist()
 
     def _where(self) -> str:
@@ -218,6 +221,17 @@ class _Run:
         facts = {"place": self.place, "seconds": self.seconds, "evaluations": self.evaluations}
         save_checkpoint(self.path, self.dictionary, self.optimizer, extra, facts | {"config": asdict(self.config)})
         self._saved = len(self.history)
+
+
+@contextmanager
+def _failure_told(callbacks: Sequence[Callback]) -> Generator[None]:
+    """Tell the watchers of an error that ends the run."""
+    try:
+        yield
+    except BaseException as error:
+        for callback in callbacks:
+            callback.failed(error)
+        raise
 
 
 @contextmanager

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from ct_widgets.widgets.page import graph_html as graph_html
     from ct_widgets.widgets.panels import register_panel as register_panel
     from ct_widgets.widgets.perturbation_widget import PerturbationWidget as PerturbationWidget
-    from ct_widgets.widgets.training_widget import TrainingWidget as TrainingWidget
     from ct_widgets.widgets.picture import static_picture as static_picture
     from ct_widgets.widgets.state import Snapshot as Snapshot
+    from ct_widgets.widgets.training_widget import TrainingWidget as TrainingWidget
 
 _HOMES = {
     "CircuitExplorer": "explorer_widget",

@@ -59,13 +59,14 @@ class TrainingWidget(anywidget.AnyWidget):
         self._display: Any = None
         self._sent = 0.0
         self._pace: list[tuple[float, int]] = []
+        self._steps = 0
         self._lock = threading.RLock()  # buttons come on another thread than the run
         self.on_msg(self._greet)
 
     @property
     def status(self) -> str:
-        """"waiting", "running", "paused", "finished", "stopped" or "failed"."""
-        return self._run["status"]
+        """What the run does: waiting, running, paused, finished, stopped or failed."""
+        return str(self._run["status"])
 
     # What the run calls, from the thread that trains.
 
@@ -108,7 +109,7 @@ class TrainingWidget(anywidget.AnyWidget):
 
     def failed(self, error: BaseException) -> None:
         """Say why it ended."""
-        self._tell("failed", round(self._run.get("steps", 0)), message=f"{type(error).__name__}: {error}")
+        self._tell("failed", self._steps, message=f"{type(error).__name__}: {error}")
         self._keep_picture()
 
     def _add_step(self, number: int, step: Step) -> None:
@@ -128,13 +129,12 @@ class TrainingWidget(anywidget.AnyWidget):
 
     def _tell(self, status: str, steps: int, **more: Any) -> None:
         """Send the state of the run after so many steps."""
-        self._sent = time.monotonic()
+        self._sent, self._steps = time.monotonic(), steps
         total = self._start.config.steps if self._start else 0
         rate = self._rate()
         state = {
             "status": status,
-            "title": self._start.title if self._start else "",
-            "steps": steps,
+            "title": self._start.name if self._start else "",
             "tokens": self._tokens(steps),
             "total": self._tokens(total),
             "rate": rate,
@@ -166,7 +166,7 @@ class TrainingWidget(anywidget.AnyWidget):
         else:
             control.resume()
             self._pace = []  # the pause is nobody's rate
-        self._tell("paused" if command == "pause" else "running", self._run["steps"])
+        self._tell("paused" if command == "pause" else "running", self._steps)
 
     # How it is shown.
 

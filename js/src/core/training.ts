@@ -4,7 +4,7 @@
  */
 
 import { type Card, readCard } from "./feature_card";
-import { formatCount, formatNumber } from "./format";
+import { formatCount, formatNumber, formatShare } from "./format";
 
 export const STATUSES = ["waiting", "running", "paused", "finished", "stopped", "failed"] as const;
 export type Status = (typeof STATUSES)[number];
@@ -163,8 +163,13 @@ export function pointAt({ points }: Line, tokens: number): Point | undefined {
   return points[low - 1];
 }
 
-export function formatValue(value: number, scale: Chart["scale"]): string {
-  return scale === "share" ? `${formatNumber(100 * value)} %` : formatNumber(value);
+export function formatValue(value: number, { scale }: Chart): string {
+  return scale === "share" ? formatShare(value) : formatNumber(value);
+}
+
+/** Marks are round numbers, in as few digits. */
+export function formatMark(mark: number, { scale }: Chart): string {
+  return scale === "share" ? `${100 * mark} %` : formatNumber(mark, 1);
 }
 
 /** Tokens in few characters: 950, 12.3 k, 4.56 M. */

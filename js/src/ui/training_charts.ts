@@ -1,6 +1,6 @@
 /** Four small charts over the same tokens; the hand or arrow keys read all of them at one place. */
 
-import { type Chart, formatTokens, formatValue, pointAt, type Scale, scaleOf } from "../core/training";
+import { type Chart, formatMark, formatTokens, formatValue, pointAt, type Scale, scaleOf } from "../core/training";
 import type { TrainingSession } from "../core/training_session";
 import { live } from "../host/traits";
 import { h, on, onResize, s } from "./dom";
@@ -108,7 +108,7 @@ class Figure {
     this.#lines.replaceChildren(
       ...this.#scale.marks.flatMap((mark) => [
         s("path", { class: "ctw-t-rule", d: `M${LEFT} ${this.#y(mark)}H${this.#width - RIGHT}` }),
-        text(formatValue(mark, chart.scale), LEFT - 5, this.#y(mark) + 3, "end"),
+        text(formatMark(mark, chart), LEFT - 5, this.#y(mark) + 3, "end"),
       ]),
       s("path", { class: "ctw-t-axis", d: `M${LEFT} ${TOP}V${bottom}H${this.#width - RIGHT}` }),
       text("0", LEFT, HIGH - 5, "middle"),
@@ -133,12 +133,12 @@ class Figure {
     const read = chart.lines.map((line) => pointAt(line, at));
     const values = chart.lines.map((line, i) => {
       const point = read[i];
-      const value = h("b", {}, point ? formatValue(point.value, chart.scale) : "…");
+      const value = h("b", {}, point ? formatValue(point.value, chart) : "…");
       return chart.lines.length === 1
         ? h("span", { class: "ctw-t-value" }, value)
         : h("span", { class: "ctw-t-value" }, swatch(i), `${line.name} `, value);
     });
-    this.#head.replaceChildren(h("h4", { class: "ctw-t-title" }, chart.title), ...values);
+    this.#head.replaceChildren(h("h4", { class: "ctw-t-title" }, chart.title), h("span", {}, ...values));
     const marks = read.map((point, i) =>
       point
         ? [
