@@ -61,7 +61,6 @@ class TrainingWidget(anywidget.AnyWidget):
         self._pace: list[tuple[float, int]] = []
         self._steps = 0
         self._lock = threading.RLock()  # buttons come on another thread than the run
-        self.on_msg(self._greet)
 
     @property
     def status(self) -> str:
@@ -183,11 +182,24 @@ class TrainingWidget(anywidget.AnyWidget):
         if self._display is not None:
             self._display.update(self)
 
-    def _greet(self, _: Any, content: Any, buffers: Any) -> None:
-        """Answer a view that says hello, so that its buttons do not wait for the cell (as PerturbationWidget does)."""
-        del buffers
-        if isinstance(content, dict) and content.get("kind") == "hello":  # pyright: ignore[reportUnknownMemberType]
-            self.send({"kind": "hello"})
+    def open(self) -> None:
+        """Meet the browser."""
+        super().open()
+        self._listen_elsewhere()
+
+    def send_state(self, key: Any = None) -> None:
+        """Tell the browser."""
+        super().send_state(key)
+        self._listen_elsewhere()
+
+    def _listen_elsewhere(self) -> None:
+        """Let the browser's messages go to the thread that JupyterLab has for widgets.
+
+        ipykernel notes on a comm from which thread it sent last and passes answers there: that is the one that trains,
+        which would hear of a button when the run is over. Kernels that make no such note lack nothing.
+        """
+        if self.comm is not None:
+            vars(self.comm).pop("_reply_subshell_id", None)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The view, and a still picture for places that run no widgets."""

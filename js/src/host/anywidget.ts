@@ -16,17 +16,3 @@ export function modelStore(model: AnyModel): TraitStore {
     },
   };
 }
-
-/**
- * Say hello twice, so that this widget's messages do not wait for a cell that runs (see `_greet` in Python): the first
- * may go before JupyterLab has a thread for it.
- */
-export function greet(model: AnyModel, abort: AbortSignal): void {
-  const again = (): void => {
-    model.off("msg:custom", again);
-    model.send({ kind: "hello" });
-  };
-  model.on("msg:custom", again);
-  abort.addEventListener("abort", () => model.off("msg:custom", again), { once: true });
-  model.send({ kind: "hello" });
-}

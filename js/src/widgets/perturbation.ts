@@ -2,7 +2,7 @@
 
 import type { AnyModel, AnyWidget } from "@anywidget/types";
 import type { PerturbationSession } from "../core/perturbation_session";
-import { greet, modelStore } from "../host/anywidget";
+import { modelStore } from "../host/anywidget";
 import type { TraitStore } from "../host/traits";
 import { openSession } from "../ui/perturbation_traits";
 import { mountPerturbation, mountPerturbationError } from "../ui/perturbation_view";
@@ -29,6 +29,17 @@ function promptStore(model: AnyModel, abort: AbortSignal): TraitStore {
       (model.save_changes as (callbacks?: object) => void)(name === "strengths" ? { iopub: { status } } : undefined);
     },
   };
+}
+
+/** Say hello twice (see `_greet` in Python): the first may go before JupyterLab has a thread for this widget. */
+function greet(model: AnyModel, abort: AbortSignal): void {
+  const again = (): void => {
+    model.off("msg:custom", again);
+    model.send({ kind: "hello" });
+  };
+  model.on("msg:custom", again);
+  abort.addEventListener("abort", () => model.off("msg:custom", again), { once: true });
+  model.send({ kind: "hello" });
 }
 
 export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {

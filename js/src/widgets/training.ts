@@ -4,7 +4,7 @@ import type { AnyWidget } from "@anywidget/types";
 import { readTrait } from "../core/session";
 import { readCards, readCharts, readCommand, readRun } from "../core/training";
 import { TrainingSession } from "../core/training_session";
-import { greet, modelStore } from "../host/anywidget";
+import { modelStore } from "../host/anywidget";
 import { bindTrait } from "../host/traits";
 import { mountTraining } from "../ui/training_view";
 import "../ui/theme.css";
@@ -23,7 +23,6 @@ export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
         command: bindTrait(store, "command", readCommand, signal),
         theme: bindTrait(store, "theme", readTrait.theme, signal),
       });
-      greet(model, signal);
     },
     render({ el, signal }) {
       mountTraining(el, session, signal);
