@@ -98,4 +98,4 @@ class ActivationBuffer:
         chosen = self._order[place.batch * self._batch_size :][: self._batch_size].to(x.device)
         last = (place.batch + 2) * self._batch_size > x.shape[1]
         following = Place(place.round + 1, 0) if last else Place(place.round, place.batch + 1)
-        return Activations(x[:, chosen], y[:, chosen]), following
+        return Activations(x.index_select(1, chosen), y.index_select(1, chosen)), following

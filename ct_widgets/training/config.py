@@ -27,7 +27,10 @@ class TrainingConfig:
     features: int
     kind: Kind = "clt"
     """"clt": a feature writes to the MLP outputs of its own and all later layers; "plt": to its own layer's alone."""
-    activation: TrainedActivation = "jumprelu"
+    activation: TrainedActivation = "batchtopk"
+    """"batchtopk" is the fastest and needs no penalty tuned: `k` says how sparse the result is, and files have it as
+    JumpReLU. "jumprelu" chooses the number of active features token by token, "topk" gives all tokens as many, and
+    "relu" is the simplest."""
     skip: bool = False
     """Also train y += x W_skip, an affine map beside the features."""
     k: int = 16

@@ -21,6 +21,11 @@ from ct_widgets.transcoders import Transcoder
 _FOLLOWING = 0.05
 """Share of the way, in logarithms, that the level of BatchTopK goes in a step: batches are noisy, weights slow."""
 
+_REVIVAL = 0.01
+"""Share of its threshold by which a dead feature of the TopK family comes closer to it in a step."""
+
+_LEAST_LEVEL = 1e-6
+
 
 class Dictionary(nn.Module):
     """Parameters in the normalised units of training.
@@ -64,7 +69,7 @@ class Dictionary(nn.Module):
         kth = max(1, round((1 - density) * x.shape[1]))
         reached = (x @ self.W_enc.mT).kthvalue(kth, dim=1).values
         if self.config.chooses_k:
-            self.level.copy_((reached * self.decoder_norms()).mean())
+            self.level.copy_((reached * self.decoder_norms()).mean().clamp_min(_LEAST_LEVEL))
         self.b_enc.copy_(self.threshold - reached)
 
     @torch.no_grad()
@@ -75,6 +80,14 @@ class Dictionary(nn.Module):
         """
         excess = (l0 / (self.config.k * self.n_layers)).clamp(1 / math.e, math.e)
         self.level *= excess**_FOLLOWING
+
+    @torch.no_grad()
+    def revive(self, dead: Tensor) -> None:
+        """Raise the biases of dead features until they are active again; dead: [l, f].
+
+        The TopK family gives them no gradient, and no penalty that keeps others small leaves them room.
+        """
+        self.b_enc.addcmul_(dead.to(self.b_enc), self.threshold, value=_REVIVAL)
 
     @property
     def threshold(self) -> Tensor:

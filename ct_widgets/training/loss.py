@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ct_widgets.training import sparse_code
 from ct_widgets.training.config import TrainingConfig
 from ct_widgets.training.dictionary import Dictionary
 
@@ -40,6 +41,10 @@ class Loss(NamedTuple):
 def loss(dictionary: Dictionary, x: Tensor, y: Tensor) -> Loss:
     """Loss parts on a batch of inputs x and targets y, both [l, n, d] and normalised."""
     n = x.shape[1]
+    if dictionary.config.chooses_k:
+        active, values = sparse_code.encode(dictionary, x)
+        error = (sparse_code.decode(dictionary, active, values, x) - y).square().sum((1, 2))
+        return Loss(error / n, nothing := x.new_zeros(()), nothing, active.fired)
     h = dictionary.preactivation(x)
     a = dictionary.activate(h)
     norms = dictionary.decoder_norms()

@@ -188,10 +188,12 @@ class _Run:
         self.idle = torch.where(parts.fired > 0, 0, self.idle + n_tokens)
         if self.config.activation == "batchtopk":
             self.dictionary.follow(l0.sum())
-        dead = (self.idle >= self.config.dead_after).float().mean(1)
+        dead = self.idle >= self.config.dead_after
+        if self.config.chooses_k:
+            self.dictionary.revive(dead)
         mse = parts.reconstruction / self.dictionary.b_dec.shape[1]
         rest = torch.stack([total, parts.sparsity, parts.preactivation])
-        return torch.cat([mse, l0, dead, rest]).tolist()
+        return torch.cat([mse, l0, dead.float().mean(1), rest]).tolist()
 
     def _where(self) -> str:
         return f"batch {self.place.batch} of round {self.place.round}"
