@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ct_widgets.widgets import GraphWidget as GraphWidget
     from ct_widgets.widgets import OperandWidget as OperandWidget
     from ct_widgets.widgets import PerturbationWidget as PerturbationWidget
+    from ct_widgets.widgets import TrainingWidget as TrainingWidget
     from ct_widgets.widgets import compare as compare
     from ct_widgets.widgets import register_panel as register_panel
 
@@ -55,6 +56,7 @@ _HOMES = {
     "ReplacementModel": "replacement_model",
     "TrainingConfig": "training",
     "TrainingControl": "training",
+    "TrainingWidget": "widgets",
     "Transcoder": "transcoders",
     "compare": "widgets",
     "collect_features": "features",

@@ -54,6 +54,10 @@ class Files(Callback):
         """Write the last lines."""
         self._write()
 
+    def failed(self, error: BaseException) -> None:
+        """Keep the lines that lead there."""
+        self._write()
+
     def _add(self, number: int, step: Step) -> None:
         values = {"step": number, "tokens": number * self._tokens, **scalars(step), **by_layer(step)}
         writer = csv.writer(self._lines)

@@ -13,6 +13,7 @@ from ct_widgets.training import parallel
 from ct_widgets.training.activations import Activations, Sequences, read_activations
 from ct_widgets.training.cache import ActivationCache
 from ct_widgets.training.config import TrainingConfig
+from ct_widgets.training.live_cards import LiveCards
 from ct_widgets.training.metrics import dictionary_metrics
 from ct_widgets.training.replacement import replacement_metrics
 from ct_widgets.training.sources import TextRounds, language_model
@@ -67,6 +68,7 @@ def train_transcoder(
         model_name=lm.name,
         name=name or f"{lm.name.rsplit('/', 1)[-1]}-{config.kind}",
         evaluate=evaluator(lm, rounds.held_out, config),
+        cards=LiveCards(lm, rounds.held_out),
         callbacks=callbacks,
         control=control,
         show=progress,

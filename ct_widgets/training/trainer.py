@@ -66,6 +66,7 @@ def train(
     model_name: str | None = None,
     name: str = "transcoder",
     evaluate: Callable[[int, Transcoder], Evaluation] | None = None,
+    cards: Callable[[Transcoder], list[dict[str, Any]]] = lambda _: [],
     callbacks: Sequence[Callback] = (),
     control: TrainingControl | None = None,
     show: bool | None = None,
@@ -76,7 +77,8 @@ def train(
     records. Ctrl-C and `control.stop` end the run after the step at hand, save it and return it unfinished; a second
     Ctrl-C stops at once. In several processes of `torch.distributed`, call it in all; each does its share of a batch.
     data: what the checkpoint knows the rounds by; another one is refused.
-    evaluate: measures on held-out text, every `evaluate_every` steps and at the end; show: that of `progress`.
+    evaluate: measures on held-out text, every `evaluate_every` steps and at the end; cards: that of `Start`; show: that
+    of `progress`.
     """
     torch.set_flush_denormal(True)  # decaying activations become denormal numbers, many times slower on a CPU
     control = control or TrainingControl()
@@ -90,8 +92,9 @@ def train(
         return Training(config, run.dictionary, run.inputs, run.targets, *values)
 
     for callback in callbacks:
-        callback.started(Start(config, control, tuple(run.history), tuple(run.evaluations)))
-    with _interruption(control), progress(run.end, "transcoder", unit="step", show=show) as bar:
+        callback.started(Start(config, control, name, cards, tuple(run.history), tuple(run.evaluations)))
+    shown = progress(run.end, "transcoder", unit="step", show=show)
+    with _failure_told(callbacks), _interruption(control), shown as bar:
         bar.advance(len(run.history))
         while len(run.history) < run.end and not parallel.any_of(control.stopped, run.device):
             step = run.step()
@@ -197,7 +200,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
-        self.history.append(Step.of([*self._measure(parts, config.batch_size), rate, penalty], len(x)))
+        self.history.append(Step.of([*self._measure(parts, total, config.batch_size), rate, penalty], len(x)))
         self.place = following
         self.seconds += time.perf_counter() - start
         self._look_at_target()
@@ -213,10 +216,11 @@ class _Run:
             self.reached = n
 
     @torch.no_grad()
-    def _measure(self, parts: Loss, n_tokens: int) -> list[float]:
+    def _measure(self, parts: Loss, total: Tensor, n_tokens: int) -> list[float]:
         """The first fields of a `Step`, fetched from the device at once; BatchTopK's level follows."""
         fired = parallel.total(parts.fired)
-        means = torch.cat([parts.reconstruction.detach(), torch.stack([parts.sparsity, parts.preactivation]).detach()])
+        rest = torch.stack([total, parts.sparsity, parts.preactivation])
+        means = torch.cat([parts.reconstruction, rest]).detach()
         parallel.average([means])
         l0 = fired.sum(1) / n_tokens
         self.idle = torch.where(fired > 0, 0, self.idle + n_tokens)
@@ -225,8 +229,8 @@ class _Run:
             self.dictionary.follow(l0.sum())
         if self.config.chooses_k:
             self.dictionary.revive(dead)
-        mse = means[:-2] / self.dictionary.b_dec.shape[1]
-        return torch.cat([mse, l0, dead.float().mean(1), means[-2:]]).tolist()
+        mse = means[:-3] / self.dictionary.b_dec.shape[1]
+        return torch.cat([mse, l0, dead.float().mean(1), means[-3:]]).tolist()
 
     def _where(self) -> str:
         return f"batch {self.place.batch} of round {self.place.round}"
@@ -264,6 +268,17 @@ class _Run:
                 "the one before stays, and training goes on",
                 stacklevel=2,
             )
+
+
+@contextmanager
+def _failure_told(callbacks: Sequence[Callback]) -> Generator[None]:
+    """Tell the watchers of an error that ends the run."""
+    try:
+        yield
+    except BaseException as error:
+        for callback in callbacks:
+            callback.failed(error)
+        raise
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ct_widgets.training.config import TrainingConfig
 from ct_widgets.transcoders import Transcoder
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 class Step(NamedTuple):
     """What one step measured on its batch, before its update.
 
-    mse: normalised, per layer; sparsity, preactivation: loss parts before their weights; l0: active features per token,
-    per layer; dead: share of features that have not been active for `config.dead_after` tokens, per layer; rate: the
-    learning rate; penalty: lambda.
+    loss: what it minimised; mse: normalised, per layer; l0: active features per token, per layer; dead: share of
+    features that have not been active for `config.dead_after` tokens, per layer; sparsity, preactivation: loss parts
+    before their weights; rate: the learning rate; penalty: lambda.
     """
 
     mse: tuple[float, ...]
     l0: tuple[float, ...]
     dead: tuple[float, ...]
+    loss: float
     sparsity: float
     preactivation: float
     rate: float
@@ -47,14 +48,13 @@ class Step(NamedTuple):
 
     def row(self) -> list[float]:
         """The values one after the other, layers first."""
-        return [*self.mse, *self.l0, *self.dead, self.sparsity, self.preactivation, self.rate, self.penalty]
+        return [*self.mse, *self.l0, *self.dead, self.loss, self.sparsity, self.preactivation, self.rate, self.penalty]
 
     @classmethod
     def of(cls, row: Sequence[float], n_layers: int) -> Step:
         """The step with these values, in the order of `row`."""
         mse, l0, dead = (tuple(row[i * n_layers : (i + 1) * n_layers]) for i in range(3))
-        sparsity, preactivation, rate, penalty = row[3 * n_layers :]
-        return cls(mse, l0, dead, sparsity, preactivation, rate, penalty)
+        return cls(mse, l0, dead, *row[3 * n_layers :])
 
 
 class Evaluation(NamedTuple):
@@ -70,16 +70,21 @@ class Evaluation(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What a watcher is told first. history and evaluations: those of the run that this one goes on with, or empty."""
+    """What a watcher is told first. history and evaluations: those of the run that this one goes on with, or empty.
+
+    name: of the transcoder; cards: what some features of a transcoder are like on held-out text, for views.
+    """
 
     config: TrainingConfig
     control: TrainingControl
+    name: str
+    cards: Callable[[Transcoder], list[dict[str, Any]]]
     history: Sequence[Step]
     evaluations: Sequence[Evaluation]
 
 
-class Callback:
-    """Watches a run; override what you need. Calls come from the thread that trains, and it waits for them."""
+class Callback(Protocol):
+    """Watches a run; derive from it and override what you need. The thread that trains calls, and waits."""
 
     def started(self, start: Start) -> None:
         """Before the first step."""
@@ -91,7 +96,10 @@ class Callback:
         """After a measurement on held-out text, with the transcoder as it is now."""
 
     def finished(self, training: Training) -> None:
-        """After the last step, or when the run was stopped; not when it failed."""
+        """After the last step, or when the run was stopped."""
+
+    def failed(self, error: BaseException) -> None:
+        """When the run ends with an error, which is raised afterwards."""
 
 
 class TrainingControl:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ct_widgets.widgets.perturbation_widget import PerturbationWidget as PerturbationWidget
     from ct_widgets.widgets.picture import static_picture as static_picture
     from ct_widgets.widgets.state import Snapshot as Snapshot
+    from ct_widgets.widgets.training_widget import TrainingWidget as TrainingWidget
 
 _HOMES = {
     "CircuitExplorer": "explorer_widget",
@@ -28,6 +29,7 @@ _HOMES = {
     "OperandWidget": "operand_widget",
     "Snapshot": "state",
     "PerturbationWidget": "perturbation_widget",
+    "TrainingWidget": "training_widget",
     "compare": "compare_widget",
     "graph_html": "page",
     "register_panel": "panels",

@@ -76,3 +76,17 @@ export function button(text: string, title: string, abort: AbortSignal, press: (
   on(element, "click", press, abort);
   return element;
 }
+
+/** Put a root of the classes `name` into `el` until `abort`, and `build` it once it has a size: hosts may render before they show. */
+export function mountRoot(el: HTMLElement, name: string, build: (root: HTMLElement) => void, abort: AbortSignal): void {
+  const root = h("div", { class: name });
+  el.append(root);
+  abort.addEventListener("abort", () => root.remove(), { once: true });
+  const observer = new ResizeObserver(() => {
+    if (root.clientWidth === 0) return;
+    observer.disconnect();
+    build(root);
+  });
+  observer.observe(root);
+  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+}
