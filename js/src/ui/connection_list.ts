@@ -11,7 +11,7 @@ import { shapeIcon } from "./shapes";
 /** Height of a row in graph.css. */
 const ROW_HEIGHT = 20;
 /** Rows that exist at a time; they are made anew whenever so many more were scrolled, with as many above the sight. */
-const ROWS = 80;
+const ROWS = 60;
 const STEP = 10;
 
 /** A part of the panel that scrolls by itself, also from the keyboard. */

@@ -81,12 +81,12 @@ export function button(text: string, title: string, abort: AbortSignal, press: (
 export function mountRoot(el: HTMLElement, name: string, build: (root: HTMLElement) => void, abort: AbortSignal): void {
   const root = h("div", { class: name });
   el.append(root);
-  abort.addEventListener("abort", () => root.remove(), { once: true });
+  atEnd(abort, () => root.remove());
   const observer = new ResizeObserver(() => {
     if (root.clientWidth === 0) return;
     observer.disconnect();
     build(root);
   });
   observer.observe(root);
-  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+  atEnd(abort, () => observer.disconnect());
 }

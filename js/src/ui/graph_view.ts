@@ -4,7 +4,7 @@ import { speak } from "../core/describe";
 import { formatCount, visibleToken } from "../core/format";
 import type { Session } from "../core/session";
 import { atEnd, live } from "../host/traits";
-import { button, h, muted } from "./dom";
+import { button, h, mountRoot, muted } from "./dom";
 import { createHeader } from "./header";
 import { listenKeys } from "./keyboard";
 import { createLegend } from "./legend";
@@ -24,16 +24,7 @@ const LARGEST_STAGE = 600;
 
 /** Fill `el` with the graph as soon as it has a size (a notebook may render before it shows), until `abort`. */
 export function mountGraph(el: HTMLElement, session: Session, abort: AbortSignal, host?: PanelHost): void {
-  const root = h("div", { class: "ctw ctw-graph" });
-  el.append(root);
-  atEnd(abort, () => root.remove());
-  const observer = new ResizeObserver(() => {
-    if (root.clientWidth === 0) return;
-    observer.disconnect();
-    build(root, session, abort, host);
-  });
-  observer.observe(root);
-  atEnd(abort, () => observer.disconnect());
+  mountRoot(el, "ctw ctw-graph", (root) => build(root, session, abort, host), abort);
 }
 
 /** Say in place of the graph why there is none. */

@@ -7,7 +7,7 @@ import { familyCounts, OVERLAYS, SORTS } from "../core/operand_sheet";
 import { FAMILIES, rowName } from "../core/operands";
 import { computed, type Signal } from "../core/signals";
 import { live } from "../host/traits";
-import { button, h, muted, on } from "./dom";
+import { button, h, mountRoot, muted, on } from "./dom";
 import { createDetail, type Detail } from "./operand_detail";
 import { listenOperandKeys } from "./operand_keys";
 import { createOperandLegend } from "./operand_legend";
@@ -16,16 +16,7 @@ import { followTheme } from "./theme";
 
 /** Fill `el` as soon as it has a size (a notebook may render before it shows), until `abort`. */
 export function mountOperands(el: HTMLElement, session: OperandSession, abort: AbortSignal): void {
-  const root = h("div", { class: "ctw ctw-operands" });
-  el.append(root);
-  abort.addEventListener("abort", () => root.remove(), { once: true });
-  const observer = new ResizeObserver(() => {
-    if (root.clientWidth === 0) return;
-    observer.disconnect();
-    build(root, session, abort);
-  });
-  observer.observe(root);
-  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+  mountRoot(el, "ctw ctw-operands", (root) => build(root, session, abort), abort);
 }
 
 /** Say in place of the view why there is none. */

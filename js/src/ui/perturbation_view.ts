@@ -4,7 +4,7 @@ import { visibleToken } from "../core/format";
 import { pythonCode } from "../core/perturbation";
 import type { PerturbationSession } from "../core/perturbation_session";
 import { live } from "../host/traits";
-import { button, h, s } from "./dom";
+import { button, h, mountRoot, s } from "./dom";
 import { download, pngOf, standaloneSvg } from "./export";
 import { createOutputs } from "./outputs_bars";
 import { createBoxes } from "./perturbation_boxes";
@@ -21,16 +21,7 @@ const MARGIN = 12;
 
 /** Fill `el` as soon as it has a size (a notebook may render before it shows), until `abort`. */
 export function mountPerturbation(el: HTMLElement, session: PerturbationSession, abort: AbortSignal): void {
-  const root = h("div", { class: "ctw ctw-perturbation" });
-  el.append(root);
-  abort.addEventListener("abort", () => root.remove(), { once: true });
-  const observer = new ResizeObserver(() => {
-    if (root.clientWidth === 0) return;
-    observer.disconnect();
-    build(root, session, abort);
-  });
-  observer.observe(root);
-  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+  mountRoot(el, "ctw ctw-perturbation", (root) => build(root, session, abort), abort);
 }
 
 function build(root: HTMLElement, session: PerturbationSession, abort: AbortSignal): void {
