@@ -36,7 +36,7 @@ from ct_widgets.training.sources import TextRounds
 HERE = Path(__file__).parent
 WORKER = HERE / "training_worker.py"
 PEER = HERE / ".peer-training"
-PEER_PACKAGES = ("llamascopium==2.0.0b34",)
+PEER_PACKAGES = ("llamascopium==2.0.0b34", "transformer-lens==2.18.0", "transformers==4.57.6", "pyarrow<22", "numpy<2")
 RATES = (1e-3, 2e-3)
 
 
