@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ct_widgets.evaluation import figures
-from ct_widgets.evaluation.page import page
 from ct_widgets.graph.files import write_bytes
 
 if TYPE_CHECKING:
@@ -104,6 +102,8 @@ class Evaluation:
     @cached_property
     def figures(self) -> Mapping[str, go.Figure]:
         """Figures of all tables, by what they show."""
+        from ct_widgets.evaluation import figures  # plotly is slow to import: not before it is needed
+
         look = figures.looks([*self.dictionaries["dictionary"], *self.graphs["dictionary"]])
         if "neurons" in look:  # neurons at a threshold look like their curve, and the second ones a little apart
             others = [name for name in look if name.startswith("neurons, ")]
@@ -126,6 +126,8 @@ class Evaluation:
 
     def to_html(self, path: str | Path) -> Path:
         """Write tables and figures as one HTML file that opens from disk, without network or kernel."""
+        from ct_widgets.evaluation.page import page
+
         return write_bytes(Path(path), page(self).encode())
 
     def __repr__(self) -> str:
