@@ -186,7 +186,14 @@ def styled(figure: go.Figure, title: str) -> go.Figure:
     """The look that all figures share."""
     figure.update_layout(
         template="none",
-        title={"text": title, "x": 0, "xref": "paper", "font": {"size": 13, "weight": 600}},
+        title={
+            "text": title,
+            "x": 0,
+            "xref": "paper",
+            "y": 0.97,
+            "yanchor": "top",
+            "font": {"size": 13, "weight": 600},
+        },
         font={"family": "system-ui, sans-serif", "size": 12, "color": INK},
         paper_bgcolor=SURFACE,
         plot_bgcolor=SURFACE,
