@@ -36,7 +36,12 @@ from ct_widgets.training.sources import TextRounds
 HERE = Path(__file__).parent
 WORKER = HERE / "training_worker.py"
 PEER = HERE / ".peer-training"
-PEER_PACKAGES = ("llamascopium==2.0.0b34",)
+PEER_PACKAGES = (
+    (f"torch=={torch.__version__.split('+')[0]}",),
+    ("llamascopium==2.0.0b34",),
+    # It imports what TransformerLens 4 no longer has, while its own requirements exclude what older ones need: last.
+    ("transformer-lens==2.18.0", "transformers==4.57.6", "pyarrow<22", "numpy<2"),
+)
 RATES = (1e-3, 2e-3)
 
 
@@ -65,7 +70,7 @@ def peer_python() -> Path | None:
         return python
     print("making an environment for OpenMOSS's trainer (once, a few minutes)", flush=True)
     venv.create(PEER, with_pip=True)
-    for packages in ((f"torch=={torch.__version__.split('+')[0]}",), PEER_PACKAGES):
+    for packages in PEER_PACKAGES:
         done = subprocess.run([python, "-m", "pip", "install", "-q", *packages], capture_output=True, text=True)
         if done.returncode:
             print(f"OpenMOSS's trainer cannot be installed, so it is left out: {done.stderr.strip()[-300:]}")

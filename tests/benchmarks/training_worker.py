@@ -127,7 +127,7 @@ def peer(data: Data, steps: int, rate: float, half: bool, clock: Clock) -> Calla
             d_model=d,
             expansion_factor=FEATURES / d,
             act_fn="batchtopk",
-            top_k=K * n_layers,
+            top_k=K,  # of every layer
             hook_points_in=names_in,
             hook_points_out=names_out,
             norm_activation="inference",
@@ -161,13 +161,13 @@ def peer(data: Data, steps: int, rate: float, half: bool, clock: Clock) -> Calla
     with tempfile.TemporaryDirectory() as folder:
         config = TrainerConfig(
             lr=rate,
-            lr_warm_up_steps=0,
+            lr_warm_up_steps=1,
             lr_cool_down_steps=0.2,
             lr_end_ratio=0.01,
             lr_scheduler_name="constantwithwarmup",
             clip_grad_norm=1.0,
             l1_coefficient=None,
-            initial_k=K * n_layers,
+            initial_k=K,
             k_warmup_steps=0,
             amp_dtype=torch.bfloat16 if half else torch.float32,
             skip_metrics_calculation=True,

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from ct_widgets.training import (
     Evaluation,
     Start,
     Step,
+    TensorBoard,
     Training,
     TrainingConfig,
     TrainingControl,
+    WeightsAndBiases,
     cache_activations,
     read_activations,
 )
@@ -209,6 +212,37 @@ def test_callbacks_hear_everything_in_order(model: ReplacementModel, texts: list
     assert [call[1] for call in calls if not isinstance(call, Evaluation)] == training.history
     assert isinstance(calls[6], Evaluation)  # after step 6
     assert [call for call in calls if isinstance(call, Evaluation)] == training.evaluations
+
+
+def test_curves_for_others(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
+    """Weights & Biases and TensorBoard get what the files get; where they are missing, the error says so."""
+    points: dict[str, list[tuple[int, float]]] = {}
+
+    class Writer:
+        def add_scalar(self, name: str, value: float, number: int) -> None:
+            points.setdefault(name, []).append((number, value))
+
+        def close(self) -> None:
+            points["closed"] = []
+
+    callbacks: list[Callback] = []
+    if find_spec("tensorboard"):
+        callbacks.append(TensorBoard(tmp_path / "runs"))
+    else:
+        with pytest.raises(TrainingError, match="pip install tensorboard"):
+            TensorBoard(tmp_path / "runs")
+    if find_spec("wandb"):
+        callbacks.append(WeightsAndBiases(mode="disabled"))
+    else:
+        with pytest.raises(TrainingError, match="pip install wandb"):
+            WeightsAndBiases()
+    board = TensorBoard.__new__(TensorBoard)
+    board._writer = Writer()
+    training = train_transcoder(model, texts, config(), callbacks=[*callbacks, board], progress=False)
+    assert points["train/mse"] == [(i, step.mean_mse) for i, step in enumerate(training.history, 1)]
+    assert points["train/dead_2"][-1] == (12, training.history[-1].dead[2])
+    assert points["held out/kl"] == [(e.step, e.kl) for e in training.evaluations]
+    assert "closed" in points
 
 
 def test_pause_resume_and_stop_from_another_thread(
