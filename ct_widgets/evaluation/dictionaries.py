@@ -130,14 +130,13 @@ def _sizes(model: LanguageModel, transcoder: Transcoder, parts: Sequence[Rows]) 
 @torch.no_grad()
 def _written(model: LanguageModel, transcoder: Transcoder, parts: Sequence[Rows]) -> Tensor:
     """|a_i| ||W_dec,i|| of all features on the first tokens. -> [n, all f]."""
-    norms = [transcoder.decoder_norms(layer) for layer in range(transcoder.n_layers)]
     points = _points(transcoder)[::2]
     found: list[Tensor] = []
     for rows in parts[:: max(1, len(parts) // 4)]:  # texts of every length
         read = torch.from_numpy(rows.read).to(model.device)
         kept = model.activations(torch.from_numpy(rows.ids).to(model.device), points)
         x = [kept[name][read][: _SAMPLE // 4] for name in points]
-        a = [transcoder.encode(layer, at).abs() * norms[layer] for layer, at in enumerate(x)]
+        a = [transcoder.encode(layer, at).abs() * transcoder.decoder_norms[layer] for layer, at in enumerate(x)]
         found.append(torch.cat(a, dim=-1))
     return torch.cat(found)
 

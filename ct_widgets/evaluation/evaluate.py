@@ -90,10 +90,10 @@ def evaluate(
     )
 
 
-def _prompts(rows: Sequence[Row], seed: int) -> list[list[int]]:
-    """Some of the texts, each up to where the comparison of predictions begins, or without its last token."""
+def _prompts(rows: Sequence[Row], seed: int) -> list[str | list[int]]:
+    """The prompts of some of the texts."""
     chosen = np.random.default_rng(seed).permutation(len(rows))[:PROMPTS]
-    return [rows[i].ids[: rows[i].answer if rows[i].answer > 2 else -1] for i in sorted(chosen.tolist())]
+    return [rows[i].prompt for i in sorted(chosen.tolist())]
 
 
 def _dictionaries(transcoder: Transcoder, beside: Mapping[str, Transcoder]) -> dict[str, Transcoder]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INK, MUTED, HAIRLINE, SURFACE = "#1d1f23", "#6b7078", "#e3e3df", "#ffffff"
-_COLOURS = ("#2f6fde", "#d94801", "#6b7078", "#9a7b00", "#0f8a8a", "#a3266f")
-_MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
+_COLOURS = ("#2f6fde", "#d94801", "#9a7b00", "#0f8a8a", "#a3266f")
+_MARKS = ("circle", "square", "triangle-up", "cross", "star")
 _NAMES = {
     "encoder": "encoder direction",
     "random": "random direction",
@@ -34,8 +34,13 @@ class Look(NamedTuple):
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """A look for each name, by the order in which they come."""
-    return dict(zip(dict.fromkeys(names), cycle(map(Look, _COLOURS, _MARKS)), strict=False))
+    """A look for each name, by the order in which they come; neurons are grey, and at a threshold like their curve."""
+    every = list(dict.fromkeys(names))
+    neurons = [name for name in every if name.startswith("neurons, ")]
+    others = [name for name in every if name not in (*neurons, "neurons")]
+    grey = Look("#6b7078", "diamond")
+    found = dict(zip(others, cycle(map(Look, _COLOURS, _MARKS)), strict=False))
+    return found | {"neurons": grey} | dict(zip(neurons, (grey, Look("#9aa0a8", "diamond-open")), strict=False))
 
 
 def quality(
@@ -186,7 +191,14 @@ def styled(figure: go.Figure, title: str) -> go.Figure:
     """The look that all figures share."""
     figure.update_layout(
         template="none",
-        title={"text": title, "x": 0, "xref": "paper", "font": {"size": 13, "weight": 600}},
+        title={
+            "text": title,
+            "x": 0,
+            "xref": "paper",
+            "y": 0.97,
+            "yanchor": "top",
+            "font": {"size": 13, "weight": 600},
+        },
         font={"family": "system-ui, sans-serif", "size": 12, "color": INK},
         paper_bgcolor=SURFACE,
         plot_bgcolor=SURFACE,

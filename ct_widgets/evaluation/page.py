@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import plotly.io
 from plotly.offline import get_plotlyjs
 
+from ct_widgets.evaluation.report import NOTES, Evaluation, summary_html
+
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ct_widgets.evaluation.report import Evaluation
 
 _STYLE = """
 :root { color-scheme: light dark; --surface: #ffffff; --raised: #f7f7f5; --ink: #1d1f23; --muted: #6b7078;
@@ -58,8 +58,6 @@ draw();
 
 def page(found: Evaluation) -> str:
     """The page of an evaluation."""
-    from ct_widgets.evaluation.report import NOTES, summary_html
-
     drawn = [json.loads(str(plotly.io.to_json(figure))) for figure in found.figures.values()]
     # "</" would end the script element, wherever a token says it.
     data = json.dumps([{"data": one["data"], "layout": one["layout"]} for one in drawn]).replace("</", "<\\/")

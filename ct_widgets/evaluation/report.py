@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ct_widgets.evaluation import figures
-from ct_widgets.evaluation.page import page
 from ct_widgets.graph.files import write_bytes
 
 if TYPE_CHECKING:
@@ -104,10 +102,9 @@ class Evaluation:
     @cached_property
     def figures(self) -> Mapping[str, go.Figure]:
         """Figures of all tables, by what they show."""
+        from ct_widgets.evaluation import figures  # plotly is slow to import: not before it is needed
+
         look = figures.looks([*self.dictionaries["dictionary"], *self.graphs["dictionary"]])
-        if "neurons" in look:  # neurons at a threshold look like their curve, and the second ones a little apart
-            others = [name for name in look if name.startswith("neurons, ")]
-            look |= dict(zip(others, (look["neurons"], figures.Look("#9aa0a8", "diamond-open")), strict=False))
         d = self.dictionaries
         return {
             "L0 against normalised MSE": figures.quality(
@@ -126,6 +123,8 @@ class Evaluation:
 
     def to_html(self, path: str | Path) -> Path:
         """Write tables and figures as one HTML file that opens from disk, without network or kernel."""
+        from ct_widgets.evaluation.page import page
+
         return write_bytes(Path(path), page(self).encode())
 
     def __repr__(self) -> str:
@@ -150,7 +149,7 @@ def summary_html(found: Evaluation) -> str:
 
 
 def _cell(text: str) -> str:
-    return f'<td style="font-variant-numeric:tabular-nums">{text}</td>'
+    return f'<td style="font-variant-numeric:tabular-nums;white-space:nowrap">{text}</td>'
 
 
 def shown(column: str, value: float) -> str:
@@ -168,7 +167,8 @@ def shown(column: str, value: float) -> str:
 def _size(found: Evaluation) -> str:
     first = found.dictionaries.iloc[0]
     prompts = found.graphs["prompt"].nunique()
-    return f"{int(first['tokens']):,} tokens, {int(first['predictions']):,} predictions, {prompts} prompts."
+    of = "prompt" if prompts == 1 else "prompts"
+    return f"{int(first['tokens']):,} tokens, {int(first['predictions']):,} predictions, graphs of {prompts} {of}."
 
 
 def _only(table: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -12,19 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ct_widgets.errors import PromptError
+from ct_widgets.features.corpus import RowMaker
 from ct_widgets.language_model import LanguageModel
 
 Text: TypeAlias = str | tuple[str, str] | Sequence[int]
 """A text; a prompt and what follows it (as they are written, with the space between them); or token ids."""
 
 _BATCH_TOKENS = 4096
+_CONTEXT = 256  # tokens of a row that a long text is cut into
+_PROMPT = 32  # tokens of a row that a graph is made of
 
 
 class Row(NamedTuple):
-    """One text as token ids; predictions are compared from position `answer` on, which is at least 2."""
+    """One text as token ids; predictions are compared from position `answer` on, which is at least 2.
+
+    prompt: what a graph is made of: the text before the answer, or at most 32 first tokens, without the last.
+    """
 
     ids: list[int]
     answer: int
+    prompt: str | list[int]
 
 
 class Rows(NamedTuple):
@@ -40,34 +47,40 @@ class Rows(NamedTuple):
 
 
 def tokenize(model: LanguageModel, texts: Iterable[Text]) -> list[Row]:
-    """Rows of texts. Raises PromptError for an empty list and for texts that the model cannot read.
+    """Rows of texts; long texts are cut, but for pairs. Raises PromptError for texts that the model cannot read.
 
     A text without three tokens has no prediction that a transcoder could change, and is refused.
     """
     if isinstance(texts, str):
         raise PromptError(f"texts is one text, {texts[:40]!r}; give a list of texts")
-    rows = [_row(model, text) for text in texts]
+    maker = RowMaker(model, _CONTEXT, 1, ignore_bos=True)
+    rows: list[Row] = []
+    for text in texts:
+        if isinstance(text, tuple) and len(text) == 2 and isinstance(text[0], str) and isinstance(text[1], str):
+            new = [_pair(model, *text)]
+        else:
+            new = [_row(model, batch.ids[0].tolist()) for batch in maker.batches([text], 0)]  # one row each
+        new = [row for row in new if len(row.ids) > row.answer]
+        if not new:
+            raise PromptError(f"{text!r} is too short for {model.name}: nothing in it is predicted from a feature")
+        rows += new
     if not rows:
         raise PromptError("there are no texts to evaluate on; give at least one")
     return rows
 
 
-def _row(model: LanguageModel, text: Text) -> Row:
-    start = 2
-    if isinstance(text, tuple) and len(text) == 2 and all(isinstance(part, str) for part in text):
-        prompt, answer = text
-        before = model.tokens(str(prompt)).tolist()
-        ids: list[int] = model.tokens(f"{prompt}{answer}").tolist()
-        if ids[: len(before)] != before:
-            raise PromptError(
-                f"{prompt!r} and {answer!r} share a token of {model.name}; put the space between them into the answer"
-            )
-        start = max(start, len(before))
-    else:
-        ids = model.tokens(text).tolist()  # pyright: ignore[reportArgumentType]  (a pair of texts is dealt with)
-    if len(ids) <= start:
-        raise PromptError(f"{text!r} is {len(ids)} tokens of {model.name}; nothing in it is predicted from a feature")
-    return Row(ids, start)
+def _pair(model: LanguageModel, prompt: str, answer: str) -> Row:
+    before: list[int] = model.tokens(prompt).tolist()
+    ids: list[int] = model.tokens(prompt + answer).tolist()
+    if ids[: len(before)] != before:
+        raise PromptError(
+            f"{prompt!r} and {answer!r} share a token of {model.name}; put the space between them into the answer"
+        )
+    return Row(ids, max(2, len(before)), prompt)
+
+
+def _row(model: LanguageModel, ids: list[int]) -> Row:
+    return Row(model.tokens(ids).tolist(), 2, ids[:-1][:_PROMPT])
 
 
 def batches(rows: Sequence[Row], batch_tokens: int = _BATCH_TOKENS) -> Iterator[Rows]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -152,10 +153,14 @@ class Transcoder:
         rows = self.W_enc[layer][index]
         return rows.to(torch.promote_types(rows.dtype, torch.float32))
 
-    def decoder_norms(self, layer: int) -> Tensor:
-        """Norm of all that a unit of each feature's activation writes, over all layers that it writes to. -> [f]."""
-        parts = self.W_dec[layer].split(_ENCODER_CHUNK)
-        return torch.cat([part.float().square().sum((1, 2)).sqrt() for part in parts]).to(self.device)
+    @cached_property
+    def decoder_norms(self) -> list[Tensor]:
+        """||W_dec,i||, over all layers that a feature writes to, read once from the whole decoder. -> L x [f]."""
+
+        def norms(W_dec: Tensor) -> Tensor:
+            return torch.cat([part.float().square().sum((1, 2)).sqrt() for part in W_dec.split(_ENCODER_CHUNK)])
+
+        return [norms(W_dec).to(self.device) for W_dec in self.W_dec]
 
     def above(self, size: float) -> Transcoder:
         """The same features, silent wherever they write less than `size`: |a_i| ||W_dec,i||, whatever their scale.
@@ -172,7 +177,7 @@ class Transcoder:
             raise TranscoderError(f"size is {size}; what a feature writes has a norm of 0 or more")
         found: list[Tensor] = []
         for layer in range(self.n_layers):
-            needed = size / self.decoder_norms(layer).clamp_min(1e-30)
+            needed = size / self.decoder_norms[layer].clamp_min(1e-30)
             found.append(needed if own is None else torch.maximum(own[layer].float(), needed))
         return found
 

@@ -113,9 +113,23 @@ def test_a_pair_is_compared_where_its_answer_is_predicted(tiny_text_model: Langu
     (row,) = tokenize(model, [("calc: 36+59=", " 95")])
     (part,) = batches([row])
     assert row.answer == len(model.tokens("calc: 36+59="))
+    assert row.prompt == "calc: 36+59="
+    assert tokenize(model, [row.ids])[0].prompt == row.ids[:-1]
     assert part.predicted.sum() == 1
     assert part.predicted[0, -1]
     assert list(part.read[0]) == [False, *[True] * (len(row.ids) - 2), False]
+
+
+def test_long_texts_are_cut_and_short_ends_left_out(tiny_text_model: LanguageModel) -> None:
+    model = tiny_text_model  # reads 32 tokens
+    long = model.tokens("calc: 36+59=95").tolist()[1:] * 6  # 42 tokens: one row with BOS, one of the rest
+    bos = model.tokens("calc: 36+59=")[:1].tolist()
+    rows = tokenize(model, [bos + long])
+    assert sorted(len(row.ids) for row in rows) == [len(long) - 31 + 1, 32]
+    assert all(row.ids[:1] == bos for row in rows)
+    assert all(row.prompt == row.ids[:-1] for row in rows)
+    (row,) = tokenize(model, [bos + long[:32]])  # one token would be left over, which nothing is predicted from
+    assert len(row.ids) == 32
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +145,7 @@ def tiny_text_model() -> LanguageModel:
         ([], "there are no texts"),
         ("calc: 36+59=95", "is one text"),
         ([[3, 17]], "nothing in it is predicted"),
+        ([[3, 17, 10**6]], "token id 1000000 does not exist"),
         ([("calc: 36+59=", "")], "nothing in it is predicted"),
         ([("calc: 36+5", "9=95")], "share a token"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def test_above_means_the_same_whatever_the_scale_of_a_feature(activation: str) -
     s = torch.rand(14, generator=torch.Generator().manual_seed(1)) + 0.5
     scaled = type(transcoder)(
         **{
-            **vars(transcoder),
+            **{f.name: getattr(transcoder, f.name) for f in fields(transcoder)},
             "W_enc": [W * s[:, None] for W in transcoder.W_enc],
             "b_enc": [b * s for b in transcoder.b_enc],
             "W_dec": [W / s[:, None, None] for W in transcoder.W_dec],
