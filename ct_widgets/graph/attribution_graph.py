@@ -188,8 +188,11 @@ class AttributionGraph(GraphData):
     def with_labels(self, source: Labels) -> Self:
         """The same graph with the labels in `source` added, in place of older ones of the same feature or node.
 
-        source: a mapping, a `.json` or `.csv` file, a feature store or another graph. Of many labels those of features
-        and nodes that are in this graph are taken; GraphError if a mapping or file has labels, and none of these.
+        source: a mapping, a `.json` or `.csv` file, or what has labels: a feature store, another graph, the families
+            of `model.operand_activations()`, marked "(auto)".
+
+        Of many labels those of features and nodes that are in this graph are taken; GraphError if a mapping or file
+        has labels, and none of these.
 
         >>> graph = graph.with_labels({"L2/517": "sum = _5"}).with_labels("labels.csv").with_labels(model.features)
         """
