@@ -100,7 +100,7 @@ export function followTips(
     tooltip.textContent = text;
     const [box, at] = [root.getBoundingClientRect(), target.getBoundingClientRect()];
     const left = Math.max(0, at.left - box.left + at.width / 2);
-    const isLow = at.top - box.top > 28;
+    const isLow = at.top - box.top > tooltip.offsetHeight + 4;
     const top = isLow ? `calc(${at.top - box.top - 4}px - 100%)` : `${at.bottom - box.top + 4}px`;
     tooltip.style.transform = `translate(clamp(0px, calc(${left}px - 50%), calc(${box.width}px - 100%)), ${top})`;
   };
