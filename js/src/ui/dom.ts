@@ -45,6 +45,17 @@ export function onResize(element: Element, run: () => void, abort: AbortSignal):
   abort.addEventListener("abort", () => observer.disconnect(), { once: true });
 }
 
+/** Run `run` once, as soon as `element` has a size: a notebook may render before it shows, when no style is known yet. */
+export function onceSized(element: Element, run: () => void, abort: AbortSignal): void {
+  const observer = new ResizeObserver(() => {
+    if (element.clientWidth === 0) return;
+    observer.disconnect();
+    run();
+  });
+  observer.observe(element);
+  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+}
+
 /** Text of less weight. */
 export function muted(...children: (Node | string)[]): HTMLElement {
   return h("span", { class: "ctw-muted" }, ...children);

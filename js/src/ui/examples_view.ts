@@ -3,7 +3,7 @@
 import type { ExamplesSession } from "../core/examples_session";
 import type { Card } from "../core/feature_card";
 import { live } from "../host/traits";
-import { h } from "./dom";
+import { h, onceSized } from "./dom";
 import { editText } from "./edit_text";
 import { about, compactCard, fullCard } from "./feature_card";
 import { followTheme } from "./theme";
@@ -12,18 +12,12 @@ import { walkExamples } from "./tinted";
 /** After this time without an answer the view says that it waits. */
 const PATIENCE_MS = 2_000;
 
-/** Fill `el` with the card as soon as it has a size (a notebook may render before it shows), until `abort`. */
+/** Fill `el` with the card, until `abort`. */
 export function mountExamples(el: HTMLElement, session: ExamplesSession, abort: AbortSignal): void {
   const root = h("div", { class: "ctw ctw-card" });
   el.append(root);
   abort.addEventListener("abort", () => root.remove(), { once: true });
-  const observer = new ResizeObserver(() => {
-    if (root.clientWidth === 0) return;
-    observer.disconnect();
-    build(root, session, abort);
-  });
-  observer.observe(root);
-  abort.addEventListener("abort", () => observer.disconnect(), { once: true });
+  onceSized(root, () => build(root, session, abort), abort);
 }
 
 function build(root: HTMLElement, session: ExamplesSession, abort: AbortSignal): void {
