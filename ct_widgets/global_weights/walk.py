@@ -34,9 +34,9 @@ def _side(weights: GlobalWeights, feature: str, direction: Direction, by: Rankin
     measures = {name: weights.measure(name) for name in weights.rankings}
     rows: list[dict[str, Any]] = []
     for pair in chosen[:k]:
-        measured = {name: _number(values[pair]) for name, values in measures.items()}
+        measured = {name: _number(float(values[pair])) for name, values in measures.items()}
         if weights.measured is not None:
-            measured["together"] = _number(weights.measured.together[pair])
+            measured["together"] = _number(float(weights.measured.together[pair]))
         apart = bool(weights.apart[pair])
         rows.append({**_neighbour(weights, weights.name(int(end[pair]))), **measured, "interference": apart})
     return {"rows": rows, "kept": len(chosen), "missing": ""}

@@ -85,10 +85,11 @@ class GlobalWeightsWidget(anywidget.AnyWidget):
         del change
         if not self.feature or (self.feature, self.by) == (self._walk.get("feature"), self._walk.get("by")):
             return
+        by: Any = self.by
         trail = self.trail
         if self.feature in trail:
             trail = trail[: trail.index(self.feature)]
-        self._walk = self._weights.walk(self.feature, self.by, self._k)
+        self._walk = self._weights.walk(self.feature, by, self._k)
         self.trail = [*trail, self.feature][-_LONGEST_TRAIL:]
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:

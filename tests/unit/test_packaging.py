@@ -56,7 +56,11 @@ def test_the_wheel_carries_front_end_and_demo(built: tuple[Path, Path]) -> None:
     for name in (
         "widgets/static/graph.js",
         "widgets/static/graph.css",
-        *(f"widgets/static/{name}{end}" for name in ("compare", "explorer") for end in (".js", ".css")),
+        *(
+            f"widgets/static/{name}{end}"
+            for name in ("compare", "explorer", "global_weights")
+            for end in (".js", ".css")
+        ),
         "widgets/static/compare.page.js",
         "widgets/panels/perturbation.py",
         "demo/CARD.md",

@@ -12,7 +12,7 @@ import { walkExamples } from "./tinted";
 /** After this time without an answer the view says that it waits. */
 const PATIENCE_MS = 2_000;
 
-/** Fill `el` with the card as soon as it has a size (a notebook may render before it shows), until `abort`. */
+/** Fill `el` with the card, until `abort`. */
 export function mountExamples(el: HTMLElement, session: ExamplesSession, abort: AbortSignal): void {
   mountRoot(el, "ctw ctw-card", (root) => build(root, session, abort), abort);
 }
@@ -91,7 +91,7 @@ export function followTips(
     tooltip.textContent = text;
     const [box, at] = [root.getBoundingClientRect(), target.getBoundingClientRect()];
     const left = Math.max(0, at.left - box.left + at.width / 2);
-    const isLow = at.top - box.top > 28;
+    const isLow = at.top - box.top > tooltip.offsetHeight + 4;
     const top = isLow ? `calc(${at.top - box.top - 4}px - 100%)` : `${at.bottom - box.top + 4}px`;
     tooltip.style.transform = `translate(clamp(0px, calc(${left}px - 50%), calc(${box.width}px - 100%)), ${top})`;
   };

@@ -5,7 +5,7 @@ import type { ReadonlySignal, Signal } from "../core/signals";
 import type { ThemeSetting } from "../core/theme";
 import { type Neighbour, RANKINGS, type Ranking, type Side, type Step } from "../core/walk";
 import { live } from "../host/traits";
-import { h, muted, on } from "./dom";
+import { h, mountRoot, muted, on } from "./dom";
 import { followTips } from "./examples_view";
 import { about, compactCard } from "./feature_card";
 import { followTheme } from "./theme";
@@ -34,12 +34,13 @@ const EXAMPLES = 12;
 
 /** Fill `el` until `abort`. */
 export function mountWalk(el: HTMLElement, synced: SyncedWalk, abort: AbortSignal): void {
-  const root = h("div", { class: "ctw ctw-card ctw-compact ctw-walk" });
+  mountRoot(el, "ctw ctw-card ctw-compact ctw-walk", (root) => build(root, synced, abort), abort);
+}
+
+function build(root: HTMLElement, synced: SyncedWalk, abort: AbortSignal): void {
   const content = h("div", { class: "ctw-card-content" });
   const tooltip = h("div", { class: "ctw-tooltip", hidden: true, role: "tooltip" });
   root.append(content, tooltip);
-  el.append(root);
-  abort.addEventListener("abort", () => root.remove(), { once: true });
   followTheme(root, synced.theme, abort);
   const tip = followTips(root, content, tooltip, abort);
   walkExamples(content, tip, abort);
