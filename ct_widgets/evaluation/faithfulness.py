@@ -109,7 +109,7 @@ def _adding(base: Baseline, layer: int, position: int, along: Tensor, added: flo
     x = torch.zeros_like(run.resid_pre[layer])
     x[position] = direction
     if not run.reads_before_attention(known):
-        x = x + known.attention[layer](x, run.weighted_pattern(layer))
+        x = x + run.attend(known, layer, x) - run.attend(known, layer, torch.zeros_like(x))  # the linear part
     gained = float(run.read(known, layer, x)[position] @ along)
     return direction * added / gained if gained > 1e-12 else None
 
