@@ -6,7 +6,7 @@ Axes: s text, p position.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +56,11 @@ def tokenize(model: LanguageModel, texts: Iterable[Text]) -> list[Row]:
     maker = RowMaker(model, _CONTEXT, 1, ignore_bos=True)
     rows: list[Row] = []
     for text in texts:
-        if isinstance(text, tuple) and len(text) == 2 and isinstance(text[0], str) and isinstance(text[1], str):
-            new = [_pair(model, *text)]
+        if isinstance(text, tuple) and len(text) == 2 and all(isinstance(part, str) for part in text):
+            new = [_pair(model, *cast("tuple[str, str]", text))]
         else:
-            new = [_row(model, batch.ids[0].tolist()) for batch in maker.batches([text], 0)]  # one row each
+            parts = maker.batches([cast("str | Sequence[int]", text)], 0)  # of one row each
+            new = [_row(model, part.ids[0].tolist()) for part in parts]
         new = [row for row in new if len(row.ids) > row.answer]
         if not new:
             raise PromptError(f"{text!r} is too short for {model.name}: nothing in it is predicted from a feature")

@@ -198,7 +198,7 @@ def test_a_graph_without_features_says_nothing_and_does_not_fail(make_bridge: Ma
     found = graph.audit(ReplacementModel(make_bridge("native ln"), silent))
     assert np.isnan(found.correlation("influence"))
     assert "no feature above the first layer" in repr(found)
-    assert found.verdict[0].startswith("100 % of the influence")
+    assert found.audit.scores.replacement < 0.5
 
 
 def test_a_graph_of_another_model_is_refused(make_bridge: Make) -> None:
