@@ -31,8 +31,8 @@ from ct_widgets.language_model import native_bridge
 from ct_widgets.replacement_model import ReplacementModel
 
 D_MODEL, K = 256, 20
-DENSITY = 2.4
-"""Threshold in standard deviations: about one feature in a hundred is active."""
+LEVEL = 3.1
+"""Standard deviations above its mean at which a feature is active: one in a thousand is, as in large dictionaries."""
 
 
 def synthetic(layers: int, features: int) -> ReplacementModel:
@@ -47,7 +47,7 @@ def synthetic(layers: int, features: int) -> ReplacementModel:
     x = model.language_model.activations(probe, hooks)
     for layer, hook in enumerate(hooks):
         h = x[hook].flatten(0, 1) @ t.W_enc[layer].T
-        t.b_enc[layer][:] = -(h.mean(0) + DENSITY * h.std(0))
+        t.b_enc[layer][:] = -(h.mean(0) + LEVEL * h.std(0))
     return model
 
 
@@ -128,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--features", type=int, default=1536)
-    parser.add_argument("--texts", type=int, default=200)
+    parser.add_argument("--texts", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     parser.add_argument("--worker", choices=WAYS, help=argparse.SUPPRESS)

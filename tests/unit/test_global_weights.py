@@ -83,6 +83,13 @@ def test_virtual_weights_by_their_definition(
     assert_allclose([found[pair] for pair in expected], list(expected.values()), rtol=1e-4, atol=1e-6)
 
 
+def test_neurons_have_global_weights_too(tiny_model: ReplacementModel) -> None:
+    neurons = tiny_model.neurons()
+    expected = every_pair(neurons)
+    found = as_dict(neurons.global_weights(k=ALL).pairs, "virtual")
+    assert_allclose([found[pair] for pair in expected], list(expected.values()), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("family", "read"),
     [(family, read) for family in ("gpt2", "llama", "gemma2") for read in READS] + [("pythia", "mlp.hook_in")],
