@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ct_widgets.replacement_model import ReplacementModel as ReplacementModel
     from ct_widgets.training import TrainingConfig as TrainingConfig
     from ct_widgets.training import TrainingControl as TrainingControl
+    from ct_widgets.training import cache_activations as cache_activations
     from ct_widgets.training import train_transcoder as train_transcoder
     from ct_widgets.transcoders import Transcoder as Transcoder
     from ct_widgets.widgets import CircuitExplorer as CircuitExplorer
@@ -58,6 +59,7 @@ _HOMES = {
     "TrainingControl": "training",
     "TrainingWidget": "widgets",
     "Transcoder": "transcoders",
+    "cache_activations": "training",
     "compare": "widgets",
     "collect_features": "features",
     "load_demo": "demo",
