@@ -89,8 +89,8 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def is_progress_bar(output: nbformat.NotebookNode) -> bool:
-    """Whether a cell showed this on its way, as a bar of tqdm, and not as its result."""
-    return output.output_type == "display_data" and WIDGET in output.data
+    """Whether a cell showed this on its way, as a bar of tqdm, which has no picture as our views have."""
+    return output.output_type == "display_data" and WIDGET in output.data and "image/svg+xml" not in output.data
 
 
 def photograph(page: Path, picture: Path, scheme: str) -> None:
@@ -135,7 +135,8 @@ def run(path: Path, *, save: bool, picture: Path | None) -> bool:
         if save:
             nbformat.write(with_pictures(still(notebook)), path)
         if picture:
-            photograph_all(sorted(Path(folder).glob("*.html")), picture)
+            pages = sorted(Path(folder).glob("*.html"))
+            photograph_all([page for page in pages if 'id="ctw-view"' in page.read_text(encoding="utf-8")], picture)
     return True
 
 

@@ -22,7 +22,10 @@ _FOLLOWING = 0.05
 """Share of the way, in logarithms, that the level of BatchTopK goes in a step: batches are noisy, weights slow."""
 
 _REVIVAL = 0.01
-"""Share of its threshold by which a dead feature of the TopK family comes closer to it in a step."""
+"""Share of its spread by which the bias of a dead feature of the TopK family rises in a step."""
+
+_HIGHEST_BIAS = 3.0
+"""Spreads up to which it does."""
 
 _LEAST_LEVEL = 1e-6
 
@@ -85,9 +88,13 @@ class Dictionary(nn.Module):
     def revive(self, dead: Tensor) -> None:
         """Raise the biases of dead features until they are active again; dead: [l, f].
 
-        The TopK family gives them no gradient, and no penalty that keeps others small leaves them room.
+        The TopK family gives them no gradient, and no penalty that keeps others small leaves them room. Steps are small
+        beside the spread of pre-activations, that of W_enc x with x of unit variance, so that a feature comes back on a
+        few tokens and not on all at once. One that needs more than some spreads has decoders too small to write with:
+        raised further it would be a constant that nobody wants, its decoders would shrink, and its threshold rise.
         """
-        self.b_enc.addcmul_(dead.to(self.b_enc), self.threshold, value=_REVIVAL)
+        spread = self.W_enc.norm(dim=-1)
+        self.b_enc += _REVIVAL * spread * (dead & (self.b_enc < _HIGHEST_BIAS * spread))
 
     @property
     def threshold(self) -> Tensor:

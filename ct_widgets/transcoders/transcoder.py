@@ -27,7 +27,7 @@ Kind = Literal["clt", "plt"]
 _ENCODER_CHUNK = 16_384
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Transcoder:
     """Weights by source layer, ordered and shaped the same whatever file they came from.
 
@@ -84,6 +84,14 @@ class Transcoder:
                         f"{what} of layer {layer} has shape {tuple(tensors[layer].shape)}, expected {shape} "
                         f"({self.n_layers} layers, {f} features, d_model {d}); is it transposed?"
                     )
+
+    def __repr__(self) -> str:
+        features = sum(map(self.n_features, range(self.n_layers)))
+        skip = ", skip" if self.W_skip is not None else ""
+        return (
+            f"Transcoder({self.name}: {self.kind.upper()}, {self.activation}{skip}, {self.n_layers} layers, "
+            f"d_model {self.d_model}, {features:,} features)"
+        )
 
     @property
     def n_layers(self) -> int:
