@@ -58,7 +58,7 @@ def test_the_wheel_carries_front_end_and_demo(built: tuple[Path, Path]) -> None:
         "widgets/static/graph.css",
         *(
             f"widgets/static/{name}{end}"
-            for name in ("compare", "explorer", "global_weights")
+            for name in ("compare", "explorer", "global_weights", "operands", "training")
             for end in (".js", ".css")
         ),
         "widgets/static/compare.page.js",
@@ -70,6 +70,7 @@ def test_the_wheel_carries_front_end_and_demo(built: tuple[Path, Path]) -> None:
     ):
         assert sizes.get(f"ct_widgets/{name}", 0) > 0, name
     assert {name.split("/")[0].split("-")[0] for name in sizes} == {"ct_widgets"}
+    assert any(name.endswith("data/etc/jupyter/jupyter_server_config.d/ct_widgets.json") for name in sizes)
     assert sum(size for name, size in sizes.items() if "/demo/artifacts/" in name) <= 16 * MEGABYTE
 
 
