@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 WIDTH = 900
 _MARGIN, _GAP, _ROW = 12, 24, 18
-_HEAD, _CAPTION, _HIGH = 40, 36, 110
+_HEAD, _CAPTION, _HIGH = 40, 50, 110
 _SCALE = 40
 """Room for the marks of the vertical axis."""
 
@@ -22,6 +22,10 @@ text{font:11px system-ui,sans-serif;fill:#1d1f23}.m{fill:#6b7078}.b{font-weight:
 """
 
 
+_LINES = ("l", "k")
+"""Classes of the first and second line of a chart."""
+
+
 class _Chart(NamedTuple):
     title: str
     lines: tuple[str, ...]
@@ -30,7 +34,7 @@ class _Chart(NamedTuple):
 
 _CHARTS = (
     _Chart("loss", ("loss",)),
-    _Chart("normalised MSE", ("batch MSE", "held-out MSE")),
+    _Chart("normalised MSE", ("batch, mean of layers", "held out, overall")),
     _Chart("L0: active features per token", ("L0",)),
     _Chart("shares", ("dead features", "same top-1 as model"), is_share=True),
 )
@@ -65,8 +69,11 @@ def _head(run: Mapping[str, Any]) -> Iterator[str]:
 def _chart(chart: _Chart, curves: Mapping[str, Points], extent: float, left: float, width: float) -> Iterator[str]:
     lines = [[(p[0], p[1]) for p in curves.get(name) or ()] for name in chart.lines]
     yield f'<text x="{left:.0f}" y="{_HEAD + 6}" class="b">{escape(chart.title)}</text>'
-    ends = [f"{name} {_shown(line[-1][1], chart)}" for name, line in zip(chart.lines, lines, strict=True) if line]
-    yield f'<text x="{left:.0f}" y="{_HEAD + 22}" class="m">{escape("   ".join(ends))}</text>'
+    for row, (name, line, style) in enumerate(zip(chart.lines, lines, _LINES, strict=False)):
+        y = _HEAD + 21 + 14 * row
+        value = _shown(line[-1][1], chart) if line else "\u2026"
+        yield f'<path class="{style}" d="M{left:.0f} {y - 4}h16"/>'
+        yield f'<text x="{left + 20:.0f}" y="{y}" class="m">{escape(name)} {value}</text>'
     top, bottom = _HEAD + _CAPTION, _HEAD + _CAPTION + _HIGH - 14
     x0, x1 = left + _SCALE, left + width
     low, high = (0.0, 1.0) if chart.is_share else _ends([v for line in lines for _, v in line if v > 0])
@@ -75,7 +82,7 @@ def _chart(chart: _Chart, curves: Mapping[str, Points], extent: float, left: flo
         value = mark if chart.is_share else 10**mark
         yield f'<text x="{x0 - 4:.1f}" y="{level + 4}" text-anchor="end" class="m">{_shown(value, chart)}</text>'
     yield f'<text x="{x1:.1f}" y="{bottom + 13}" text-anchor="end" class="m">{extent:,.0f} tokens</text>'
-    for style, line in zip(("l", "k"), lines, strict=False):
+    for style, line in zip(_LINES, lines, strict=False):
         drawn = [(t, v if chart.is_share else math.log10(v)) for t, v in line if chart.is_share or v > 0]
         spots = [
             f"{x0 + (x1 - x0) * t / extent:.1f} {bottom - (bottom - top) * (v - low) / (high - low):.1f}"

@@ -46,7 +46,7 @@ class Curves:
     """The lines of the four charts, by the names that `js/src/core/training.ts` gives them."""
 
     def __init__(self) -> None:
-        names = ("loss", "batch MSE", "held-out MSE", "L0", "dead features", "same top-1 as model")
+        names = ("loss", "batch, mean of layers", "held out, overall", "L0", "dead features", "same top-1 as model")
         self._curves = {name: Curve() for name in names}
 
     def add(self, tokens: float, name: str, value: float) -> None:

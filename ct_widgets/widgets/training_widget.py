@@ -114,13 +114,13 @@ class TrainingWidget(anywidget.AnyWidget):
     def _add_step(self, number: int, step: Step) -> None:
         tokens = self._tokens(number)
         self._lines.add(tokens, "loss", step.loss)
-        self._lines.add(tokens, "batch MSE", step.mean_mse)
+        self._lines.add(tokens, "batch, mean of layers", step.mean_mse)
         self._lines.add(tokens, "L0", step.total_l0)
         self._lines.add(tokens, "dead features", step.mean_dead)
 
     def _add_evaluation(self, evaluation: Evaluation) -> None:
         tokens = self._tokens(evaluation.step)
-        self._lines.add(tokens, "held-out MSE", evaluation.normalised_mse)
+        self._lines.add(tokens, "held out, overall", evaluation.normalised_mse)
         self._lines.add(tokens, "same top-1 as model", evaluation.agreement)
 
     def _tokens(self, step: int) -> int:

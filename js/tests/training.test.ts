@@ -18,7 +18,7 @@ const points = (...pairs: [number, number][]): unknown => pairs;
 test("curves become four charts, whatever is no number is left out", () => {
   const charts = readCharts({
     loss: points([1, 2], [2, 1]),
-    "batch MSE": [[1, 0.5], ["x", 3], null, [2, Number.NaN], [3, 0.25]],
+    "batch, mean of layers": [[1, 0.5], ["x", 3], null, [2, Number.NaN], [3, 0.25]],
     "same top-1 as model": points([3, 0.9]),
   });
   expect(charts.map(({ title }) => title)).toHaveLength(4);
@@ -28,7 +28,7 @@ test("curves become four charts, whatever is no number is left out", () => {
   ]);
   expect(charts[1]!.lines).toEqual([
     {
-      name: "batch MSE",
+      name: "batch, mean of layers",
       points: [
         { tokens: 1, value: 0.5 },
         { tokens: 3, value: 0.25 },

@@ -65,7 +65,7 @@ def test_a_run_from_start_to_end(model: ct.ReplacementModel) -> None:
     steps = [CONFIG.batch_size * (i + 1) for i in range(CONFIG.steps)]
     assert [tokens for tokens, _ in lines["loss"]] == steps
     assert lines["loss"] == [[n, pytest.approx(s.loss, rel=1e-4)] for n, s in zip(steps, training.history, strict=True)]
-    assert [tokens for tokens, _ in lines["held-out MSE"]] == [steps[i] for i in (7, 15, 23)]
+    assert [tokens for tokens, _ in lines["held out, overall"]] == [steps[i] for i in (7, 15, 23)]
     assert lines["same top-1 as model"][-1][1] == pytest.approx(training.evaluations[-1].agreement, rel=1e-4)
     *layers, everything = state["_run"]["layers"]
     assert [row[0] for row in layers] == ["0", "1", "2", "3"]

@@ -101,7 +101,7 @@ export function readCharts(value: unknown): readonly Chart[] {
       }));
   return [
     { title: "loss", scale: "log", lines: lines("loss") },
-    { title: "normalised MSE", scale: "log", lines: lines("batch MSE", "held-out MSE") },
+    { title: "normalised MSE", scale: "log", lines: lines("batch, mean of layers", "held out, overall") },
     { title: "L0: active features per token", scale: "log", lines: lines("L0") },
     { title: "shares", scale: "share", lines: lines("dead features", "same top-1 as model") },
   ];
