@@ -199,6 +199,6 @@ def test_two_steps_of_training_write_a_model_that_loads(world: World, tmp_path: 
     assert all(seconds > 0 for seconds in clt["seconds"])
     assert load_transcoder(out).n_features(0) == 6
     assert (out / "clt" / "config.yaml").is_file()
-    base = TrainingConfig(features=8, steps=2, batch_size=64, kind="plt")
+    base = TrainingConfig(features=8, activation="jumprelu", steps=2, batch_size=64, kind="plt")
     make_transcoder(world, out, scratch / "plt", "cpu", Stages(base, step, None))
     assert load_transcoder(out, "plt").kind == "plt"

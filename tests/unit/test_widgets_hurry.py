@@ -1,0 +1,36 @@
+"""Short turns for threads while a widget answers, and no longer."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from ct_widgets.widgets import hurry as module
+
+
+def wait_for(interval: float) -> None:
+    end = time.monotonic() + 5
+    while sys.getswitchinterval() != pytest.approx(interval, rel=1e-3):
+        assert time.monotonic() < end, "turns stay short"
+        time.sleep(0.01)
+
+
+def test_turns_are_short_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = sys.getswitchinterval()
+    monkeypatch.setattr(module, "_LASTS", 0.2)
+    module.hurry()
+    assert sys.getswitchinterval() == pytest.approx(module._SHORT, rel=1e-3)
+    wait_for(usual)
+
+
+def test_a_later_call_makes_it_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = sys.getswitchinterval()
+    monkeypatch.setattr(module, "_LASTS", 0.6)
+    module.hurry()
+    time.sleep(0.4)
+    module.hurry()
+    time.sleep(0.4)
+    assert sys.getswitchinterval() == pytest.approx(module._SHORT, rel=1e-3), "the first call's time is over"
+    wait_for(usual)
