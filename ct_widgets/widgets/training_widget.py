@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets as t
+from IPython.core.getipython import get_ipython
 
 from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.training_picture import training_picture
@@ -171,7 +174,6 @@ class TrainingWidget(anywidget.AnyWidget):
 
     def _show(self) -> None:
         """Display the view where the run was started, if that is a notebook."""
-        from IPython.core.getipython import get_ipython
         from IPython.display import display
 
         if get_ipython() is not None:
@@ -184,22 +186,11 @@ class TrainingWidget(anywidget.AnyWidget):
 
     def open(self) -> None:
         """Meet the browser."""
-        super().open()
-        self._listen_elsewhere()
+        _apart_from_the_cell(super().open)
 
     def send_state(self, key: Any = None) -> None:
         """Tell the browser."""
-        super().send_state(key)
-        self._listen_elsewhere()
-
-    def _listen_elsewhere(self) -> None:
-        """Let the browser's messages go to the thread that JupyterLab has for widgets.
-
-        ipykernel notes on a comm from which thread it sent last and passes answers there: that is the one that trains,
-        which would hear of a button when the run is over. Kernels that make no such note lack nothing.
-        """
-        if self.comm is not None:
-            vars(self.comm).pop("_reply_subshell_id", None)
+        _apart_from_the_cell(super().send_state, key)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The view, and a still picture for places that run no widgets."""
@@ -210,3 +201,18 @@ class TrainingWidget(anywidget.AnyWidget):
     def __repr__(self) -> str:
         done = f", {self._run.get('tokens', 0):,} of {self._run.get('total', 0):,} tokens" if self._start else ""
         return f"<TrainingWidget: {self.status}{done}>"
+
+
+def _apart_from_the_cell(send: Callable[..., None], *arguments: Any) -> None:
+    """Send as if no cell ran.
+
+    ipykernel notes for which request a comm sent last, and passes what the browser answers to the thread of that
+    request: here the cell that trains, which would hear of a button when the run is over. What belongs to no request
+    leaves no note, and answers go where JupyterLab sends them, to its thread of widgets.
+    """
+    kernel = getattr(get_ipython(), "kernel", None)
+    request: Any = getattr(kernel, "_shell_parent", None)
+    context = copy_context()
+    if isinstance(request, ContextVar):
+        context.run(request.set, {})
+    context.run(send, *arguments)

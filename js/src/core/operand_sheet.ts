@@ -26,16 +26,20 @@ export function sheetRows(
     layer[one]! - layer[other]! || index[one]! - index[other]! || one - other;
   const kindOf = (row: number): number => FAMILY_KINDS.indexOf(operands.families[row]!.kind);
   const nameOf = (row: number): string => operands.families[row]!.name;
-  const orders: Record<Sort, (one: number, other: number) => number> = {
-    given: () => 0,
+  // A map: names of properties are shortened by the build, names of orders are not.
+  const orders = new Map<Sort, (one: number, other: number) => number>([
+    ["given", () => 0],
     // What is not in the graph comes last.
-    influence: (one, other) => descending(influence[one]!, influence[other]!),
-    activation: (one, other) => descending(fields[one]!.peak, fields[other]!.peak),
-    layer: byLayer,
-    family: (one, other) =>
-      kindOf(one) - kindOf(other) || collator.compare(nameOf(one), nameOf(other)) || byLayer(one, other),
-  };
-  return rows.sort(orders[sort]);
+    ["influence", (one, other) => descending(influence[one]!, influence[other]!)],
+    ["activation", (one, other) => descending(fields[one]!.peak, fields[other]!.peak)],
+    ["layer", byLayer],
+    [
+      "family",
+      (one, other) =>
+        kindOf(one) - kindOf(other) || collator.compare(nameOf(one), nameOf(other)) || byLayer(one, other),
+    ],
+  ]);
+  return rows.sort(orders.get(sort));
 }
 
 function descending(one: number, other: number): number {
