@@ -234,3 +234,23 @@ def test_recipe_schedules() -> None:
     run = config(steps=10, learning_rate=1, sparsity=2)
     np.testing.assert_allclose([run.rate(s) for s in (0, 8, 9)], [1, 1, 0.5])
     np.testing.assert_allclose([run.sparsity_at(s) for s in (0, 4, 9)], [0.2, 1, 2])
+
+
+def test_dead_features_come_back_on_few_tokens_and_never_as_constants() -> None:
+    """Raised without end, features with small decoders became constants, and long runs diverged."""
+    torch.manual_seed(0)
+    dictionary = Dictionary(1, 32, TrainingConfig(features=64, activation="batchtopk", k=4))
+    x = torch.randn(1, 2000, 32)
+    dictionary.set_density(x, 4 / 64)
+    with torch.no_grad():
+        dictionary.W_dec[0][:32] *= 1e-3  # thresholds a thousand times as high: out of reach
+        dictionary.b_enc[:] -= 1  # and all are dead
+    share = torch.zeros(64)
+    for _ in range(1000):
+        active = (dictionary.preactivation(x) > dictionary.threshold[:, None])[0].float().mean(0)
+        share = torch.where(share == 0, active, share)  # of each at its first activity
+        dictionary.revive((active == 0)[None])
+    assert (share[:32] == 0).all()
+    assert (share[32:] > 0).all()
+    assert share.max() < 0.02, "not on many tokens at once"
+    assert (dictionary.b_enc <= 3.1 * dictionary.W_enc.norm(dim=-1)).all()
