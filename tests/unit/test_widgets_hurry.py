@@ -19,7 +19,7 @@ def wait_for(interval: float) -> None:
 
 def test_turns_are_short_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = sys.getswitchinterval()
-    monkeypatch.setattr(module, "_LASTS", 0.2)
+    monkeypatch.setattr(module, "_LASTS", 2)
     module.hurry()
     assert sys.getswitchinterval() == pytest.approx(module._SHORT, rel=1e-3)
     wait_for(usual)
@@ -27,10 +27,14 @@ def test_turns_are_short_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_later_call_makes_it_last(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = sys.getswitchinterval()
-    monkeypatch.setattr(module, "_LASTS", 0.6)
+    monkeypatch.setattr(module, "_LASTS", 60)
     module.hurry()
-    time.sleep(0.4)
+    first = module._timer
     module.hurry()
-    time.sleep(0.4)
-    assert sys.getswitchinterval() == pytest.approx(module._SHORT, rel=1e-3), "the first call's time is over"
+    assert first is not None
+    assert first.finished.is_set(), "the first call's end is called off"
+    assert first is not module._timer
+    assert sys.getswitchinterval() == pytest.approx(module._SHORT, rel=1e-3)
+    monkeypatch.setattr(module, "_LASTS", 0.05)
+    module.hurry()
     wait_for(usual)
