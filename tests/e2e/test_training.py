@@ -45,13 +45,13 @@ def test_a_run_is_watched_and_steered(
     view.screenshot(path=pictures / f"training-{theme}-running.png")
 
     view.get_by_role("button", name="Pause").click()
-    expect(state).to_contain_text("paused after")
+    expect(state).to_contain_text("paused after", timeout=15_000)
     notebook.page.wait_for_timeout(1000)  # for the step at hand
     paused = state.inner_text()
     notebook.page.wait_for_timeout(1000)
     assert state.inner_text() == paused
     view.get_by_role("button", name="Resume").click()
-    expect(state).to_contain_text("left")
+    expect(state).to_contain_text("left", timeout=15_000)
 
     # Arrow keys read the curves at a place.
     newest = view.locator(".ctw-t-head b").first.inner_text()
