@@ -88,14 +88,15 @@ class ActivationBuffer:
                     f"round {index} of the training data has {n} tokens, a batch needs {self._batch_size}; "
                     "give more sequences per round or choose a smaller batch_size"
                 )
-            self._order = torch.from_numpy(np.random.default_rng([self._seed, index]).permutation(n))
+            order = torch.from_numpy(np.random.default_rng([self._seed, index]).permutation(n))
+            self._order = order.to(activations.x.device)
             self._activations, self._round = activations, index
         return self._activations
 
     def batch(self, place: Place) -> tuple[Activations, Place]:
         """The batch at `place`, and the place after it."""
         x, y = self.round(place.round)
-        chosen = self._order[place.batch * self._batch_size :][: self._batch_size].to(x.device)
+        chosen = self._order[place.batch * self._batch_size :][: self._batch_size]
         last = (place.batch + 2) * self._batch_size > x.shape[1]
         following = Place(place.round + 1, 0) if last else Place(place.round, place.batch + 1)
         return Activations(x.index_select(1, chosen), y.index_select(1, chosen)), following

@@ -70,7 +70,8 @@ class Dictionary(nn.Module):
         Features that start active on most tokens are pushed off all of them together, and many never come back.
         """
         kth = max(1, round((1 - density) * x.shape[1]))
-        reached = (x @ self.W_enc.mT).kthvalue(kth, dim=1).values
+        # Layer by layer: pre-activations of all would take more memory than any step does.
+        reached = torch.stack([(W @ x[layer].T).kthvalue(kth, dim=1).values for layer, W in enumerate(self.W_enc)])
         if self.config.chooses_k:
             self.level.copy_((reached * self.decoder_norms()).mean().clamp_min(_LEAST_LEVEL))
         self.b_enc.copy_(self.threshold - reached)

@@ -45,17 +45,16 @@ class Active:
         row = flat // n_features
         feature = flat - row * n_features
         layer = row // n_tokens
-        column = layer * n_features + feature
-        by_row = torch.bincount(row, minlength=n_layers * n_tokens).view(n_layers, n_tokens)
-        by_column = torch.bincount(column, minlength=n_layers * n_features).view(n_layers, n_features)
+        columns, by_feature = (layer * n_features + feature).sort(stable=True)
+        row_start = _starts(row, n_layers, n_tokens)
         return cls(
             token=row - layer * n_tokens,
             feature=feature,
             flat=flat,
-            by_feature=column.sort(stable=True).indices,
-            token_start=_starts(by_row),
-            feature_start=_starts(by_column),
-            layer_start=[0, *by_row.sum(1).cumsum(0).tolist()],
+            by_feature=by_feature,
+            token_start=row_start - row_start[:, :1],
+            feature_start=(start := _starts(columns, n_layers, n_features)) - start[:, :1],
+            layer_start=[*row_start[:, 0].tolist(), len(flat)],
         )
 
     @property
@@ -78,8 +77,13 @@ class Active:
         )
 
 
-def _starts(counts: Tensor) -> Tensor:
-    return torch.nn.functional.pad(counts.cumsum(1), (1, 0))
+def _starts(ordered: Tensor, n_layers: int, n: int) -> Tensor:
+    """Where each of the n values of every layer begins in an ordered list of them, and where the last ends: [l, n + 1].
+
+    Nothing here waits for a GPU, as counting does.
+    """
+    starts = torch.searchsorted(ordered, torch.arange(n_layers * n + 1, device=ordered.device))
+    return starts.unfold(0, n + 1, n)
 
 
 def _weighted_sums(table: Tensor, index: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
@@ -176,14 +180,21 @@ class _Decode(torch.autograd.Function):
         gradient = grad_outputs[0].contiguous()
         entries = active.layer(layer)
         order = active.by_feature[entries] - active.layer_start[layer]
-        tokens = active.token[entries].index_select(0, order)
-        by_value = _dots(gradient, W_dec, active.token_start[layer], active.feature[entries])
-        by_decoder = _weighted_sums(gradient, tokens, active.feature_start[layer], values.index_select(0, order))
+        token = active.token[entries]
+        by_value = _dots(gradient, W_dec, active.token_start[layer], token, active.feature[entries])
+        of_feature = token.index_select(0, order)
+        by_decoder = _weighted_sums(gradient, of_feature, active.feature_start[layer], values.index_select(0, order))
         return by_value, by_decoder, None, None
 
 
-def _dots(rows: Tensor, table: Tensor, starts: Tensor, index: Tensor) -> Tensor:
-    """Products <rows[i], table[index[z]]> for the entries z from starts[i] up to starts[i + 1] -> [z]."""
+def _dots(rows: Tensor, table: Tensor, starts: Tensor, token: Tensor, index: Tensor) -> Tensor:
+    """Products <rows[i], table[index[z]]> for the entries z from starts[i] up to starts[i + 1] -> [z].
+
+    token: [z], the i of each. Each device has its own fastest routine.
+    """
+    if rows.is_cuda:
+        summed = 0  # the mode of `embedding_bag` whose derivative this is
+        return torch.ops.aten._embedding_bag_per_sample_weights_backward(rows, table, index, starts, token, summed)
     _hush()
     empty = torch.zeros(len(index), dtype=rows.dtype, device=rows.device)
     size = (len(rows), len(table))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -185,12 +186,6 @@ class _Run:
             parts = loss(self.dictionary, x, y)
         penalty = 0.0 if config.chooses_k else config.sparsity_at(n, self.reached)
         total = parts.total(config, penalty)
-        if parallel.any_of(not bool(torch.isfinite(total)), self.device):
-            self._check_finite(batch)
-            raise TrainingError(
-                f"step {n} ({self._where()}): the loss is {total.item()} on finite data; "
-                "the weights diverged, use a smaller learning_rate"
-            )
         self.optimizer.zero_grad()
         total.backward()  # pyright: ignore[reportUnknownMemberType]
         parameters = list(self.dictionary.parameters())
@@ -199,8 +194,17 @@ class _Run:
         rate = config.rate(n, self.reached)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        fired = parallel.total(parts.fired)
+        measured = self._measure(parts, total, fired)
+        if not math.isfinite(measured[-3]):
+            self._check_finite(batch)
+            raise TrainingError(
+                f"step {n} ({self._where()}): the loss is {measured[-3]} on finite data; "
+                "the weights diverged, use a smaller learning_rate"
+            )
         self.optimizer.step()
-        self.history.append(Step.of([*self._measure(parts, total, config.batch_size), rate, penalty], len(x)))
+        self._adapt(fired)
+        self.history.append(Step.of([*measured, rate, penalty], len(x)))
         self.place = following
         self.seconds += time.perf_counter() - start
         self._look_at_target()
@@ -216,21 +220,26 @@ class _Run:
             self.reached = n
 
     @torch.no_grad()
-    def _measure(self, parts: Loss, total: Tensor, n_tokens: int) -> list[float]:
-        """The first fields of a `Step`, fetched from the device at once; BatchTopK's level follows."""
-        fired = parallel.total(parts.fired)
+    def _measure(self, parts: Loss, total: Tensor, fired: Tensor) -> list[float]:
+        """The first fields of a `Step`, all fetched at once: what else a step does, it queues on the device."""
+        n_tokens = self.config.batch_size
         rest = torch.stack([total, parts.sparsity, parts.preactivation])
         means = torch.cat([parts.reconstruction, rest]).detach()
         parallel.average([means])
-        l0 = fired.sum(1) / n_tokens
         self.idle = torch.where(fired > 0, 0, self.idle + n_tokens)
-        dead = self.idle >= self.config.dead_after
-        if self.config.activation == "batchtopk":
-            self.dictionary.follow(l0.sum())
-        if self.config.chooses_k:
-            self.dictionary.revive(dead)
         mse = means[:-3] / self.dictionary.b_dec.shape[1]
-        return torch.cat([mse, l0, dead.float().mean(1), means[-3:]]).tolist()
+        return torch.cat([mse, fired.sum(1) / n_tokens, self._dead.float().mean(1), means[-3:]]).tolist()
+
+    @property
+    def _dead(self) -> Tensor:
+        return self.idle >= self.config.dead_after
+
+    def _adapt(self, fired: Tensor) -> None:
+        """What follows the features beside the optimiser: BatchTopK's level, and dead features that come back."""
+        if self.config.activation == "batchtopk":
+            self.dictionary.follow(fired.sum() / self.config.batch_size)
+        if self.config.chooses_k:
+            self.dictionary.revive(self._dead)
 
     def _where(self) -> str:
         return f"batch {self.place.batch} of round {self.place.round}"

@@ -1,6 +1,6 @@
 """Training a cross-layer transcoder of the embedded model: ours, OpenMOSS's trainer and a dense reference, in one run.
 
-    python tests/benchmarks/training.py [--steps 300] [--out training.json]
+    python tests/benchmarks/training.py [--steps 300] [--out training.json] [--device cuda]
 
 All learn from the same activations (4 layers, d_model 128), normalised alike, 1,024 features per layer, 16 active ones
 per token and layer, 1,024 tokens per step, one thread; every measurement has a process of its own (training_worker.py).
@@ -8,6 +8,7 @@ Speed is tokens per second of processor time over the whole loop. Quality is the
 equally many, at the better of two learning rates each; L0 is the same and is measured too.
 OpenMOSS's trainer (llamascopium) gets an environment of its own beside this script; where that cannot be made, its half
 is left out. The dense reference is what trainers without sparse code do: dense products, a top-k per batch, Adam.
+With `--device cuda` it measures ours at the size of GPT-2 small instead: see training_gpu.py.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import training_gpu
 from safetensors.torch import save_file
 
 from ct_widgets import load_demo
@@ -98,7 +100,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--out", type=Path, default=Path("training.json"))
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     arguments = parser.parse_args()
+    if arguments.device == "cuda":
+        training_gpu.main(arguments.out)
+        return
     peer = peer_python()
     whos: dict[str, Path | str] = {"ours": sys.executable, "dense": sys.executable} | ({"peer": peer} if peer else {})
     runs: list[dict[str, Any]] = []
