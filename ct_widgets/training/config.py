@@ -12,7 +12,7 @@ from ct_widgets.transcoders import Kind
 
 TrainedActivation = Literal["relu", "jumprelu", "topk", "batchtopk"]
 
-_FREE = ("checkpoint_every", "evaluate_every")  # settings that change no weight
+_FREE = ("checkpoint_every", "evaluate_every", "shards")  # settings that change no weight
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,10 @@ class TrainingConfig:
     """What the straight-through estimator reaches: "all" parameters, or the "threshold" alone."""
     half_products: bool = False
     """Matrix products in bfloat16, all state in float32: faster where the processor has instructions for it."""
+    shards: int = 1
+    """Processes over which the features of every layer are divided, for dictionaries that one device cannot hold or
+    would be slow with. Of those that torchrun starts, so many make a group; with several groups, each has its share of
+    every batch."""
     dead_after: int = 100_000
     """Tokens without activity after which a feature counts as dead."""
     seed: int = 0
@@ -86,7 +90,7 @@ class TrainingConfig:
         self._require_one_of("kind", get_args(Kind))
         self._require_one_of("activation", get_args(TrainedActivation))
         self._require_one_of("estimator", get_args(Estimator))
-        sizes = ("features", "k", "steps", "batch_size", "buffer", "held_out", "dead_after")
+        sizes = ("features", "k", "steps", "batch_size", "buffer", "held_out", "dead_after", "shards")
         for name in (*sizes, "checkpoint_every", "evaluate_every"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("learning_rate", "clip", "saturation", "threshold", "bandwidth"):
@@ -98,6 +102,8 @@ class TrainingConfig:
         self._require(
             "k", self.k <= self.features or not self.chooses_k, f"at most the {self.features} features of a layer"
         )
+        if self.features % self.shards:
+            raise TrainingError(f"{self.shards} shards cannot divide {self.features} features; make them a multiple")
         self._require("context", self.context >= 2, "at least 2")
         self._require("buffer", self.buffer >= self.batch_size, f"at least a batch, {self.batch_size} tokens")
 

@@ -8,14 +8,19 @@ Axes: l layer, n token, f feature, d model, m output layers of a feature, counte
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ct_widgets.errors import TrainingError
+from ct_widgets.training import parallel
 from ct_widgets.training.config import TrainingConfig
 from ct_widgets.training.jumprelu import jump_relu
 from ct_widgets.training.normalisation import Normaliser
+from ct_widgets.training.parallel import Shards
 from ct_widgets.transcoders import Transcoder
 
 _FOLLOWING = 0.05
@@ -29,30 +34,36 @@ _HIGHEST_BIAS = 3.0
 
 _LEAST_LEVEL = 1e-6
 
+FEATURE_AXES = {"W_enc": 1, "b_enc": 1, "log_threshold": 1, "W_dec": 0}
+"""Which axis of a parameter counts features; the others belong to all of them."""
+
 
 class Dictionary(nn.Module):
     """Parameters in the normalised units of training.
 
     W_enc: [l, f, d]; b_enc: [l, f]; W_dec: L x [f, m, d]; b_dec: [l, d]; log_threshold: [l, f], for JumpReLU;
     W_skip: [l, d, d], with `config.skip`; level: what a BatchTopK feature must write to be active, in norm.
+    With `shards`, f counts the features of this process.
     """
 
-    def __init__(self, n_layers: int, d_model: int, config: TrainingConfig) -> None:
+    def __init__(self, n_layers: int, d_model: int, config: TrainingConfig, shards: Shards | None = None) -> None:
         super().__init__()
+        self.config, self.shards = config, shards or Shards()
         features, draw = config.features, torch.Generator().manual_seed(config.seed)
+        own = features // self.shards.count
 
-        def uniform(*shape: int, bound: float) -> nn.Parameter:
-            return nn.Parameter((2 * torch.rand(shape, generator=draw) - 1) * bound)
+        def uniform(name: str, *shape: int, bound: float) -> nn.Parameter:
+            drawn = (2 * torch.rand(shape, generator=draw) - 1) * bound
+            return nn.Parameter(self.shards.own(drawn, FEATURE_AXES[name]))
 
-        self.config = config
-        self.W_enc = uniform(n_layers, features, d_model, bound=1 / math.sqrt(features))
-        self.b_enc = nn.Parameter(torch.zeros(n_layers, features))
+        self.W_enc = uniform("W_enc", n_layers, features, d_model, bound=1 / math.sqrt(features))
+        self.b_enc = nn.Parameter(torch.zeros(n_layers, own))
         self.log_threshold: nn.Parameter | None = None
         if config.activation == "jumprelu":
-            self.log_threshold = nn.Parameter(torch.full((n_layers, features), math.log(config.threshold)))
+            self.log_threshold = nn.Parameter(torch.full((n_layers, own), math.log(config.threshold)))
         written = [n_layers - layer if config.kind == "clt" else 1 for layer in range(n_layers)]
         bound = 1 / math.sqrt(n_layers * d_model)
-        self.W_dec = nn.ParameterList(uniform(features, m, d_model, bound=bound) for m in written)
+        self.W_dec = nn.ParameterList(uniform("W_dec", features, m, d_model, bound=bound) for m in written)
         self.b_dec = nn.Parameter(torch.zeros(n_layers, d_model))
         self.W_skip = nn.Parameter(torch.zeros(n_layers, d_model, d_model)) if config.skip else None
         self.register_buffer("level", torch.tensor(config.threshold))
@@ -73,17 +84,18 @@ class Dictionary(nn.Module):
         # Layer by layer: pre-activations of all would take more memory than any step does.
         reached = torch.stack([(W @ x[layer].T).kthvalue(kth, dim=1).values for layer, W in enumerate(self.W_enc)])
         if self.config.chooses_k:
-            self.level.copy_((reached * self.decoder_norms()).mean().clamp_min(_LEAST_LEVEL))
+            written = self.shards.whole(reached * self.decoder_norms(), FEATURE_AXES["b_enc"])
+            self.level.copy_(written.mean().clamp_min(_LEAST_LEVEL))
         self.b_enc.copy_(self.threshold - reached)
 
     @torch.no_grad()
-    def follow(self, l0: Tensor) -> None:
+    def follow(self, l0: float) -> None:
         """Move the level of BatchTopK towards the one at which k features per layer are active; l0: over all layers.
 
         This runs beside training, so that no step sorts, and its end is the threshold of every later use.
         """
-        excess = (l0 / (self.config.k * self.n_layers)).clamp(1 / math.e, math.e)
-        self.level *= excess**_FOLLOWING
+        excess = l0 / (self.config.k * self.n_layers)
+        self.level *= min(max(excess, 1 / math.e), math.e) ** _FOLLOWING
 
     @torch.no_grad()
     def revive(self, dead: Tensor) -> None:
@@ -146,13 +158,34 @@ class Dictionary(nn.Module):
         for layer in range(self.n_layers):
             first = 0 if self.config.kind == "clt" else layer
             arrived = [parts[source][:, layer - source] for source in range(first, layer + 1)]
-            rows.append(sum(arrived, self.b_dec[layer]))
-        yhat = torch.stack(rows)
+            rows.append(sum(arrived[1:], arrived[0].to(self.b_dec.dtype)))
+        yhat = self.shards.summed(torch.stack(rows)) + self.b_dec[:, None]
         return yhat if self.W_skip is None else yhat + x @ self.W_skip
 
     def decoder_norms(self) -> Tensor:
         """||W_dec,i||, one norm over ALL decoder vectors of a feature. -> [l, f]."""
         return torch.stack([torch.linalg.vector_norm(W, dim=(1, 2)) for W in self.W_dec])
+
+    @staticmethod
+    def feature_axis(name: str) -> int | None:
+        """Which axis of the parameter of this name counts features; None for one that belongs to all of them."""
+        return FEATURE_AXES.get(name.split(".")[0])
+
+    @torch.no_grad()
+    def whole(self) -> Dictionary:
+        """The dictionary with the features of all shards, in the memory of process 0; the others keep what they have.
+
+        Every process has to call it. One parameter at a time is whole on the devices.
+        """
+        if self.shards.count == 1:
+            return self
+        parameters: dict[int, Any] = {id(self.shards): Shards()}
+        for name, p in self.named_parameters():
+            axis = self.feature_axis(name)
+            full = p.detach() if axis is None else self.shards.whole(p.detach(), axis)
+            if parallel.rank() == 0:
+                parameters[id(p)] = nn.Parameter(full.cpu())
+        return copy.deepcopy(self, parameters).cpu() if parallel.rank() == 0 else self
 
     @torch.no_grad()
     def export(self, inputs: Normaliser, targets: Normaliser, *, model_name: str | None, name: str) -> Transcoder:
@@ -163,6 +196,8 @@ class Dictionary(nn.Module):
         most here.
         """
         config = self.config
+        if self.shards.count > 1:
+            raise TrainingError("this process has a part of the features; the whole transcoder is in process 0")
         scale = self.decoder_norms() if config.activation == "topk" else torch.ones_like(self.b_enc)
         W_enc = self.W_enc * scale[..., None] / inputs.scale[:, None, None]
         b_enc = self.b_enc * scale - torch.einsum("lfd,ld->lf", W_enc, inputs.mean)

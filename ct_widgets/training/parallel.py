@@ -1,13 +1,18 @@
-"""Several processes of torch.distributed train one dictionary: each takes its share of every batch.
+"""Several processes of torch.distributed train one dictionary: a grid of `data` rows times `shards` columns.
 
-Weights, optimiser and schedule are the same in all, so their steps are too; gradients and counts are summed by one
-collective each. Without torch.distributed all of this is the identity.
+Every row has its share of a batch, every column its slice of each layer's features: their encoders, decoders, biases,
+thresholds and optimiser state. Along a column, gradients and counts are summed, one collective each. Along a row, the
+partial reconstructions are: the error is then the same in all, and with it a process has all that the gradients of its
+own features need. One small vector says the rest in the whole grid. Without torch.distributed all of this is the
+identity.
 Axes: l layer, n token, d model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -17,6 +22,7 @@ from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.training import activations
 from ct_widgets.training.activations import Activations, Sequences
+from ct_widgets.training.config import TrainingConfig
 
 
 def rank() -> int:
@@ -33,43 +39,124 @@ def _together() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
-def share(batch: Activations) -> Activations:
-    """This process' tokens of a batch."""
-    n, world = batch.x.shape[1], world_size()
-    if n % world:
-        raise TrainingError(f"batch_size is {n}, which {world} processes cannot share; make it a multiple")
-    return Activations(batch.x[:, rank() :: world], batch.y[:, rank() :: world])
+def check(config: TrainingConfig) -> None:
+    """Raise TrainingError if the processes that there are cannot divide the work as a run's settings say."""
+    world, count = world_size(), config.shards
+    if world % count:
+        raise TrainingError(
+            f"shards is {count}, which needs {count} processes or a multiple, and there "
+            f"{'is 1' if world == 1 else f'are {world}'}; start it with torchrun --nproc-per-node {count}"
+        )
+    if config.batch_size % (world // count):
+        raise TrainingError(
+            f"batch_size is {config.batch_size}, which {world // count} processes cannot share; make it a multiple"
+        )
 
 
-def average(tensors: Iterable[Tensor]) -> None:
-    """Replace each by its mean over processes, all in one message."""
-    world = world_size()
-    if world == 1:
-        return
-    tensors = list(tensors)
-    together = torch.cat([tensor.flatten() for tensor in tensors])
-    dist.all_reduce(together)
-    for tensor, value in zip(tensors, together.split([tensor.numel() for tensor in tensors]), strict=True):
-        tensor.copy_((value / world).view_as(tensor))
+@dataclass(frozen=True, eq=False)
+class Shards:
+    """The processes that divide every layer's features among them; `mesh` is theirs, None for one that has all."""
+
+    mesh: Any = None
+
+    @property
+    def count(self) -> int:
+        """How many there are, all with equally many features."""
+        return 1 if self.mesh is None else self.mesh.size()
+
+    @property
+    def index(self) -> int:
+        """The place of this one."""
+        return 0 if self.mesh is None else self.mesh.get_local_rank()
+
+    def own(self, whole: Tensor, axis: int) -> Tensor:
+        """The slice of this process, in memory of its own; `axis` is that of the features."""
+        return whole if self.mesh is None else whole.chunk(self.count, axis)[self.index].clone()
+
+    def whole(self, own: Tensor, axis: int) -> Tensor:
+        """The slices of all."""
+        from torch.distributed.tensor import Shard
+
+        return self._full(own, Shard(axis))
+
+    def summed(self, part: Tensor) -> Tensor:
+        """The sum over all, differentiable: a gradient that all have alike is that of every part."""
+        from torch.distributed.tensor import Partial
+
+        return self._full(part, Partial())
+
+    def _full(self, own: Tensor, placement: Any) -> Tensor:
+        if self.mesh is None:
+            return own
+        from torch.distributed.tensor import DTensor
+
+        return DTensor.from_local(own.contiguous(), self.mesh, [placement]).full_tensor()
 
 
-def total(counts: Tensor) -> Tensor:
-    """Sum over processes."""
-    if world_size() > 1:
-        counts = counts.clone()
-        dist.all_reduce(counts)
-    return counts
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """All processes of a run: rows that share a batch, times columns that share the features."""
+
+    shards: Shards
+    data: int = 1
+    row: int = 0
+    column: Any = None
+    """Process group of those that have the same features; None is that of all processes."""
+
+    @classmethod
+    def of(cls, config: TrainingConfig, device: torch.device) -> Grid:
+        """The grid of a run on this kind of device."""
+        world, count = world_size(), config.shards
+        if count == 1:
+            return cls(Shards(), world, rank())
+        from torch.distributed.device_mesh import init_device_mesh
+
+        names = ("data", "features")
+        mesh = init_device_mesh(device.type, (world // count, count), mesh_dim_names=names)
+        return cls(Shards(mesh["features"]), world // count, mesh.get_local_rank("data"), mesh.get_group("data"))
+
+    def share(self, batch: Activations) -> Activations:
+        """This process' tokens of a batch."""
+        return Activations(batch.x[:, self.row :: self.data], batch.y[:, self.row :: self.data])
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each by its mean over the processes that have the same features, all in one message."""
+        if self.data == 1:
+            return
+        tensors = list(tensors)
+        together = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(together, group=self.column)
+        for tensor, value in zip(tensors, together.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_((value / self.data).view_as(tensor))
+
+    def total(self, counts: Tensor) -> Tensor:
+        """Sum over the processes that have the same features."""
+        return counts if self.data == 1 else _sum(counts, self.column)
+
+
+def everywhere(values: Tensor) -> Tensor:
+    """Sum over all processes."""
+    return values if world_size() == 1 else _sum(values, None)
+
+
+def _sum(values: Tensor, group: Any) -> Tensor:
+    values = values.clone()
+    dist.all_reduce(values, group=group)
+    return values
 
 
 def any_of(flag: bool, device: torch.device) -> bool:
     """Whether it holds in any process, so that all do the same."""
-    return flag if world_size() == 1 else bool(total(torch.tensor(int(flag), device=device)))
+    return flag if world_size() == 1 else bool(everywhere(torch.tensor(int(flag), device=device)))
 
 
-def barrier() -> None:
-    """Wait for all processes."""
-    if world_size() > 1:
-        dist.barrier()
+def from_first(values: list[float], device: torch.device) -> list[float]:
+    """What process 0 has, in all. Every process gives as many values."""
+    if world_size() == 1:
+        return values
+    told = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.broadcast(told, 0)
+    return told.tolist()
 
 
 def read_activations(

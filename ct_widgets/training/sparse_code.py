@@ -97,12 +97,28 @@ def _weighted_sums(table: Tensor, index: Tensor, starts: Tensor, weights: Tensor
 def select(dictionary: Dictionary, h: Tensor) -> Active:
     """The active features. h: [l, n, f]."""
     if dictionary.config.activation == "topk":
-        kept = (h * dictionary.decoder_norms()[:, None]).topk(dictionary.config.k, dim=-1).indices.sort(-1).values
-        first = torch.arange(h[..., 0].numel(), device=h.device) * h.shape[-1]
-        flat = (kept.flatten(0, 1) + first[:, None]).flatten()
+        flat = _strongest(h * dictionary.decoder_norms()[:, None], dictionary)
     else:
         flat = _places(h > dictionary.threshold[:, None].to(h.dtype))
     return Active.of(flat, (h.shape[0], h.shape[1], h.shape[2]))
+
+
+def _strongest(written: Tensor, dictionary: Dictionary) -> Tensor:
+    """Places of the k largest of every token and layer, over all shards: each names its own candidates.
+
+    written: [l, n, f].
+    """
+    k, shards = dictionary.config.k, dictionary.shards
+    own = written.topk(min(k, written.shape[-1]), dim=-1)
+    kept = own.indices
+    if shards.count > 1:
+        chosen = shards.whole(own.values, 2).topk(k, dim=-1).indices
+        first = shards.index * kept.shape[-1]
+        mine = torch.zeros(*kept.shape[:2], shards.count * kept.shape[-1], dtype=torch.bool, device=kept.device)
+        mine = mine.scatter_(2, chosen, True)[..., first : first + kept.shape[-1]]
+        return _places(torch.zeros_like(written, dtype=torch.bool).scatter_(2, kept, mine))
+    first = torch.arange(written[..., 0].numel(), device=written.device) * written.shape[-1]
+    return (kept.sort(-1).values.flatten(0, 1) + first[:, None]).flatten()
 
 
 def _places(mask: Tensor) -> Tensor:
