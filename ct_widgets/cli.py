@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,6 +139,8 @@ def _train(config: Path) -> int:
     if not training.finished:
         print(f"stopped after {len(training.history):,} steps; the same command goes on", file=sys.stderr)
         return INTERRUPTED
+    if os.environ.get("RANK", "0") != "0":
+        return 0  # of several processes, one tells
     last = training.evaluations[-1]
     print(
         f"{training.name}: {len(training.history):,} steps in {training.seconds / 60:.1f} min; normalised MSE "

@@ -69,11 +69,15 @@ def save_checkpoint(
     divided = {name: value for name, value in tensors.items() if axis_of(name) is not None}
     steps = max((int(value) for name, value in tensors.items() if name.endswith(".step")), default=0)
     files = [f"{path.stem}-{steps}-{i}-of-{shards.count}{path.suffix}" for i in range(shards.count)]
-    own = path.with_name(files[shards.index])
-    _together(shards, model, lambda: _write(own, divided, {}))
     common = {name: value for name, value in tensors.items() if name not in divided}
-    first = shards.index == 0
-    _together(shards, model, lambda: _write(path, common, metadata | {"parts": json.dumps(files)}) if first else None)
+    first, own = shards.index == 0, path.with_name(files[shards.index])
+    metadata |= {"parts": json.dumps(files)}
+    try:
+        _together(shards, model, lambda: _write(own, divided, {}))
+        _together(shards, model, lambda: _write(path, common, metadata) if first else None)
+    except (SafetensorError, OSError):
+        own.unlink(missing_ok=True)
+        raise
     if first:
         _remove_parts(path, but=files)
 

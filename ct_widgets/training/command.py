@@ -9,7 +9,10 @@
     [training]                  # fields of TrainingConfig
     features = 6144
 
-Paths count from the file's directory. Under torchrun, each process takes its share.
+Paths count from the file's directory. Under torchrun, each process takes its share of every batch or, with
+`training.shards`, of the features:
+
+    torchrun --nproc-per-node 2 -m ct_widgets.cli train FILE
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ import torch.distributed as dist
 
 from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import load_bridge
-from ct_widgets.training.cache import cache_activations
+from ct_widgets.training.cache import ActivationCache, cache_activations
 from ct_widgets.training.config import TrainingConfig
 from ct_widgets.training.train_transcoder import default_config, train_transcoder
 from ct_widgets.training.trainer import Training
@@ -42,19 +45,32 @@ def train_from_file(path: Path) -> Training:
     column = settings.get("column", "text")
     together = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if together:
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        _join()
     try:
         model = _model(settings["model"])
         config = config or default_config(model)
         texts: Any = where["texts"]
         if "cache" in settings:
-            if together:
-                raise TrainingError(f"{path}: make the cache with one process first, then train with several")
-            texts = cache_activations(model, texts, path.parent / settings["cache"], config, column=column)
+            cache = path.parent / settings["cache"]
+            if not together:
+                texts = cache_activations(model, texts, cache, config, column=column)
+            elif cache.exists():
+                texts = ActivationCache(cache)
+            else:
+                raise TrainingError(f"{cache} is not there; make it with one process first, then train with several")
         return train_transcoder(model, texts, config, directory=where["directory"], column=column, progress=True)
     finally:
         if together:
             dist.destroy_process_group()
+
+
+def _join() -> None:
+    """Meet the other processes of torchrun; each has a GPU of its own, where there are any."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("cpu:gloo,cuda:nccl")
+    else:
+        dist.init_process_group("gloo")
 
 
 def _read(path: Path) -> dict[str, Any]:

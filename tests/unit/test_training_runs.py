@@ -414,37 +414,49 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_the_run(tmp_path: Path) -> No
     assert resumed.history == train(config(), sparse_world, show=False).history
 
 
-SHARED = """
-import sys
-from pathlib import Path
-import torch, torch.distributed as dist
-from test_training_runs import SHARED_CONFIGS
-from ct_widgets import cli, load_demo, train_transcoder
+TOGETHER = """
+model = "demo"
+texts = "texts.txt"
+directory = "run"
 
-folder, rank = Path(sys.argv[1]), int(sys.argv[2])
-dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-model = load_demo()
-for name, config in SHARED_CONFIGS.items():
-    train_transcoder(model, folder / "texts.txt", config, directory=folder / name, progress=False)
-dist.destroy_process_group()
+[training]
+features = 32
+k = 4
+steps = 6
+batch_size = 64
+buffer = 256
+held_out = 100
+skip = true
 """
-SHARED_CONFIGS = {
-    "clt": config(kind="clt", activation="batchtopk", skip=True),
-    "plt": config(kind="plt", activation="jumprelu", sparsity=1.0),
-}
 
 
-def test_two_processes_equal_one(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("shards", [1, 2])
+def test_torchrun_trains_what_one_process_trains(
+    shards: int, model: ReplacementModel, texts: list[str], tmp_path: Path
+) -> None:
+    """Two processes of torchrun share the batches, or the features."""
     (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
-    for process in [run(SHARED, tmp_path, str(rank), OMP_NUM_THREADS="1") for rank in range(2)]:
-        _, errors = process.communicate(timeout=200)
-        assert process.returncode == 0, errors
-    for name, settings in SHARED_CONFIGS.items():
-        one = train_transcoder(model, tmp_path / "texts.txt", settings, progress=False)
-        # The checkpoint of both is that of any run: one process reads it back.
-        two = train_transcoder(model, tmp_path / "texts.txt", settings, directory=tmp_path / name, progress=False)
-        assert two.finished
-        for ours, theirs in zip(two.history, one.history, strict=True):
-            np.testing.assert_allclose(ours.row(), theirs.row(), rtol=1e-5, atol=1e-5)
-        for ours, theirs in zip(two.dictionary.parameters(), one.dictionary.parameters(), strict=True):
-            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    (tmp_path / "config.toml").write_text(f"{TOGETHER}shards = {shards}\n", encoding="utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*torchrun, "-m", "ct_widgets.cli", "train", str(tmp_path / "config.toml")],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ct-widgets-demo-clt: 6 steps in ") == 1  # one of them tells
+    settings = config(steps=6, skip=True)
+    one = train_transcoder(model, tmp_path / "texts.txt", settings, progress=False)
+    # The checkpoint of both is that of any run: one process reads it back.
+    two = train_transcoder(model, tmp_path / "texts.txt", settings, directory=tmp_path / "run", progress=False)
+    assert two.finished
+    for ours, theirs in zip(two.history, one.history, strict=True):
+        np.testing.assert_allclose(ours.row(), theirs.row(), rtol=1e-5, atol=1e-5)
+    for ours, theirs in zip(two.dictionary.parameters(), one.dictionary.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(two.evaluations, one.evaluations, rtol=1e-4)
+    saved = Transcoder.load(tmp_path / "run" / "transcoder")
+    torch.testing.assert_close(saved.W_dec[1], one.transcoder.W_dec[1], rtol=1e-5, atol=1e-5)
