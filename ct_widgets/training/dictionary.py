@@ -153,13 +153,8 @@ class Dictionary(nn.Module):
 
     def place(self, written: list[Tensor], x: Tensor) -> Tensor:
         """Add up what the features of each layer have written, L x [n, m d], at the layers it is for -> [l, n, d]."""
-        parts = [w.unflatten(1, (-1, self.b_dec.shape[1])) for w in written]
-        rows: list[Tensor] = []
-        for layer in range(self.n_layers):
-            first = 0 if self.config.kind == "clt" else layer
-            arrived = [parts[source][:, layer - source] for source in range(first, layer + 1)]
-            rows.append(sum(arrived[1:], arrived[0].to(self.b_dec.dtype)))
-        yhat = self.shards.summed(torch.stack(rows)) + self.b_dec[:, None]
+        placed = _Place.apply(self.config.kind == "clt", self.b_dec.dtype, *written)
+        yhat = self.shards.summed(placed) + self.b_dec[:, None]  # pyright: ignore[reportArgumentType]
         return yhat if self.W_skip is None else yhat + x @ self.W_skip
 
     def decoder_norms(self) -> Tensor:
@@ -226,3 +221,28 @@ class Dictionary(nn.Module):
             model_name=model_name,
             name=name,
         )
+
+
+class _Place(torch.autograd.Function):
+    """Sums over sources. Its gradient is one tensor that all sources look at, each at the layers that it writes to."""
+
+    @staticmethod
+    def forward(to_later: bool, dtype: torch.dtype, *written: Tensor) -> Tensor:
+        n_layers, n = len(written), len(written[0])
+        parts = [w.unflatten(1, (n_layers - layer if to_later else 1, -1)) for layer, w in enumerate(written)]
+        yhat = written[0].new_zeros(n_layers, n, parts[0].shape[-1], dtype=dtype)
+        for layer, part in enumerate(parts):
+            yhat[layer : layer + part.shape[1]] += part.transpose(0, 1)
+        return yhat
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _, _, *written = inputs
+        ctx.widths, ctx.dtype = [w.shape[1] for w in written], written[0].dtype
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = grad_outputs
+        d = gradient.shape[2]
+        rows = gradient.transpose(0, 1).to(ctx.dtype).flatten(1)  # [n, l d]
+        return None, None, *(rows[:, layer * d :][:, :width] for layer, width in enumerate(ctx.widths))

@@ -193,7 +193,9 @@ class _Decode(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None, None]:
         values, W_dec = ctx.saved_tensors
         active, layer = ctx.active, ctx.layer
-        gradient = grad_outputs[0].contiguous()
+        (gradient,) = grad_outputs
+        if not gradient.is_cuda:
+            gradient = gradient.contiguous()  # there rows with gaps between them are slow
         entries = active.layer(layer)
         order = active.by_feature[entries] - active.layer_start[layer]
         token = active.token[entries]
