@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -88,10 +89,19 @@ def _starts(ordered: Tensor, n_layers: int, n: int) -> Tensor:
 
 def _weighted_sums(table: Tensor, index: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
     """Row i is the sum of weights[z] table[index[z]] over the entries z from starts[i] up to starts[i + 1]."""
-    sums = embedding_bag(
-        index, table.flatten(1), starts, mode="sum", per_sample_weights=weights, include_last_offset=True
-    )
+    rows = table.flatten(1)
+    if rows.is_cuda and rows.dtype == torch.float32 and _has_triton():
+        from ct_widgets.training import gpu_sums
+
+        sums = gpu_sums.weighted_sums(rows, index, starts, weights)
+    else:
+        sums = embedding_bag(index, rows, starts, mode="sum", per_sample_weights=weights, include_last_offset=True)
     return sums.unflatten(1, table.shape[1:])
+
+
+@cache
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
 
 
 def select(dictionary: Dictionary, h: Tensor) -> Active:

@@ -28,8 +28,8 @@ from ct_widgets.training import Activations, Callback, Step, TrainingConfig, tra
 
 N_LAYERS, D_MODEL, FEATURES, K = 12, 768, 16_384, 8
 ROUND = 32_768
-RUNS = (("clt", 2048), ("clt", 4096), ("clt", 8192), ("plt", 8192))
-WARM_UP, TIMED, PROFILED = 60, 40, 2
+RUNS = (("clt", 8192), ("clt", 2048), ("clt", 4096), ("plt", 8192))
+WARM_UP, TIMED, PROFILED = 100, 30, 2
 SAME = 1e-3
 """Relative difference of losses up to which two runs are the same: their sums run in other orders."""
 
@@ -125,8 +125,12 @@ class Clock(Callback):
 
     def kernels(self, most: int = 16) -> dict[str, float]:
         """Milliseconds per step of those that take longest."""
-        times = [(e.self_device_time_total / 1e3 / PROFILED, e.key[:90]) for e in self._profile.key_averages()]
-        return {name: round(ms, 3) for ms, name in sorted(times, reverse=True)[:most]}
+        times: dict[str, float] = {}
+        for event in self._profile.key_averages():
+            name = event.key.removeprefix("void ").replace("at::native::", "").replace("(anonymous namespace)::", "")
+            times[name[:80]] = times.get(name[:80], 0.0) + event.self_device_time_total / 1e3 / PROFILED
+        longest = sorted(times, key=times.__getitem__, reverse=True)
+        return {name: round(times[name], 3) for name in longest[:most]}
 
 
 def measure(kind: str, batch: int, data: Activations, peak: float, copies: float) -> dict[str, Any]:
@@ -167,6 +171,7 @@ def measure(kind: str, batch: int, data: Activations, peak: float, copies: float
         "done_share_of_peak": done * rate / peak,
         "share_of_copy_rate": moved / copies,
         "peak_memory_gb": clock.memory / 1e9,
+        "bytes_per_weight": clock.memory / n_weights,
         "seconds_with_start": whole,
         "kernels_ms_per_step": clock.kernels(),
     }
