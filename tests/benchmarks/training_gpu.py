@@ -27,6 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 from ct_widgets.training import Activations, Callback, Step, TrainingConfig, train
 
 N_LAYERS, D_MODEL, FEATURES, K = 12, 768, 16_384, 8
+ENCODER = N_LAYERS * FEATURES * D_MODEL
 ROUND = 32_768
 RUNS = (("clt", 8192), ("clt", 2048), ("clt", 4096), ("plt", 8192))
 WARM_UP, TIMED, PROFILED = 100, 30, 2
@@ -165,6 +166,7 @@ def measure(kind: str, batch: int, data: Activations, peak: float, copies: float
         "ms_per_step": 1e3 * clock.seconds / TIMED,
         "weights": n_weights,
         "l0": sum(l0),
+        "active_weights": active,
         "dense_flop_per_token": dense,
         "done_flop_per_token": done,
         "dense_share_of_peak": dense * rate / peak,
@@ -188,6 +190,27 @@ def measure(kind: str, batch: int, data: Activations, peak: float, copies: float
     return found
 
 
+def fit(runs: list[dict[str, Any]]) -> dict[str, float]:
+    """What a step costs, by what it does; from it follow the rates of other sizes.
+
+    ms per step = state_ms * weights / 1e9
+                + tokens / 1e3 * (active_us * active weights of a token / 1e6 + encoder_us * encoder weights / 1e9)
+    """
+    rows = torch.tensor(
+        [
+            [run["weights"] / 1e9, run["batch"] / 1e3 * run["active_weights"] / 1e6, run["batch"] / 1e3 * ENCODER / 1e9]
+            for run in runs
+        ],
+        dtype=torch.float64,
+    )
+    took = torch.tensor([[run["ms_per_step"]] for run in runs], dtype=torch.float64)
+    found = torch.linalg.lstsq(rows / took, torch.ones_like(took)).solution[:, 0].tolist()
+    costs = dict(zip(("state_ms", "active_us", "encoder_us"), found, strict=True))
+    fitted = (rows @ torch.tensor(found, dtype=torch.float64)).tolist()
+    print(f"a step costs {costs}; fitted {[f'{ms:.1f}' for ms in fitted]} ms")
+    return costs
+
+
 def main(out: Path) -> None:
     """Measure all and write JSON, which grows with every run. Exits with an error if the check failed."""
     table: dict[str, Any] = {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
@@ -200,5 +223,7 @@ def main(out: Path) -> None:
         table["runs"].append(measure(kind, batch, data, peak, copies))
         out.write_text(json.dumps(table, indent=1) + "\n")
         torch.cuda.empty_cache()
+    table["costs"] = fit(table["runs"])
+    out.write_text(json.dumps(table, indent=1) + "\n")
     if max(table["check"].values()) > SAME:
         raise SystemExit(f"the GPU trains something else: {table['check']}")
