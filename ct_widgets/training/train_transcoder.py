@@ -47,6 +47,8 @@ def train_transcoder(
     callbacks, control: who watches the run, and what pauses and stops it from another thread.
     progress: True or False shows or hides the bar; by default it appears after one second.
 
+    How large a dictionary gets, what it needs and how long it takes: PLANNING.md beside this file.
+
     Raises TrainingError for settings, texts or a directory that cannot be used, and when the loss is no number.
 
     >>> training = train_transcoder(bridge, "texts.txt", directory="my-transcoder")
