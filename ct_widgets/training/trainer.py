@@ -91,8 +91,10 @@ def train(
 
     def outcome() -> Training:
         finished = len(run.history) >= run.end
+        dictionary = run.dictionary.whole()
+        normalisers = [normaliser.to(dictionary.b_enc.device) for normaliser in (run.inputs, run.targets)]
         values = (run.history, run.seconds, finished, run.evaluations, model_name, name)
-        return Training(config, run.dictionary.whole(), run.inputs, run.targets, *values)
+        return Training(config, dictionary, *normalisers, *values)
 
     def measure(number: int, evaluate: Callable[[int, Transcoder], Evaluation]) -> None:
         training, found = outcome(), [0.0] * len(Evaluation._fields)

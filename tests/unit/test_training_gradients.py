@@ -90,6 +90,19 @@ def test_loss_and_gradients_equal_those_of_dense_autograd(kind: str, activation:
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11, msg=lambda text, name=name: f"{name}: {text}")
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("activation", ["topk", "batchtopk"])
+def test_gradients_on_a_gpu_are_those_of_dense_autograd(kind: str, activation: str) -> None:
+    dictionary, (x, y) = dictionary_of(kind=kind, activation=activation), batch()
+    theirs = dense_loss(dictionary, x, y).reconstruction.sum()
+    expected = torch.autograd.grad(theirs, list(dictionary.parameters()))
+    there = dictionary.float().cuda()
+    ours = loss(there, x.float().cuda(), y.float().cuda()).reconstruction.sum()
+    for a, b in zip(torch.autograd.grad(ours, list(there.parameters())), expected, strict=True):
+        torch.testing.assert_close(a.double().cpu(), b, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("activation", ["relu", "topk", "batchtopk"])
 def test_gradients_match_finite_differences(kind: str, activation: str) -> None:

@@ -52,7 +52,8 @@ def rows() -> list[str]:
     for name, (n_layers, d) in MODELS.items():
         clt, plt = (16 * parameters(n_layers, d, FEATURES, kind) / 1e9 for kind in KINDS)
         buffer = 8 * n_layers * d * BUFFER / 1e9
-        step = [(3 * n_layers * FEATURES + 4 * d * (decoder_vectors(n_layers, k) + 2 * n_layers)) * BATCH / 1e9 for k in KINDS]
+        written = [4 * d * (decoder_vectors(n_layers, kind) + 2 * n_layers) for kind in KINDS]
+        step = [(3 * n_layers * FEATURES + part) * BATCH / 1e9 for part in written]
         found.append(
             f"| {name} | {clt:.1f} GB | {plt:.1f} GB | {buffer:.1f} GB | {step[0]:.1f} GB | {step[1]:.1f} GB | "
             f"{clt + buffer + step[0]:.0f} GB | {plt + buffer + step[1]:.0f} GB |"
