@@ -92,9 +92,9 @@ def train(
     def outcome() -> Training:
         finished = len(run.history) >= run.end
         dictionary = run.dictionary.whole()
-        normalisers = [normaliser.to(dictionary.b_enc.device) for normaliser in (run.inputs, run.targets)]
+        inputs, targets = (normaliser.to(dictionary.b_enc.device) for normaliser in (run.inputs, run.targets))
         values = (run.history, run.seconds, finished, run.evaluations, model_name, name)
-        return Training(config, dictionary, *normalisers, *values)
+        return Training(config, dictionary, inputs, targets, *values)
 
     def measure(number: int, evaluate: Callable[[int, Transcoder], Evaluation]) -> None:
         training, found = outcome(), [0.0] * len(Evaluation._fields)

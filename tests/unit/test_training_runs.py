@@ -434,9 +434,15 @@ skip = true
 def test_torchrun_trains_what_one_process_trains(
     shards: int, model: ReplacementModel, texts: list[str], tmp_path: Path
 ) -> None:
-    """Two processes of torchrun share the batches, or the features."""
-    (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
-    (tmp_path / "config.toml").write_text(f"{TOGETHER}shards = {shards}\n", encoding="utf-8")
+    """Two processes of torchrun share the batches, or, from a cache, the features."""
+    source = tmp_path / "texts.txt"
+    source.write_text("\n".join(texts), encoding="utf-8")
+    settings = config(steps=6, skip=True)
+    command = f"{TOGETHER}shards = {shards}\n"
+    if shards > 1:
+        source = cache_activations(model, source, tmp_path / "cache", settings, progress=False)
+        command = f'cache = "cache"\n{command}'
+    (tmp_path / "config.toml").write_text(command, encoding="utf-8")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*torchrun, "-m", "ct_widgets.cli", "train", str(tmp_path / "config.toml")],
@@ -448,10 +454,9 @@ def test_torchrun_trains_what_one_process_trains(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("ct-widgets-demo-clt: 6 steps in ") == 1  # one of them tells
-    settings = config(steps=6, skip=True)
-    one = train_transcoder(model, tmp_path / "texts.txt", settings, progress=False)
+    one = train_transcoder(model, source, settings, progress=False)
     # The checkpoint of both is that of any run: one process reads it back.
-    two = train_transcoder(model, tmp_path / "texts.txt", settings, directory=tmp_path / "run", progress=False)
+    two = train_transcoder(model, source, settings, directory=tmp_path / "run", progress=False)
     assert two.finished
     for ours, theirs in zip(two.history, one.history, strict=True):
         np.testing.assert_allclose(ours.row(), theirs.row(), rtol=1e-5, atol=1e-5)
