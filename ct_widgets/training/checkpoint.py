@@ -59,7 +59,6 @@ def save_checkpoint(
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"{_OPTIMIZER}{i}.{key}": value for key, value in state.items()}
     tensors |= {f"{_EXTRA}{name}": value for name, value in extra.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"facts": json.dumps(dict(facts))}
     if shards.count == 1:
         _write(path, tensors, metadata)
@@ -98,6 +97,7 @@ def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) 
     unfinished = path.with_name(path.name + ".part")
     contiguous = {name: value.contiguous() for name, value in tensors.items()}
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_file(contiguous, unfinished, metadata)
         unfinished.replace(path)
     except (SafetensorError, OSError):
