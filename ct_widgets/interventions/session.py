@@ -21,10 +21,11 @@ from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.interventions.baseline import Baseline
 from ct_widgets.interventions.forward import Stream, run_blocks, run_hooked
 from ct_widgets.interventions.intervention import Changes, Intervention, Sets, resolve
-from ct_widgets.interventions.locks import model_lock, responsive, stay_responsive
+from ct_widgets.interventions.locks import model_lock
 from ct_widgets.interventions.plan import Plan, make_plan
 from ct_widgets.interventions.prediction import Prediction, predict
 from ct_widgets.interventions.result import outputs_table
+from ct_widgets.interventions.turns import responsive, stay_responsive
 from ct_widgets.interventions.writers import Clamped, Writer, direct_writes, make_writer
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.transcoders import Transcoder

@@ -13,7 +13,6 @@ import traitlets as t
 
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.widgets.hurry import hurry
 from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.perturbation_page import perturbation_html
 from ct_widgets.widgets.perturbation_picture import perturbation_picture
@@ -125,7 +124,6 @@ class PerturbationWidget(anywidget.AnyWidget):
         return self.session.settings(self.method, self.last_layer, self.freeze_attention)
 
     def _changed(self, change: Any) -> None:
-        hurry()
         self._update()
         if change["name"] == "strengths":
             pairs = (dict(change[when]).items() for when in ("old", "new"))

@@ -24,4 +24,6 @@ def test_answers_are_not_held_back(open_notebook: Callable[..., Notebook], lab: 
     notebook = open_notebook("server.ipynb", ["None"])
     times = notebook.page.evaluate(ASK)
     print(f"an empty request takes {statistics.median(times):.0f} ms")
+    told = "() => JSON.parse(document.getElementById('jupyter-config-data').textContent).ctWidgetsAtOnce"
+    assert notebook.page.evaluate(told) is True
     assert "ct_widgets.server | extension was successfully loaded" in (lab.folder.parent / "log").read_text()

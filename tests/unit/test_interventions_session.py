@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,8 +14,8 @@ from conftest import FAMILIES, random_transcoder
 
 from ct_widgets import AttributionGraph, Intervention
 from ct_widgets.errors import InterventionError
-from ct_widgets.interventions import PerturbationSession, Settings, locks, predict
-from ct_widgets.interventions.locks import model_lock, responsive
+from ct_widgets.interventions import PerturbationSession, Settings, predict, turns
+from ct_widgets.interventions.locks import model_lock
 from ct_widgets.replacement_model import ReplacementModel
 
 TOKENS = [3, 17, 5, 41, 5, 29, 58]
@@ -220,45 +219,23 @@ def test_200_rapid_changes_leave_the_model_as_it_was(
 
 
 def test_an_exception_leaves_nothing_behind(session: PerturbationSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = usual_turns()
+    waiting = turns._turns.waiting
     with monkeypatch.context() as patched:
         patched.setattr(type(session.base.live.blocks[0]), "attention", lambda *a, **k: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             session.update({"L0": -1.0})
-    assert usual_turns() == usual
+    assert turns._turns.waiting == waiting
     assert model_lock(session.base.model.bridge).acquire(blocking=False)
     model_lock(session.base.model.bridge).release()
     assert session.update({"L0": -1.0}) is not None
 
 
-def usual_turns(seconds: float = 5.0) -> float:
-    """The length of a turn once no series of requests is under way."""
-    end = time.monotonic() + seconds
-    while locks._turns.waiting and time.monotonic() < end:
-        time.sleep(0.01)
-    return sys.getswitchinterval()
-
-
-def test_short_turns_end_with_the_last_who_needs_them() -> None:
-    usual = usual_turns()
-    with responsive():
-        assert sys.getswitchinterval() < usual
-        with responsive():
-            pass
-        assert sys.getswitchinterval() < usual
-    assert sys.getswitchinterval() == usual
-
-
-def test_turns_stay_short_through_a_series_of_requests(
-    session: PerturbationSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usual = usual_turns()
-    monkeypatch.setattr(locks, "STAY", 0.2)
-    for value in (-1.0, -0.5, 0.0):
-        session.update({"L0": value})
-        assert sys.getswitchinterval() < usual
-        time.sleep(0.05)
-    assert usual_turns() == usual
+def test_a_request_beside_a_cell_begins_a_series(session: PerturbationSession) -> None:
+    thread = threading.Thread(target=session.update, args=({"L0": -1.0},))
+    thread.start()
+    thread.join()
+    assert turns._series.thread is not None
+    assert turns._series.thread.is_alive()
 
 
 def test_errors_say_what_to_do(tiny_model: ReplacementModel, graph: AttributionGraph) -> None:

@@ -17,13 +17,24 @@ export function modelStore(model: AnyModel): TraitStore {
   };
 }
 
+/** Whether the page comes from a Jupyter server that lets small messages out at once (ct_widgets/server.py). */
+function serverSendsAtOnce(): boolean {
+  try {
+    const config: unknown = JSON.parse(document.getElementById("jupyter-config-data")?.textContent ?? "{}");
+    return (config as { ctWidgetsAtOnce?: unknown } | null)?.ctWidgetsAtOnce === true;
+  } catch {
+    return false;
+  }
+}
+
 /**
- * Send what was set, for an answer that comes at once in the trait `answer`. Jupyter's server leaves Nagle's algorithm
- * on: a message after another one is held until the browser acknowledges the first, which it puts off for 40 ms unless
- * it has something to send. A message without content, which Python ignores, is something to send: after the kernel's
- * "busy", and after the answer.
+ * Send what was set, for an answer that comes at once in the trait `answer`. Jupyter's server by itself leaves Nagle's
+ * algorithm on: a message after another one is held until the browser acknowledges the first, which it puts off for
+ * 40 ms unless it has something to send. A message without content, which Python ignores, is something to send: after
+ * the kernel's "busy", and after the answer. Where nothing is held they would only be in the way.
  */
 export function prompt(model: AnyModel, answer: string, abort: AbortSignal): () => void {
+  if (serverSendsAtOnce()) return () => model.save_changes();
   const acknowledge = (): void => model.send({});
   const status = (message: { content?: { execution_state?: string } }): void => {
     if (message.content?.execution_state === "busy") acknowledge();
