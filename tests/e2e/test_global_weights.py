@@ -16,8 +16,8 @@ from ct_widgets.demo.corpus import statements
 model = ct.load_demo()
 texts = [f"{s.prompt} {s.answer}" for s in statements(0)[::16]]
 weights = model.global_weights(texts, progress=False)
-fed = weights.pairs.groupby("target")["twera"].sum()
-lower, upper = (fed[fed.index.str.startswith(layer)].idxmax() for layer in ("L1/", "L2/"))
+meeting = weights.pairs.query("not interference")["source"]
+lower, upper = (meeting[meeting.str.startswith(layer)].mode()[0] for layer in ("L1/", "L2/"))
 """
 VIEW = MODEL + "view = weights.show(lower, theme='THEME')\nview"
 WIDE = {"viewport": {"width": 1500, "height": 1000}}
