@@ -38,7 +38,8 @@ _LIMITS = """\
 - "football" is the American game, "soccer" the other; a city stands for the state named in `data/states.json` alone.
 - The transcoder was not trained on BOS, nor on the last token of a sentence, from which nothing is predicted; no figure
   here counts them. BOS keeps the MLP outputs of the model, and attribution ignores its features by default.
-- Figures come from one seed. Another processor rounds otherwise and gives slightly different weights and figures.
+- Figures come from one seed. Trained again on the same kind of processor, the transcoders are the same to the byte;
+  another one rounds otherwise and gives slightly different weights and figures.
 """
 
 
@@ -74,7 +75,7 @@ def _language_model(metrics: Mapping[str, Any]) -> str:
 {config["n_layers"]} layers, d_model {config["d_model"]}, {config["n_heads"]} heads, {model["parameters"]:,} parameters;
 {config["d_vocab"]:,} words, at most {config["n_ctx"]} tokens.
 {recipe["steps"]:,} steps of {model["rows"]} statements, AdamW at {recipe["learning_rate"]}, seed {metrics["seed"]}; \
-{minutes(model["seconds"])} on {metrics["machine"]}.
+{minutes(model["seconds"])} on {model["machine"]}.
 
 Greedy answers that are right in every token (numbers in sequences have five):
 
@@ -117,7 +118,8 @@ def _training(transcoder: Mapping[str, Any]) -> str:
     text = f"""\
 {transcoder["features"]:,} JumpReLU features per layer, reading `hook_resid_mid` and writing `hook_mlp_out`.
 {base["steps"]:,} steps of {base["batch_size"]:,} tokens, Adam at {base["learning_rate"]}, tanh penalty \
-c = {base["saturation"]:g}, lambda {base["sparsity"]:g}, {base["features"]:,} features per layer; {times[0]}.
+c = {base["saturation"]:g}, lambda {base["sparsity"]:g}, {base["features"]:,} features per layer;
+{times[0]} on {transcoder["machine"]}.
 Then {alignment["steps"]:,} steps of alignment: the same loss with lambda {alignment["sparsity"]:g}, and \
 {alignment["kl"]:g} times KL(model || replacement model); {times[1]}.
 """
@@ -199,5 +201,5 @@ def percent(share: float) -> str:
 
 
 def minutes(seconds: float) -> str:
-    """A time in minutes."""
-    return f"{seconds / 60:.0f} min"
+    """A time in minutes, a short one in seconds."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

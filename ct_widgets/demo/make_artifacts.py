@@ -1,4 +1,4 @@
-"""Trains the embedded model anew: `python -m ct_widgets.demo.make_artifacts`.
+"""Trains the embedded model anew: `python -m ct_widgets.demo.make_artifacts`, or `--only` parts of it.
 
 Stops and goes on: what was reached is kept in the scratch directory. Axes as in `corpus.py`.
 """
@@ -80,6 +80,11 @@ class World(NamedTuple):
     tokenizer: PreTrainedTokenizerFast
 
 
+PARTS = ("language-model", "transcoders", "measures")
+"""What can be made alone, on top of files that are there: the language model; its transcoders; examples of features,
+metrics and card."""
+
+
 def build_world(seed: int = SEED) -> World:
     """What everything is trained and measured on."""
     texts = [f"{statement.prompt} {statement.answer}" for statement in statements(seed)]
@@ -102,6 +107,7 @@ def make_language_model(
         "rows": sum(sum(group.values()) for group in MIX) + N_INDUCTION,
         "parameters": sum(p.numel() for p in module.parameters()),
         "seconds": seconds,
+        "machine": machine(device),
     }
 
 
@@ -136,7 +142,8 @@ def make_transcoder(world: World, out: Path, scratch: Path, device: str, stages:
         training = aligned(training, stages.finish, stages.alignment.steps, scratch / "narrow")
         seconds.append(training.seconds)
     save_transcoder(out, training.transcoder)
-    return {"stages": stages_as_json(stages), "seconds": np.diff(seconds, prepend=0).tolist()}
+    times = np.diff(seconds, prepend=0).tolist()
+    return {"stages": stages_as_json(stages), "seconds": times, "machine": machine(device)}
 
 
 def stages_as_json(stages: Stages) -> dict[str, Any]:
@@ -145,13 +152,17 @@ def stages_as_json(stages: Stages) -> dict[str, Any]:
     return {name: dataclasses.asdict(getattr(stages, name)) for name in names} | {"width": stages.width}
 
 
+def machine(device: str) -> str:
+    """What training times are of."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"{torch.get_num_threads()} CPU core(s)"
+
+
 def measure(world: World, out: Path, trained: dict[str, Any]) -> dict[str, Any]:
     """Everything that the card reports, from the files in `out`."""
     model = LanguageModel(load_bridge(out))
     clt, plt = load_transcoder(out), load_transcoder(out, "plt")
     return {
         "seed": SEED,
-        "machine": trained["machine"],
         "language_model": trained["language_model"] | {"accuracy": accuracy(model, world.corpus)},
         "transcoder": trained["transcoder"] | transcoder_metrics(model, clt, world.corpus, SEED),
         "families": family_metrics(ReplacementModel(model.bridge, clt)),
@@ -165,22 +176,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the embedded model and write its card.")
     parser.add_argument("--out", type=Path, default=ARTIFACTS, help="where the files go")
     parser.add_argument("--scratch", type=Path, default=Path("build/demo"), help="where checkpoints are kept")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="trains; the CPU measures"
+    )
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="parts to make on top of the others")
     arguments = parser.parse_args()
-    out, scratch, device = arguments.out, arguments.scratch, arguments.device
-    world = build_world()
-    trained = {
-        "machine": "one GPU" if device.startswith("cuda") else f"{torch.get_num_threads()} CPU core(s)",
-        "language_model": make_language_model(world, out, scratch, device),
-        "transcoder": make_transcoder(world, out, scratch, device),
-        "per_layer_transcoder": make_transcoder(world, out, scratch / "plt", device, PER_LAYER),
-    }
-    save_features(out, SEED)
-    metrics = measure(world, out, trained)
-    write_json(out / "metrics.json", metrics)
-    write_json(out / "corpus.json", corpus_statistics(world.corpus))
-    save_features(out, SEED)
-    (out.parent / "CARD.md").write_text(render(read_json(out / "metrics.json")), encoding="utf-8")
+    out, scratch, device, parts = arguments.out, arguments.scratch, arguments.device, arguments.only
+    world, path = build_world(), out / "metrics.json"
+    found = read_json(path) if path.exists() else {}
+    if "language-model" in parts:
+        found = {"language_model": make_language_model(world, out, scratch, device)}
+    if "transcoders" in parts:
+        found["transcoder"] = make_transcoder(world, out, scratch, device)
+        found["per_layer_transcoder"] = make_transcoder(world, out, scratch / "plt", device, PER_LAYER)
+    write_json(path, found)
+    if "measures" in parts:
+        save_features(out, SEED)
+        write_json(path, measure(world, out, found))
+        write_json(out / "corpus.json", corpus_statistics(world.corpus))
+        (out.parent / "CARD.md").write_text(render(read_json(path)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -135,10 +135,10 @@ class Transcoder:
 
         activations: L x [..., f]; x: L x [..., d], the inputs of every layer, which a skip connection needs.
         """
-        y = [b.to(a.dtype).expand(*a.shape[:-1], -1) for a, b in zip(activations, self.b_dec, strict=True)]
+        y = [b.to(a).expand(*a.shape[:-1], -1) for a, b in zip(activations, self.b_dec, strict=True)]
         for layer, a in enumerate(activations):
             for m, target in enumerate(self.output_layers(layer)):
-                y[target] = y[target] + a @ self.W_dec[layer][:, m].to(a.dtype)
+                y[target] = y[target] + a @ self.W_dec[layer][:, m].to(a)
         if self.W_skip is None:
             return y
         if x is None:

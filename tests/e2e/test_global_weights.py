@@ -16,8 +16,10 @@ from ct_widgets.demo.corpus import statements
 model = ct.load_demo()
 texts = [f"{s.prompt} {s.answer}" for s in statements(0)[::16]]
 weights = model.global_weights(texts, progress=False)
+meeting = weights.pairs.query("not interference")["source"]
+lower, upper = (meeting[meeting.str.startswith(layer)].mode()[0] for layer in ("L1/", "L2/"))
 """
-VIEW = MODEL + "view = weights.show('L1/197', theme='THEME')\nview"
+VIEW = MODEL + "view = weights.show(lower, theme='THEME')\nview"
 WIDE = {"viewport": {"width": 1500, "height": 1000}}
 
 
@@ -32,14 +34,15 @@ def test_a_walk(open_notebook: Callable[..., Notebook], pictures: Path, theme: s
     expect(outputs).to_have_count(10)
     assert view.locator(".ctw-apart").count() == 0
     view.screenshot(path=pictures / f"walk-{theme}.png")
-    expected = notebook.python("print(*weights.inputs('L1/197').source)").split()
+    lower, upper = notebook.python("print(lower, upper)").split()
+    expected = notebook.python("print(*weights.inputs(lower).source)").split()
     assert [row.get_attribute("data-goto") for row in inputs.all()] == expected
 
     view.get_by_role("button", name="virtual weight").click()
     expect(view.locator(".ctw-apart").first).to_be_visible()
     assert notebook.python("print(view.by)") == "virtual"
     view.screenshot(path=pictures / f"walk-virtual-{theme}.png")
-    marked = notebook.python("print(weights.inputs('L1/197', by='virtual').interference.sum())")
+    marked = notebook.python("print(weights.inputs(lower, by='virtual').interference.sum())")
     assert view.locator('.ctw-apart[data-side="inputs"]').count() == int(marked)
 
     view.get_by_role("button", name="TWERA").click()
@@ -49,14 +52,14 @@ def test_a_walk(open_notebook: Callable[..., Notebook], pictures: Path, theme: s
     expect(inputs.nth(1)).to_be_focused()
     notebook.page.keyboard.press("Enter")
     expect(view).to_have_attribute("data-feature", expected[1])
-    notebook.prints("print(view.trail)", lambda text: text == f"['L1/197', '{expected[1]}']")
+    notebook.prints("print(view.trail)", lambda text: text == f"['{lower}', '{expected[1]}']")
     expect(view.locator(".ctw-missing")).to_have_text("Nothing feeds it: no inputs are kept.")
     view.screenshot(path=pictures / f"walk-lowest-{theme}.png")
     view.locator(".ctw-step").click()
-    expect(view).to_have_attribute("data-feature", "L1/197")
-    notebook.prints("print(view.trail)", lambda text: text == "['L1/197']")
-    notebook.python("view.feature = 'L2/474'")
-    expect(view).to_have_attribute("data-feature", "L2/474")
+    expect(view).to_have_attribute("data-feature", lower)
+    notebook.prints("print(view.trail)", lambda text: text == f"['{lower}']")
+    notebook.python("view.feature = upper")
+    expect(view).to_have_attribute("data-feature", upper)
     cut = view.evaluate(
         "root => [...root.querySelectorAll('h3, h4, .ctw-trail, .ctw-rankings, .ctw-walk-weight')]"
         ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"

@@ -56,6 +56,15 @@ def test_decode_is_the_formula(transcoder: Transcoder) -> None:
             torch.testing.assert_close(y[target, p], total)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_decoding_happens_where_the_activations_are(transcoder: Transcoder) -> None:
+    """Decoders stay where they were loaded: `to` moves all but them."""
+    moved, x = transcoder.to("cuda"), [part.cuda() for part in inputs()]
+    y = moved.decode([moved.encode(layer, x[layer]) for layer in range(L)], x)
+    assert moved.W_dec[0].device.type == "cpu"
+    torch.testing.assert_close(torch.stack(y).cpu(), reconstruct(transcoder), rtol=1e-3, atol=1e-4)
+
+
 def test_activations_by_hand() -> None:
     h = torch.tensor([[-2.0, 0.5, 0.5000001, 3.0]])
 
