@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,14 +98,18 @@ def collect_features(
     return collection.finish()
 
 
-def encode_batch(model: ReplacementModel, batch: Batch) -> list[torch.Tensor]:
-    """Activations of all features at the tokens of a batch that count -> L x [n, f]."""
+@torch.no_grad()
+def encode_batch(model: ReplacementModel, batch: Batch) -> Iterator[torch.Tensor]:
+    """Activations of all features at the tokens of a batch that count, layer by layer -> L x [n, f].
+
+    Each layer is encoded when it is asked for: all of them at once may be more than a device holds.
+    """
     t = model.transcoder
     hooks = [f"blocks.{layer}.{t.feature_input_hook}" for layer in range(t.n_layers)]
     x = model.language_model.activations(torch.from_numpy(batch.ids).to(model.language_model.device), hooks)
     counts = torch.from_numpy(batch.counts)
-    with torch.no_grad():
-        return [t.encode(layer, x[hook][counts.to(x[hook].device)]) for layer, hook in enumerate(hooks)]
+    for layer, hook in enumerate(hooks):
+        yield t.encode(layer, x[hook][counts.to(x[hook].device)])
 
 
 class Collection:

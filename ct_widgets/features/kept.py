@@ -47,8 +47,12 @@ class Windows(NamedTuple):
     tokens: Array
     share: Array
 
+    def take(self, chosen: Array) -> Windows:
+        """Some of them."""
+        return Windows(*(column[chosen] for column in self))
 
-_COLUMNS = ("value", "key", "text", *Windows._fields)
+
+_COLUMNS = ("value", "key", "text", "slot", *Windows._fields)
 
 
 @dataclass
@@ -56,13 +60,15 @@ class Kept:
     """`k` examples of every feature of a layer: those of the highest activation ("value"), or by chance ("chance").
 
     The draw by chance takes the contexts of the lowest keys, which are hashes: each active context is equally likely.
-    All arrays start with [f, k]. Places are filled from the front; free ones have the key EMPTY.
+    All arrays start with [f, k]. Places are filled from the front; free ones have the key EMPTY. Examples move from
+    place to place as better ones come, their windows do not: those of place k are at `slot[f, k]`.
     """
 
     by: Order
     value: Array
     key: Array
     text: Array
+    slot: Array
     position: Array
     peak: Array
     length: Array
@@ -78,6 +84,7 @@ class Kept:
             value=np.full(shape, -np.inf, np.float32),
             key=np.full(shape, EMPTY, np.uint64),
             text=np.zeros(shape, np.uint32),
+            slot=np.broadcast_to(np.arange(k, dtype=np.uint16), shape).copy(),
             position=np.zeros(shape, np.uint32),
             peak=np.zeros(shape, np.uint16),
             length=np.zeros(shape, np.uint16),
@@ -92,104 +99,119 @@ class Kept:
     def examples(self) -> tuple[Candidates, Windows]:
         """All examples, feature by feature, the first place first."""
         feature, place = np.nonzero(self.key != EMPTY)
-        columns = {name: column[feature, place] for name, column in self.arrays().items()}
+        slot = self.slot[feature, place]
         return (
-            Candidates(feature, columns["key"], columns["value"], columns["text"]),
-            Windows(*(columns[name] for name in Windows._fields)),
+            Candidates(feature, *(column[feature, place] for column in (self.key, self.value, self.text))),
+            Windows(*(getattr(self, name)[feature, slot] for name in Windows._fields)),
         )
-
-    def promising(self, found: Candidates) -> Array:
-        """Which candidates may enter: better than the last place of their feature, and not held there already. [c]."""
-        if not self.key.shape[1]:
-            return np.zeros(len(found.feature), np.bool_)
-        last_key = self.key[:, -1][found.feature]
-        by_value = self.by == "value"
-        better = found.value >= self.value[:, -1][found.feature] if by_value else found.key <= last_key
-        chosen = np.flatnonzero(better | (last_key == EMPTY))
-        feature, key, value, text = (column[chosen] for column in found)
-        held, of = self.value[feature], self.text[feature]
-        at_least = (held > value[:, None]) | ((held == value[:, None]) & (of <= text[:, None]))
-        known = ((self.key[feature] == key[:, None]) & at_least).any(1)
-        mask = np.zeros(len(found.feature), np.bool_)
-        mask[chosen[~known]] = True
-        return mask
 
     def insert(self, found: Candidates) -> tuple[Array, Array, Array]:
-        """Keep the best of what is held and of `found`, each context once.
+        """Keep the best of what is held and of `found`, which has each context of a feature once.
 
-        -> places (feature [n], place [n]) that candidates got, whose windows the caller sets, and their numbers [n].
+        -> features [n] and slots [n] that candidates got, whose windows the caller sets, and their numbers [n].
         """
         n_features, k = self.key.shape
+        chosen, feature, place = self._promising(found)
+        if not len(chosen):
+            return chosen, chosen, chosen
+        found = found.take(chosen)
         touched = np.flatnonzero(np.bincount(found.feature, minlength=n_features))
-        local = np.searchsorted(touched, np.arange(n_features))[found.feature]
-        held = np.nonzero(self.key[touched] != EMPTY)
+        local = np.empty(n_features, np.int64)
+        local[touched] = np.arange(len(touched))
+        key, value, text, slot = (column[touched] for column in (self.key, self.value, self.text, self.slot))
+        key[local[feature], place] = EMPTY
+        held = np.nonzero(key != EMPTY)
         n_held = len(held[0])
-        owner = np.concatenate([held[0], local])
-        value, key, text = (
-            np.concatenate([getattr(self, name)[touched][held], getattr(found, name)])
-            for name in ("value", "key", "text")
+        every = Candidates(
+            np.concatenate([held[0], local[found.feature]]),
+            np.concatenate([key[held], found.key]),
+            np.concatenate([value[held], found.value]),
+            np.concatenate([text[held], found.text]),
         )
-        stays = _best(self.by, owner, value, key, text, k)
-        owner = owner[stays]
-        place = np.arange(len(stays)) - np.searchsorted(owner, owner)  # owners are in order
-        feature = touched[owner]
+        stays, place = _best(self.by, every, k)
+        owner = every.feature[stays]
+        key[:], value[:] = EMPTY, -np.inf
+        for mine, column in ((key, every.key), (value, every.value), (text, every.text)):
+            mine[owner, place] = column[stays]
         old = stays < n_held
-        # Read all before writing any: examples move to other places of the same arrays.
-        was = touched[held[0][stays[old]]], held[1][stays[old]]
-        moved = {name: column[was] for name, column in self.arrays().items()}
-        self.key[touched], self.value[touched] = EMPTY, -np.inf
-        for name, column in self.arrays().items():
-            column[feature[old], place[old]] = moved[name]
-        new = stays[~old] - n_held
-        where = feature[~old], place[~old]
-        for name in ("value", "key", "text"):
-            getattr(self, name)[where] = getattr(found, name)[new]
-        return where[0], where[1], new
+        was = slot[held][stays[old]]
+        taken, free = np.zeros(slot.shape, np.bool_), np.ones(slot.shape, np.bool_)
+        taken[owner[old], place[old]] = True
+        free[owner[old], was] = False
+        slot[owner[old], place[old]] = was
+        slot[~taken] = np.nonzero(free)[1]  # of each feature as many as there are
+        self.key[touched], self.value[touched], self.text[touched], self.slot[touched] = key, value, text, slot
+        owner, place = owner[~old], place[~old]
+        return touched[owner], slot[owner, place], chosen[stays[~old] - n_held]
 
-    def set_windows(self, feature: Array, place: Array, windows: Windows) -> None:
+    def _promising(self, found: Candidates) -> tuple[Array, Array, Array]:
+        """Numbers of the candidates that may enter: better than the last place of their feature, or it is free.
+
+        Of a context that is held, the example with the highest activation counts, then that of the earliest text: so
+        also features and places of examples that must go.
+        """
+        if not self.key.shape[1]:
+            return (np.zeros(0, np.int64),) * 3
+        last, free = self.key[:, -1], self.key[:, -1] == EMPTY
+        if self.by == "value":
+            better = found.value >= np.where(free, -np.inf, self.value[:, -1])[found.feature]
+        else:
+            better = found.key <= np.where(free, np.iinfo(np.uint64).max, last)[found.feature]
+        chosen = np.flatnonzero(better)
+        again, place = np.nonzero(self.key[found.feature[chosen]] == found.key[chosen][:, None])
+        feature, _, value, text = found.take(chosen[again])
+        held, of = self.value[feature, place], self.text[feature, place]
+        beaten = (value > held) | ((value == held) & (text < of))
+        enters = np.ones(len(chosen), np.bool_)
+        enters[again] = beaten
+        return chosen[enters], feature[beaten], place[beaten]
+
+    def set_windows(self, feature: Array, slot: Array, windows: Windows) -> None:
         """Fill in the windows of examples that `insert` placed."""
         for name, column in windows._asdict().items():
             mine = getattr(self, name)
             if mine.ndim == 2:
-                mine[feature, place] = column
+                mine[feature, slot] = column
             else:
-                mine[feature, place] = 0
-                mine[feature, place, : column.shape[1]] = column
+                mine[feature, slot] = 0
+                mine[feature, slot, : column.shape[1]] = column
 
     def fill(self, found: Candidates, windows: Windows) -> None:
         """Insert candidates whose windows are at hand, [c]."""
-        feature, place, new = self.insert(found)
-        self.set_windows(feature, place, Windows(*(column[new] for column in windows)))
+        feature, slot, new = self.insert(found)
+        self.set_windows(feature, slot, windows.take(new))
 
     def merge(self, other: Kept) -> None:
         """Keep the best of both."""
         self.fill(*other.examples())
 
 
-def _best(by: Order, owner: Array, value: Array, key: Array, text: Array, k: int) -> Array:
-    """Numbers of the `k` best of every owner, each context once, in order of owner and rank.
+def _best(by: Order, every: Candidates, k: int) -> tuple[Array, Array]:
+    """Numbers of the `k` best of every feature and their places, in order of feature and place.
 
-    Of one context the highest activation counts, then the earliest text.
+    Of equal activations the lowest key is first.
     """
-    order = _by_owner(owner, np.argsort(key))  # by owner, then by key: the order of the draw by chance
-    again = np.zeros(len(order), np.bool_)
-    again[1:] = (owner[order][1:] == owner[order][:-1]) & (key[order][1:] == key[order][:-1])
-    if again.any():
-        held_often = again | np.append(again[1:], False)
-        some = order[held_often]
-        order[held_often] = some[np.lexsort((text[some], -value[some], key[some], owner[some]))]
-        order = order[~again]
+    owner, key, value, _ = every
+    rank = key
     if by == "value":
-        order = _by_owner(owner, order[np.argsort(-value[order], kind="stable")])
-    rank = np.arange(len(order)) - np.searchsorted(owner[order], owner[order])
-    return order[rank < k]
+        rank = ((0x7FFFFFFF - by_size(value)).astype(np.uint64) << np.uint64(32)) | (key >> np.uint64(32))
+    # One word sorts faster than two: the feature, then as many bits of the rank as there is room for.
+    bits = max(int(owner.max()).bit_length(), 1)
+    word = (owner.astype(np.uint64) << np.uint64(64 - bits)) | (rank >> np.uint64(bits))
+    order = np.argsort(word)
+    word = word[order]
+    if (word[1:] == word[:-1]).any():
+        order = np.lexsort((key, rank, owner))
+    owner = owner[order]
+    start = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
+    place = np.arange(len(order)) - np.repeat(start, np.diff(start, append=len(order)))
+    return order[place < k], place[place < k]
 
 
-def _by_owner(owner: Array, order: Array) -> Array:
-    """`order` by owner, and as it was among those of one owner."""
-    mine = owner[order]
-    # Few bits sort in linear time.
-    return order[np.argsort(mine.astype(np.uint16) if mine.size and mine.max() < 2**16 else mine, kind="stable")]
+def by_size(value: Array) -> Array:
+    """Integers [c] in the order of these float32 values [c]."""
+    bits = value.view(np.int32).astype(np.int64)
+    return np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
 
 
 def context_keys(ids: Array, before: int) -> Array:

@@ -132,7 +132,7 @@ def read_layer(store: FeatureStore, layer: int) -> LayerTally:
     windows = Windows(file["position", mine], peak, np.diff(starts), tokens, share)
     is_top = place < file["n_top", slice(begin, begin + n)][feature]
     for kept, chosen in ((tally.top, is_top), (tally.sample, ~is_top)):
-        kept.fill(found.take(chosen), Windows(*(column[chosen] for column in windows)))
+        kept.fill(found.take(chosen), windows.take(np.flatnonzero(chosen)))
     return tally
 
 

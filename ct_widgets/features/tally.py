@@ -6,7 +6,7 @@ c candidate example, w token of a window, s and t features whose co-activations 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -17,7 +17,7 @@ from scipy import sparse
 from torch import Tensor
 
 from ct_widgets.features.bins import N_BINS, bin_of
-from ct_widgets.features.kept import Candidates, Kept, Windows, context_keys
+from ct_widgets.features.kept import Candidates, Kept, Windows, by_size, context_keys
 
 Array = npt.NDArray[Any]
 
@@ -62,14 +62,17 @@ class Tokens:
         self.row, self.position = np.nonzero(batch.counts)
         self.key = context_keys(batch.ids, window.before)[self.row, self.position]
         self.text = batch.text[self.row]
+        self.shared, self.n_shared = _shared(self.key)
+        self.precedence = np.empty(len(self.row), np.int64)  # of equal examples the earliest text's, then the first
+        self.precedence[np.argsort(self.text, kind="stable")] = np.arange(len(self.row))[::-1]
         self._number = np.full(batch.ids.shape, -1)
         self._number[self.row, self.position] = np.arange(len(self.row))
 
     def __len__(self) -> int:
         return len(self.row)
 
-    def windows(self, n: Array, feature: Array, a: Tensor) -> Windows:
-        """The windows around tokens n [c], with the activations of one feature each. a: [n, f]."""
+    def windows(self, n: Array, found: Candidates, a: Tensor) -> Windows:
+        """The windows around tokens n [c], with the activations of the feature that is found there. a: [n, f]."""
         row, position = self.row[n], self.position[n]
         start = np.maximum(position - self.window.before, 0)
         end = np.minimum(position + self.window.after + 1, self.batch.length[row])
@@ -78,17 +81,25 @@ class Tokens:
         at = np.minimum(at, self.batch.ids.shape[1] - 1)
         number = self._number[row[:, None], at]
         counted = inside & (number >= 0)
-        columns = torch.from_numpy(feature).to(a.device)[:, None]
-        activation = a[torch.from_numpy(np.maximum(number, 0)).to(a.device), columns].cpu().numpy()
-        own = a[torch.from_numpy(n).to(a.device), columns[:, 0]].cpu().numpy()
+        token, feature, own, counted = (
+            torch.from_numpy(column).to(a.device)
+            for column in (np.maximum(number, 0), found.feature[:, None], found.value[:, None], counted)
+        )
+        share = torch.where(counted, a[token, feature] / own + 0.0, 0.0)  # adding 0 makes 0 of -0
         return Windows(
             position=position,
             peak=position - start,
             length=end - start,
             tokens=np.where(inside, self.batch.ids[row[:, None], at], 0),
-            # Adding 0 makes 0 of -0.
-            share=np.where(counted, activation / own[:, None] + 0.0, 0).astype(np.float16),
+            share=share.half().cpu().numpy(),
         )
+
+
+def _shared(key: Array) -> tuple[Array, int]:
+    """Number [n] of each token's context among those that several tokens have, or -1; and how many these are."""
+    _, context, count = np.unique(key, return_inverse=True, return_counts=True)
+    several = count > 1
+    return np.where(several, np.cumsum(several) - 1, -1)[context], int(several.sum())
 
 
 class Active(NamedTuple):
@@ -101,14 +112,15 @@ class Active(NamedTuple):
 
 def find_active(a: Tensor) -> Active:
     """The entries of a [n, f] that are not 0."""
-    active = a != 0
-    # On a CPU numpy finds them in half the time; from a GPU only those found should travel.
-    flat = (
-        torch.from_numpy(np.flatnonzero(active.numpy())) if a.device.type == "cpu" else active.view(-1).nonzero()[:, 0]
-    )
-    value = a.reshape(-1)[flat].float().cpu().numpy()
-    token, feature = np.divmod(flat.cpu().numpy(), a.shape[1])
-    return Active(token, feature, value)
+    if a.device.type == "cpu":  # where numpy finds them in half of torch's time
+        entries = a.numpy().reshape(-1)
+        flat = np.flatnonzero(entries != 0)
+        value = entries[flat].astype(np.float32, copy=False)
+    else:  # from where only those found should travel
+        found = (a != 0).view(-1).nonzero()[:, 0]
+        flat, value = found.cpu().numpy(), a.reshape(-1)[found].float().cpu().numpy()
+    token = flat // a.shape[1]
+    return Active(token, flat - token * a.shape[1], value)
 
 
 @dataclass
@@ -132,22 +144,19 @@ class LayerTally:
 
     def add(self, a: Tensor, active: Active, tokens: Tokens) -> None:
         """Count the activations a [n, f] of a batch; `active` are those that are not 0."""
-        n_features = len(self.total)
-        cell = torch.from_numpy(active.feature * N_BINS + bin_of(active.value))
-        # uint32 has no index_add in torch; the bits of an int32 are the same.
-        counts = torch.from_numpy(self.histogram.view(np.int32)).view(-1)
-        counts.index_add_(0, cell, torch.ones(len(cell), dtype=torch.int32))
-        total = torch.from_numpy(self.total)
-        total.index_add_(0, torch.from_numpy(active.feature), torch.from_numpy(active.value).double())
-        peaks = _peaks(active, tokens, n_features)
-        token, feature = active.token[peaks], active.feature[peaks]
-        found = Candidates(feature, tokens.key[token], active.value[peaks], tokens.text[token])
-        for kept in (self.top, self.sample):
-            chosen = np.flatnonzero(kept.promising(found))
-            if not len(chosen):
-                continue
-            owner, place, new = kept.insert(found.take(chosen))
-            kept.set_windows(owner, place, tokens.windows(token[chosen[new]], owner, a))
+        np.add.at(self.histogram.reshape(-1), active.feature * N_BINS + bin_of(active.value), np.uint32(1))
+        np.add.at(self.total, active.feature, active.value.astype(np.float64))
+        examples = _examples(active, tokens, len(self.total))
+        token, feature, value = (column[examples] for column in active)
+        found = Candidates(feature, tokens.key[token], value, tokens.text[token])
+        both = (self.top, self.sample)
+        placed = [kept.insert(found) for kept in both]
+        new = np.unique(np.concatenate([number for *_, number in placed]))
+        if not len(new):
+            return
+        windows = tokens.windows(token[new], found.take(new), a)
+        for kept, (owner, slot, number) in zip(both, placed, strict=True):
+            kept.set_windows(owner, slot, windows.take(np.searchsorted(new, number)))
 
     def merge(self, other: LayerTally) -> None:
         """Add what another part of the corpus gave."""
@@ -157,16 +166,27 @@ class LayerTally:
         self.sample.merge(other.sample)
 
 
-def _peaks(active: Active, tokens: Tokens, n_features: int) -> Array:
-    """Which entries are the largest of their feature in their row of text, the first of them where several are."""
-    cell = tokens.row[active.token] * n_features + active.feature
-    index = torch.from_numpy(cell)
-    largest = torch.full((len(tokens.batch.ids) * n_features,), -torch.inf)
-    largest.scatter_reduce_(0, index, torch.from_numpy(active.value), "amax")
-    peaks = np.flatnonzero(active.value == largest[index].numpy())
-    if len(peaks) == int((largest > -torch.inf).sum()):
-        return peaks
-    return peaks[np.sort(np.unique(cell[peaks], return_index=True)[1])]  # ties in a row: the first token
+def _examples(active: Active, tokens: Tokens, n_features: int) -> Array:
+    """Which entries are the largest of their feature in their row of text, and of the context that they show."""
+    score = (by_size(active.value) << 32) + tokens.precedence[active.token]
+    peaks = _largest(tokens.row[active.token] * n_features + active.feature, score, len(tokens.batch.ids) * n_features)
+    context = tokens.shared[active.token[peaks]]
+    several = np.flatnonzero(context >= 0)
+    again = peaks[several]
+    best = _largest(context[several] * n_features + active.feature[again], score[again], tokens.n_shared * n_features)
+    stays = context < 0
+    stays[several[best]] = True
+    return peaks[stays]
+
+
+def _largest(cell: Array, score: Array, n_cells: int) -> Array:
+    """Which entries have the largest score of their cell."""
+    if n_cells > 16 * len(cell):  # memory for the cells that are there, not for all
+        filled, cell = np.unique(cell, return_inverse=True)
+        n_cells = len(filled)
+    largest = np.full(n_cells, np.iinfo(np.int64).min)
+    np.maximum.at(largest, cell, score)
+    return np.flatnonzero(largest[cell] == score)
 
 
 @dataclass
@@ -229,13 +249,17 @@ class Tally:
     n_tokens: int = 0
     n_texts: int = 0
 
-    def add(self, layers: Sequence[Tensor], tokens: Tokens) -> None:
-        """Count a batch. layers: L x [n, f], the activations of the tokens that count."""
+    def add(self, layers: Iterable[Tensor], tokens: Tokens) -> None:
+        """Count a batch. layers: L x [n, f], the activations of the tokens that count, wanted one after the other."""
         found: list[Active] = []
-        for tally, a in zip(self.layers, layers, strict=True):
+        encoded = iter(layers)
+        for tally in self.layers:
+            a = next(encoded)
             active = find_active(a)
             tally.add(a, active, tokens)
-            found.append(active)
+            del a  # so that the next layer finds room
+            if self.coactivations is not None:
+                found.append(active)
         if self.coactivations is not None:
             self.coactivations.add(found, len(tokens))
         self.n_tokens += len(tokens)

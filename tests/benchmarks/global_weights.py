@@ -76,7 +76,7 @@ def dense(model: ReplacementModel, corpus: list[list[int]] | None) -> Tensor:
     measures = [virtual]
     if corpus is not None:
         rows = RowMaker(model.language_model, 256, 8192, ignore_bos=True)
-        a = torch.cat([torch.cat(encode_batch(model, batch), 1) for batch in rows.batches(corpus, 0)])
+        a = torch.cat([torch.cat(list(encode_batch(model, batch)), 1) for batch in rows.batches(corpus, 0)])
         product, present, total = a.T @ a, a.T @ (a > 0).float(), a.sum(0)
         measures += [virtual * present / len(a), torch.nan_to_num(virtual * product / total)]
     for measure in measures:

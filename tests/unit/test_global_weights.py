@@ -121,7 +121,7 @@ def test_they_are_the_derivative_through_the_residual_stream_alone(
 def activations(model: ReplacementModel) -> np.ndarray[Any, Any]:
     """[n, g]: every feature at every token that counts, one text at a time."""
     rows = RowMaker(model.language_model, 256, 1, ignore_bos=True)
-    parts = [torch.cat(encode_batch(model, batch), 1) for text in corpus() for batch in rows.batches([text], 0)]
+    parts = [torch.cat(list(encode_batch(model, batch)), 1) for text in corpus() for batch in rows.batches([text], 0)]
     return torch.cat(parts).double().numpy()
 
 
