@@ -231,12 +231,9 @@ def test_what_is_kept_depends_on_no_order(by: Literal["value", "chance"]) -> Non
     kept = Kept.empty(by, 6, k, 2)
     for part in np.array_split(rng.permutation(n), 60):
         some = found.take(part)
-        place = {
-            (f, key): i
-            for i in np.lexsort((-some.text.astype(int), some.value))
-            for f, key in [(some.feature[i], some.key[i])]
-        }
-        some = some.take(np.array(list(place.values())))
+        order = np.lexsort((-some.text.astype(int), some.value))  # of each context the best comes last
+        last = {(some.feature[i], some.key[i]): i for i in order}
+        some = some.take(np.array(list(last.values())))
         shown = np.stack([some.text, some.text + 1], 1).astype(np.int32)
         once = np.ones(len(shown), np.int64)
         kept.fill(some, Windows(some.text, once, once, shown, shown.astype(np.float16)))
@@ -245,7 +242,8 @@ def test_what_is_kept_depends_on_no_order(by: Literal["value", "chance"]) -> Non
         for i in np.flatnonzero(found.feature == feature):
             mine = (float(found.value[i]), -int(found.text[i]))
             best[int(found.key[i])] = max(best.get(int(found.key[i]), mine), mine)
-        rank = sorted(best, key=(lambda key: (-best[key][0], key)) if by == "value" else int)[:k]
+        ranked = sorted((0 if by == "chance" else -value, key) for key, (value, _) in best.items())
+        rank = [key for _, key in ranked][:k]
         held, windows = kept.examples()
         mine = held.feature == feature
         assert held.key[mine].tolist() == rank
