@@ -151,7 +151,8 @@ class Kept:
         also features and places of examples that must go.
         """
         if not self.key.shape[1]:
-            return (np.zeros(0, np.int64),) * 3
+            none = np.zeros(0, np.int64)
+            return none, none, none
         last, free = self.key[:, -1], self.key[:, -1] == EMPTY
         if self.by == "value":
             better = found.value >= np.where(free, -np.inf, self.value[:, -1])[found.feature]
@@ -173,8 +174,8 @@ class Kept:
             if mine.ndim == 2:
                 mine[feature, slot] = column
             else:
-                mine[feature, slot] = 0
                 mine[feature, slot, : column.shape[1]] = column
+                mine[feature, slot, column.shape[1] :] = 0
 
     def fill(self, found: Candidates, windows: Windows) -> None:
         """Insert candidates whose windows are at hand, [c]."""

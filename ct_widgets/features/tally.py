@@ -151,12 +151,15 @@ class LayerTally:
         found = Candidates(feature, tokens.key[token], value, tokens.text[token])
         both = (self.top, self.sample)
         placed = [kept.insert(found) for kept in both]
-        new = np.unique(np.concatenate([number for *_, number in placed]))
-        if not len(new):
+        new = np.zeros(len(token), np.bool_)
+        for *_, number in placed:
+            new[number] = True
+        if not new.any():
             return
         windows = tokens.windows(token[new], found.take(new), a)
+        window = np.cumsum(new) - 1  # of each example that is new
         for kept, (owner, slot, number) in zip(both, placed, strict=True):
-            kept.set_windows(owner, slot, windows.take(np.searchsorted(new, number)))
+            kept.set_windows(owner, slot, windows.take(window[number]))
 
     def merge(self, other: LayerTally) -> None:
         """Add what another part of the corpus gave."""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import features_samples as samples
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from ct_widgets.errors import FeatureError, FileFormatError
 from ct_widgets.features import FeatureStore, collect, collect_features
 from ct_widgets.features.bins import EDGES
-from ct_widgets.features.kept import context_keys
+from ct_widgets.features.kept import Candidates, Kept, Windows, context_keys
 from ct_widgets.replacement_model import ReplacementModel
 
 
@@ -216,6 +216,39 @@ def test_an_interrupted_collection_goes_on_exactly(tmp_path: Path, coactivations
         assert_array_equal(mine.sources, [1, 31])
         assert_array_equal(mine.product.toarray(), theirs.product.toarray())
         assert_array_equal(mine.present.toarray(), theirs.present.toarray())
+
+
+@pytest.mark.parametrize("by", ["value", "chance"])
+def test_what_is_kept_depends_on_no_order(by: Literal["value", "chance"]) -> None:
+    """Against a sort of all examples: signs mixed, equal activations, contexts again, keys that differ in low bits."""
+    rng, n, k = np.random.default_rng(3), 900, 4
+    found = Candidates(
+        feature=rng.integers(0, 5, n),
+        key=rng.integers(1, 40, n).astype(np.uint64) + (rng.integers(0, 3, n).astype(np.uint64) << np.uint64(61)),
+        value=rng.choice(np.array([-3, -0.5, 0.25, 1, 1, 7], np.float32), n),
+        text=rng.permutation(n).astype(np.uint32),
+    )
+    kept = Kept.empty(by, 6, k, 2)
+    for part in np.array_split(rng.permutation(n), 60):
+        some = found.take(part)
+        order = np.lexsort((-some.text.astype(int), some.value))  # of each context the best comes last
+        last = {(some.feature[i], some.key[i]): i for i in order}
+        some = some.take(np.array(list(last.values())))
+        shown = np.stack([some.text, some.text + 1], 1).astype(np.int32)
+        once = np.ones(len(shown), np.int64)
+        kept.fill(some, Windows(some.text, once, once, shown, shown.astype(np.float16)))
+    for feature in range(6):
+        best: dict[int, tuple[float, int]] = {}
+        for i in np.flatnonzero(found.feature == feature):
+            mine = (float(found.value[i]), -int(found.text[i]))
+            best[int(found.key[i])] = max(best.get(int(found.key[i]), mine), mine)
+        ranked = sorted((0 if by == "chance" else -value, key) for key, (value, _) in best.items())
+        rank = [key for _, key in ranked][:k]
+        held, windows = kept.examples()
+        mine = held.feature == feature
+        assert held.key[mine].tolist() == rank
+        assert held.text[mine].tolist() == [-best[key][1] for key in rank]
+        assert windows.tokens[mine].tolist() == [[-best[key][1], 1 - best[key][1]] for key in rank]
 
 
 def test_batches_and_padding_change_nothing(tmp_path: Path) -> None:
