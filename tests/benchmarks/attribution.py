@@ -1,6 +1,6 @@
 """Attribution graphs of a random GPT-2 with a random CLT: ours and circuit-tracer's, on the same weights, in one run.
 
-    python tests/benchmarks/attribution.py [--shape small|gpt2|long] [--out attribution.json]
+    python tests/benchmarks/attribution.py [--shape small|gpt2|long] [--device cpu|cuda ...] [--out attribution.json]
 
 Every measurement has a process of its own (attribution_worker.py), which says wall time, CPU seconds and peak memory.
 circuit-tracer needs older versions of half the stack, so it gets an environment of its own beside this script; where
@@ -57,6 +57,8 @@ SHAPES = {
     "gpt2": Shape(12, 768, 16, 2048, 40, (None, 1000), (4, 64)),
     "long": Shape(12, 768, 200, 2048, 40, (1000,), ()),  # memory is the question here, so it runs alone
 }
+
+GPU_BATCHES = (64, 256, 1024)
 
 
 def make_weights(shape: Shape, folder: Path, seed: int = 0) -> None:
@@ -142,7 +144,8 @@ def compare(shape: Shape, folder: Path, device: str) -> list[dict[str, Any]]:
         settings = {"budget": budget, "device": device}
         ours = measure(sys.executable, "ours", folder, **settings)
         needed = bound(shape, ours.pop("rows"))
-        theirs = [measure(peer, "peer", folder, **settings, batch=b) for b in shape.peer_batches] if peer else []
+        batches = shape.peer_batches if device == "cpu" else GPU_BATCHES
+        theirs = [measure(peer, "peer", folder, **settings, batch=b) for b in batches] if peer else []
         row: dict[str, Any] = {**settings, "ours": ours, "circuit-tracer": theirs}
         row["product_rate_gflops"], row["bound_gflop"] = rate / 1e9, needed / 1e9
         row["fraction_of_bound"] = needed / rate / ours["wall_s"]
@@ -158,9 +161,10 @@ def compare(shape: Shape, folder: Path, device: str) -> list[dict[str, Any]]:
 
 def taken(one: dict[str, Any]) -> str:
     """Time and memory of one measurement."""
+    on_gpu = f", {one['gpu_mb']:.0f} MB on the GPU" if "gpu_mb" in one else ""
     return (
-        f"{one['wall_s']:8.2f} s {one['cpu_s']:8.1f} CPU s {one['peak_mb']:6.0f} MB, "
-        f"{one['own_mb']:.0f} MB of it for the attribution"
+        f"{one['wall_s']:8.3f} s {one['cpu_s']:8.1f} CPU s {one['peak_mb']:6.0f} MB, "
+        f"{one['own_mb']:.0f} MB of it for the attribution{on_gpu}"
     )
 
 
@@ -186,13 +190,14 @@ def describe(row: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--device", choices=("cpu", "cuda"), nargs="+", help="by default all that there are")
     parser.add_argument("--out", type=Path, default=Path("attribution.json"))
     arguments = parser.parse_args()
     shape = SHAPES[arguments.shape]
     with tempfile.TemporaryDirectory() as folder:
         make_weights(shape, Path(folder))
-        devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-        table = [row for device in devices for row in compare(shape, Path(folder), device)]
+        present = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+        table = [row for device in arguments.device or present for row in compare(shape, Path(folder), device)]
     machine = {"machine": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
     arguments.out.write_text(json.dumps({"shape": shape._asdict(), **machine, "results": table}, indent=1) + "\n")
 
