@@ -68,7 +68,7 @@ def make_weights(shape: Shape, folder: Path, seed: int = 0) -> None:
     GPT2LMHeadModel(config).save_pretrained(folder / "model")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / "model" / name).write_bytes((TOKENIZER / name).read_bytes())
-    model = LanguageModel(load_bridge(folder / "model"))
+    model = LanguageModel(load_bridge(folder / "model", device="cpu"))
     tokens = torch.cat([torch.zeros(1, dtype=torch.long), torch.randint(1, 60, (shape.positions - 1,))])  # after BOS
     run = model.frozen_run(tokens)
     W_enc = [torch.randn(shape.features, shape.width) / shape.width**0.5 for _ in range(shape.layers)]
