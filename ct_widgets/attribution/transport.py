@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
-from ct_widgets.attribution.products import add_product, product
+from ct_widgets.attribution.products import through
 from ct_widgets.attribution.workspace import Workspace
 
 
@@ -35,26 +35,26 @@ class Way:
         take = self.workspace.take
         window = slice(start, start + p)
         mix = self.pattern[:, :, window, :, window].reshape(g, y * p, e_x * p)
-        heads = product(x.view(n * p, d), self.into.T)
+        heads = through(self.into.T, x.view(n * p, d), take("a", n * p, g * e_x * e))
         by_group = take("b", g, e_x * p, n * e)
         by_group.view(g, e_x, p, n, e).copy_(heads.view(n, p, g, e_x, e).permute(2, 3, 1, 0, 4))
         mixed = torch.bmm(mix, by_group, out=take("a", g, y * p, n * e))
         by_vector = take("b", n * p, g * y * e)
         by_vector.view(n, p, g, y, e).copy_(mixed.view(g, y, p, n, e).permute(3, 2, 0, 1, 4))
-        add_product(to.view(n * p, d), by_vector, self.out.T)
+        through(self.out.T, by_vector, to.view(n * p, d), add=True)
 
     def carry_from(self, x: Tensor, position: Tensor, start: int, to: Tensor) -> None:
         """The same for vectors x: [n, d] that are still at one `position` [n] each. to: [n, p, d]."""
         g, y, _, e_x, _ = self.pattern.shape
         n, p, d = to.shape
-        heads = product(x, self.into.T).view(n, g, e_x, -1)
+        heads = (x @ self.into).view(n, g, e_x, -1)
         shares = self.pattern[:, :, start : start + p].permute(4, 2, 0, 1, 3)[position]  # [n, b, g, y, x]
         mixed = self.workspace.take("a", n, p, g, y, heads.shape[-1])
         if e_x == 1:
             torch.mul(shares, heads[:, None], out=mixed)
         else:
             torch.matmul(shares, heads[:, None], out=mixed)
-        add_product(to.view(n * p, d), mixed.view(n * p, -1), self.out.T)
+        through(self.out.T, mixed.view(n * p, -1), to.view(n * p, d), add=True)
 
 
 @dataclass(frozen=True, eq=False)
