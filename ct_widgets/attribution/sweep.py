@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ct_widgets.attribution.flow import Streams
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
+from ct_widgets.attribution.products import add_product, product
 from ct_widgets.attribution.transport import Transport
 from ct_widgets.attribution.workspace import Workspace
 
@@ -75,10 +76,10 @@ def read_streams(local: LocalReplacementModel, streams: Streams, targets: Target
     for flow in streams.features:
         if flow.start <= position:
             begin = local.features.starts[flow.start][0]
-            rows.feature[:, begin : begin + flow.joined] = targets.vector @ flow.at(position).T
+            rows.feature[:, begin : begin + flow.joined] = product(targets.vector, flow.at(position))
     first, n = local.first_position, local.run.n_positions - local.first_position
     if streams.errors.joined and position >= first:
-        read = (targets.vector @ streams.errors.at(position).T).view(len(targets), -1, n)
+        read = product(targets.vector, streams.errors.at(position)).view(len(targets), -1, n)
         rows.error[:, : read.shape[1], first:] = read[..., : position + 1 - first]
     return rows
 
@@ -134,7 +135,7 @@ class _Walk:
         for k in range(self.first, self.end):
             G, columns = self.G[: self.joined, k - self.first], writes.columns(m, k)
             if columns.stop > columns.start:
-                feature_rows[:, columns].addmm_(G, writes.at(m, k).T)
+                add_product(feature_rows[:, columns], G, writes.at(m, k))
             error_rows[:, k].addmv_(G, error[k])
 
     def read_plane(self, streams: Streams) -> None:
@@ -144,16 +145,16 @@ class _Walk:
         for flow in streams.features:
             if flow.start < self.end and flow.joined:
                 begin = self.local.features.starts[flow.start][0]
-                self.rows.feature[:, begin : begin + flow.joined].addmm_(*self._meet(flow.start, flow.active))
+                add_product(self.rows.feature[:, begin : begin + flow.joined], *self._meet(flow.start, flow.active))
         n = self.local.run.n_positions - self.first
         errors = streams.errors.active.view(streams.cut, n, n, -1)[:, : self.end - self.first]
         G, X = self._meet(self.first, errors.flatten(0, 1))
-        self.rows.error[:, : streams.cut, self.first :] = (G @ X).view(len(G), streams.cut, -1)
+        self.rows.error[:, : streams.cut, self.first :] = product(G, X).view(len(G), streams.cut, -1)
 
     def _meet(self, start: int, x: Tensor) -> tuple[Tensor, Tensor]:
-        """G and a stream x [s, p - start, d] as two matrices whose product is summed over shared positions."""
+        """G and a stream x [s, p - start, d] as rows whose products are summed over shared positions."""
         shared = self.end - start
-        return self.G[:, start - self.first :].flatten(1), x[:, :shared].flatten(1).T
+        return self.G[:, start - self.first :].flatten(1), x[:, :shared].flatten(1)
 
     def descend(self, layer: int, transport: Transport) -> None:
         """Send G from the output of a block to its input, letting the block's own targets in on the way."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
+from ct_widgets.attribution.products import through
 from ct_widgets.attribution.workspace import Workspace
 
 
@@ -34,13 +35,13 @@ class Way:
         take = self.workspace.take
         window = slice(start, start + p)
         mix = self.pattern[:, :, window, :, window].reshape(g, y * p, e_x * p)
-        heads = torch.mm(x.view(n * p, d), self.into, out=take("a", n * p, g * e_x * e))
+        heads = through(self.into.T, x.view(n * p, d), take("a", n * p, g * e_x * e))
         by_group = take("b", g, e_x * p, n * e)
         by_group.view(g, e_x, p, n, e).copy_(heads.view(n, p, g, e_x, e).permute(2, 3, 1, 0, 4))
         mixed = torch.bmm(mix, by_group, out=take("a", g, y * p, n * e))
         by_vector = take("b", n * p, g * y * e)
         by_vector.view(n, p, g, y, e).copy_(mixed.view(g, y, p, n, e).permute(3, 2, 0, 1, 4))
-        to.view(n * p, d).addmm_(by_vector, self.out)
+        through(self.out.T, by_vector, to.view(n * p, d), add=True)
 
     def carry_from(self, x: Tensor, position: Tensor, start: int, to: Tensor) -> None:
         """The same for vectors x: [n, d] that are still at one `position` [n] each. to: [n, p, d]."""
@@ -53,7 +54,7 @@ class Way:
             torch.mul(shares, heads[:, None], out=mixed)
         else:
             torch.matmul(shares, heads[:, None], out=mixed)
-        to.view(n * p, d).addmm_(mixed.view(n * p, -1), self.out)
+        through(self.out.T, mixed.view(n * p, -1), to.view(n * p, d), add=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Attribution graphs of a random GPT-2 with a random CLT: ours and circuit-tracer's, on the same weights, in one run.
 
-    python tests/benchmarks/attribution.py [--shape small|gpt2|long] [--out attribution.json]
+    python tests/benchmarks/attribution.py [--shape small|gpt2|long] [--device cpu|cuda ...] [--out attribution.json]
 
 Every measurement has a process of its own (attribution_worker.py), which says wall time, CPU seconds and peak memory.
 circuit-tracer needs older versions of half the stack, so it gets an environment of its own beside this script; where
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import venv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from ct_widgets.attribution.products import product
 from ct_widgets.language_model import LanguageModel, load_bridge
 from ct_widgets.transcoders import Transcoder
 
@@ -58,6 +60,8 @@ SHAPES = {
     "long": Shape(12, 768, 200, 2048, 40, (1000,), ()),  # memory is the question here, so it runs alone
 }
 
+GPU_BATCHES = (64, 256, 1024)
+
 
 def make_weights(shape: Shape, folder: Path, seed: int = 0) -> None:
     """A random model and a CLT whose thresholds make `shape.active` features active, and the prompt's tokens."""
@@ -66,7 +70,7 @@ def make_weights(shape: Shape, folder: Path, seed: int = 0) -> None:
     GPT2LMHeadModel(config).save_pretrained(folder / "model")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / "model" / name).write_bytes((TOKENIZER / name).read_bytes())
-    model = LanguageModel(load_bridge(folder / "model"))
+    model = LanguageModel(load_bridge(folder / "model", device="cpu"))
     tokens = torch.cat([torch.zeros(1, dtype=torch.long), torch.randint(1, 60, (shape.positions - 1,))])  # after BOS
     run = model.frozen_run(tokens)
     W_enc = [torch.randn(shape.features, shape.width) / shape.width**0.5 for _ in range(shape.layers)]
@@ -86,16 +90,20 @@ def make_weights(shape: Shape, folder: Path, seed: int = 0) -> None:
 
 
 def product_rate(device: str) -> float:
-    """Floating point operations per second of a large float32 matrix product with all threads."""
+    """Floating point operations per second of a large float32 matrix product with all threads: of the faster library."""
     a, b = torch.randn(4096, 768, device=device), torch.randn(768, 768, device=device)
-    rates: list[float] = []
-    for _ in range(10):
-        start = time.perf_counter()
-        a @ b
-        if device != "cpu":
-            torch.cuda.synchronize()
-        rates.append(2 * a.numel() * b.shape[1] / (time.perf_counter() - start))
-    return float(np.median(rates[2:]))
+
+    def rate(multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> float:
+        rates: list[float] = []
+        for _ in range(10):
+            start = time.perf_counter()
+            multiply(a, b)
+            if device != "cpu":
+                torch.cuda.synchronize()
+            rates.append(2 * a.numel() * b.shape[1] / (time.perf_counter() - start))
+        return float(np.median(rates[2:]))
+
+    return max(rate(torch.mm), rate(product))
 
 
 def bound(shape: Shape, graph: dict[str, Any]) -> float:
@@ -142,7 +150,8 @@ def compare(shape: Shape, folder: Path, device: str) -> list[dict[str, Any]]:
         settings = {"budget": budget, "device": device}
         ours = measure(sys.executable, "ours", folder, **settings)
         needed = bound(shape, ours.pop("rows"))
-        theirs = [measure(peer, "peer", folder, **settings, batch=b) for b in shape.peer_batches] if peer else []
+        batches = shape.peer_batches if device == "cpu" else GPU_BATCHES
+        theirs = [measure(peer, "peer", folder, **settings, batch=b) for b in batches] if peer else []
         row: dict[str, Any] = {**settings, "ours": ours, "circuit-tracer": theirs}
         row["product_rate_gflops"], row["bound_gflop"] = rate / 1e9, needed / 1e9
         row["fraction_of_bound"] = needed / rate / ours["wall_s"]
@@ -158,9 +167,10 @@ def compare(shape: Shape, folder: Path, device: str) -> list[dict[str, Any]]:
 
 def taken(one: dict[str, Any]) -> str:
     """Time and memory of one measurement."""
+    on_gpu = f", {one['gpu_mb']:.0f} MB on the GPU" if "gpu_mb" in one else ""
     return (
-        f"{one['wall_s']:8.2f} s {one['cpu_s']:8.1f} CPU s {one['peak_mb']:6.0f} MB, "
-        f"{one['own_mb']:.0f} MB of it for the attribution"
+        f"{one['wall_s']:8.3f} s {one['cpu_s']:8.1f} CPU s {one['peak_mb']:6.0f} MB, "
+        f"{one['own_mb']:.0f} MB of it for the attribution{on_gpu}"
     )
 
 
@@ -186,13 +196,14 @@ def describe(row: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--device", choices=("cpu", "cuda"), nargs="+", help="by default all that there are")
     parser.add_argument("--out", type=Path, default=Path("attribution.json"))
     arguments = parser.parse_args()
     shape = SHAPES[arguments.shape]
     with tempfile.TemporaryDirectory() as folder:
         make_weights(shape, Path(folder))
-        devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-        table = [row for device in devices for row in compare(shape, Path(folder), device)]
+        present = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+        table = [row for device in arguments.device or present for row in compare(shape, Path(folder), device)]
     machine = {"machine": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
     arguments.out.write_text(json.dumps({"shape": shape._asdict(), **machine, "results": table}, indent=1) + "\n")
 

@@ -3,7 +3,8 @@
     python attribution_worker.py ours|peer FOLDER '{"budget": null, "batch": 64}'
 
 "ours" runs in this project's environment, "peer" in circuit-tracer's, so imports are local. The clock starts when model
-and transcoder are loaded and warm: one short attribution comes first. Two figures for memory: `peak_mb` is the whole
+and transcoder are loaded and warm: one short attribution comes first, and on a GPU, where a kernel is loaded when it is
+first used, the same one. Two figures for memory: `peak_mb` is the whole
 process with the files it has mapped, `own_mb` what the attribution itself adds to the memory that only the process has.
 """
 
@@ -29,6 +30,20 @@ def memory(name: str) -> int:
 def own_bytes() -> int:
     """Memory that the process has for itself: without mapped files, which the system may drop at any time."""
     return memory("RssAnon")
+
+
+def finish_gpu() -> None:
+    """Wait until the GPU has done all it was given."""
+    import torch
+
+    torch.cuda.synchronize()
+
+
+def gpu_peak() -> int:
+    """The most memory of the GPU that tensors took, in bytes."""
+    import torch
+
+    return torch.cuda.max_memory_allocated()
 
 
 class Watch(threading.Thread):
@@ -121,14 +136,19 @@ def main() -> None:
     who, folder, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     attribute, describe = {"ours": ours, "peer": peer}[who](folder, **settings)
     tokens = json.loads((folder / "tokens.json").read_text())
-    attribute(WARM_UP)
+    on_gpu = settings["device"] != "cpu"
+    attribute(tokens if on_gpu else WARM_UP)
     watch = Watch()
     watch.start()
     wall, cpu = time.perf_counter(), time.process_time()
     graph = attribute(tokens)
+    if on_gpu:
+        finish_gpu()
     taken = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
     # Not getrusage, whose peak a process inherits from the one that started it.
     taken |= {"peak_mb": memory("VmHWM") / 2**20, "own_mb": (watch.peak - watch.before) / 2**20}
+    if on_gpu:
+        taken["gpu_mb"] = gpu_peak() / 2**20
     print(json.dumps({**taken, **describe(graph)}))
 
 
