@@ -18,8 +18,8 @@ PLAN = Path(ct_widgets.training.__file__).parent / "PLANNING.md"
 MODELS = {"GPT-2 small": (12, 768), "Llama-3.2-1B": (16, 2048), "Gemma-2-2B": (26, 2304)}
 KINDS = ("clt", "plt")
 FEATURES, K, BATCH, BUFFER, TOKENS = 16_384, 8, 8192, 32_768, 300e6
-STATE_MS, ACTIVE_US, ENCODER_US = 21.5, 13.6, 18.1
-"""Of one H200; `tests/benchmarks/training.py --device cuda` says them."""
+STATE_MS, ACTIVE_US, ENCODER_US = 20.8, 3.8, 10.7
+"""Of one H200, from a CLT's run of `tests/benchmarks/training.py --device cuda`; PLANNING.md says how."""
 
 
 def decoder_vectors(n_layers: int, kind: str) -> int:
