@@ -90,7 +90,7 @@ def make_weights(shape: Shape, folder: Path, seed: int = 0) -> None:
 
 
 def product_rate(device: str) -> float:
-    """Floating point operations per second of a large float32 matrix product with all threads: of the faster library."""
+    """Operations per second of a large float32 matrix product with all threads, by the faster library."""
     a, b = torch.randn(4096, 768, device=device), torch.randn(768, 768, device=device)
 
     def rate(multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> float:

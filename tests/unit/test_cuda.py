@@ -1,4 +1,4 @@
-"""On a GPU, where there is one: the numbers of the CPU, from attribution to training."""
+"""On a GPU, where there is one: the numbers of the CPU. Training is in test_training_gradients.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 from ct_widgets import Intervention, load_demo
 from ct_widgets.features import collect_features
 from ct_widgets.replacement_model import ReplacementModel
-from ct_widgets.training import TrainingConfig, train_transcoder
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -58,17 +57,3 @@ def test_operands(models: tuple[ReplacementModel, ReplacementModel]) -> None:
     here, there = (model.operand_activations(a=range(12), b=range(12)) for model in models)
     for layer, index in here.features[["layer", "index"]].head(40).itertuples(index=False):
         np.testing.assert_allclose(here.plot(layer, index), there.plot(layer, index), rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.parametrize("kind", ["clt", "plt"])
-@pytest.mark.parametrize("activation", ["batchtopk", "topk", "jumprelu", "relu"])
-@pytest.mark.parametrize("half", [False, True])
-def test_training(models: tuple[ReplacementModel, ReplacementModel], kind: str, activation: str, half: bool) -> None:
-    sparse = {"k": 8} if "topk" in activation else {}
-    config = TrainingConfig(
-        kind=kind, activation=activation, features=64, steps=20, batch_size=128, half_products=half, **sparse
-    )
-    here, there = (train_transcoder(model, TEXTS, config, progress=False) for model in models)
-    assert there.transcoder.device.type == "cuda"
-    mse = [[step.mse for step in one.history] for one in (here, there)]
-    np.testing.assert_allclose(*mse, rtol=0.05 if half else 1e-3)
