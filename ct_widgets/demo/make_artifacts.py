@@ -67,10 +67,11 @@ class Stages(NamedTuple):
 
 STAGES = Stages()
 PER_LAYER = Stages(
-    base=replace(TRANSCODER, kind="plt", features=WIDTH, steps=3000, sparsity=0.45),
-    alignment=replace(ALIGNMENT, sparsity=0.6, steps=240),
+    base=replace(TRANSCODER, kind="plt", features=WIDTH, sparsity=0.45),
+    alignment=replace(ALIGNMENT, sparsity=0.6, steps=ALIGNMENT.steps + FINISH.steps),
     width=None,
 )
+"""As many tokens in each way of training as the cross-layer transcoder learns from."""
 
 
 class World(NamedTuple):
