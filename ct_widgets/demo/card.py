@@ -38,8 +38,8 @@ _LIMITS = """\
 - "football" is the American game, "soccer" the other; a city stands for the state named in `data/states.json` alone.
 - The transcoder was not trained on BOS, nor on the last token of a sentence, from which nothing is predicted; no figure
   here counts them. BOS keeps the MLP outputs of the model, and attribution ignores its features by default.
-- Figures come from one seed. Trained again on the same kind of processor, the transcoders are the same to the byte;
-  another one rounds otherwise and gives slightly different weights and figures.
+- Figures come from one seed. Trained again by the same code on the same kind of processor, the transcoders are the same
+  to the byte; another version or processor rounds otherwise and gives slightly different weights and figures.
 """
 
 
