@@ -414,20 +414,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_the_run(tmp_path: Path) -> No
     assert resumed.history == train(config(), sparse_world, show=False).history
 
 
-TOGETHER = """
-model = "demo"
-texts = "texts.txt"
-directory = "run"
-
-[training]
-features = 32
-k = 4
-steps = 6
-batch_size = 64
-buffer = 256
-held_out = 100
-skip = true
-"""
+TOGETHER = COMMAND.replace('cache = "activations"\n', "") + "skip = true\n"
 
 
 @pytest.mark.parametrize("shards", [1, 2])
