@@ -14,8 +14,8 @@ from torch import Tensor
 
 # Operations above which a kernel of its own pays off for a shape that may never come again, and for one that will.
 _ONCE = 2**28
-_AGAIN = 2**25
-_RUNS = (512, 256, 128, 64)
+_AGAIN = 2**24
+_RUNS = (512, 256, 128, 64, 32, 16)
 
 
 def product(x: Tensor, W: Tensor) -> Tensor:
@@ -33,18 +33,19 @@ def add_product(to: Tensor, x: Tensor, W: Tensor) -> None:
 
 def through(W: Tensor, x: Tensor, to: Tensor, *, add: bool = False) -> Tensor:
     """x W^T for weights that many vectors pass, written or added to `to`, which is returned. W: [o, i], x: [n, i]."""
-    begin = 0
-    for length in _RUNS:
-        while len(x) - begin >= length and _pays(x[begin : begin + length], W, _AGAIN):
-            run = slice(begin, begin + length)
-            y = _onednn(x[run], W)
-            if add:
-                to[run] += y
-            else:
-                to[run] = y
-            begin += length
-    if begin < len(x):
-        to[begin:].addmm_(x[begin:], W.T, beta=float(add))
+    begin, total = 0, len(x)
+    while begin < total:
+        length = next((run for run in _RUNS if run <= total - begin), _RUNS[-1])
+        start = min(begin, total - length)  # the last run may go over some vectors again: none is too short
+        if start < 0 or not _pays(x[start : start + length], W, _AGAIN):
+            to[begin:].addmm_(x[begin:], W.T, beta=float(add))
+            break
+        y, run = _onednn(x[start : start + length], W)[begin - start :], slice(begin, start + length)
+        if add:
+            to[run] += y
+        else:
+            to[run] = y
+        begin = start + length
     return to
 
 
