@@ -1,6 +1,6 @@
 """How the rows of one prompt are computed within a budget of memory, chosen by counting multiplications and bytes.
 
-Sources going up and targets coming down meet at the plane in layer `cut`. Axes: l (m) layer, p position.
+Targets walk down to the embeddings, or sources going up and targets coming down meet at a plane. Axes: l (m) layer, p position.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _SMALLEST = 2**18
 
 
 class Plan(NamedTuple):
-    """cut: the layer of the plane; block: largest number of floats in the vectors of a block of targets."""
+    """cut: the layer of the plane, if there is one; block: largest number of floats in the vectors of a block."""
 
-    cut: int
+    cut: int | None
     block: int
 
 
@@ -43,7 +43,9 @@ def make_plan(local: LocalReplacementModel, max_feature_nodes: int | None, max_m
     if rest < 4 * _BUFFERS * _SMALLEST:
         raise GraphError(_does_not_fit(counts, writes, max_feature_nodes, rows, max_memory))
     block = int(min(_LARGEST.get(local.run.embedding.device.type, _LARGEST["cuda"]), rest / 2 / (4 * _BUFFERS)))
-    cut = choose_cut(local, rest / 2) if max_feature_nodes is None else 0
+    # A plane pays off when many targets read what was sent there, and where products are what takes the time.
+    pays = max_feature_nodes is None and local.run.embedding.device.type == "cpu"
+    cut = choose_cut(local, rest / 2) if pays else None
     return Plan(cut, max(block, _SMALLEST))
 
 
@@ -76,23 +78,21 @@ def _does_not_fit(counts: Floats, writes: float, n: int | None, rows: float, max
     return f"{needs}; pass max_feature_nodes={fitting} for the most influential features, or a larger max_memory"
 
 
-def choose_cut(local: LocalReplacementModel, max_bytes: float) -> int:
-    """The layer of the plane for which all rows cost the fewest multiplications.
+def choose_cut(local: LocalReplacementModel, max_bytes: float) -> int | None:
+    """The layer of the plane for which all rows cost the fewest multiplications; None if none saves any.
 
-    The streams of sources below it take `max_bytes` at most. At 0 nothing but the embeddings flows up, which needs no
-    memory to speak of.
+    The streams of sources below it take `max_bytes` at most.
     """
     counts = _counts(local)
     n_layers, n_positions = counts.shape
     d = local.run.embedding.shape[-1]
-    costs = [_multiplications(counts, cut, d, local.first_position) for cut in range(n_layers)]
+    costs = {None: _multiplications(counts, None, d, local.first_position)}
     reach = n_positions - np.arange(n_positions)  # positions that a source reaches
     held = 4 * d * np.cumsum(counts @ reach)
     for cut in range(1, n_layers):
-        errors = 4 * d * cut * n_positions**2
-        if held[cut - 1] + errors > max_bytes:
-            costs[cut] = np.inf
-    return int(np.argmin(costs))
+        if held[cut - 1] + 4 * d * cut * n_positions**2 <= max_bytes:  # features and errors
+            costs[cut] = _multiplications(counts, cut, d, local.first_position)
+    return min(costs, key=costs.__getitem__)
 
 
 def _counts(local: LocalReplacementModel) -> Floats:
@@ -101,20 +101,25 @@ def _counts(local: LocalReplacementModel) -> Floats:
     return np.diff(starts, axis=1).T
 
 
-def _multiplications(counts: Floats, cut: int, d: int, first: int) -> float:
+def _multiplications(counts: Floats, cut: int | None, d: int, first: int) -> float:
     """Multiplications for all rows with the plane in layer `cut`. counts: [l, p]."""
     n_layers, n_positions = counts.shape
     layer, position = np.arange(n_layers)[:, None], np.arange(n_positions)
     attention = 2.0 * d * d  # per vector and position: into the heads and out of them
+    lowest = 0 if cut is None else cut
+    outputs = np.arange(lowest, n_layers)
+    writers = np.cumsum(np.cumsum(counts, axis=0), axis=1)[outputs]  # up to this layer and position
+    readers = (counts[::-1].cumsum(0)[::-1] - counts)[outputs]  # above this layer
+    reading = d * float((writers * readers).sum())
+    if cut is None:
+        return ((layer + 1) * counts * (position + 1)).sum() * attention + reading
     up = (np.clip(cut - layer, 0, None) * counts * (n_positions - position)).sum() * attention
     down = (np.clip(layer - cut, 0, None) * counts * (position + 1 - first)).sum() * attention
+    embeddings = n_layers * n_positions * (n_positions + 1) / 2 * attention
     below, above = counts[:cut].sum(0), counts[cut + 1 :].sum(0)
     shared = np.clip(position[:, None] - position + 1, 0, None)  # [p_t, p_s]
     plane = d * float(above @ shared @ below)
-    outputs = np.arange(cut, n_layers)
-    writers = np.cumsum(np.cumsum(counts, axis=0), axis=1)[outputs]  # up to this layer and position
-    readers = (counts[::-1].cumsum(0)[::-1] - counts)[outputs]  # above this layer
-    return up + down + plane + d * float((writers * readers).sum())
+    return up + down + embeddings + plane + reading
 
 
 def blocks(position: npt.NDArray[np.int64], d: int, device: torch.device, largest: int) -> list[slice]:

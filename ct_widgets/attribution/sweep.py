@@ -4,8 +4,8 @@
 
 A block of targets walks down the layers together, each joining at its own layer with the vector g_t it reads there.
 G[t, p] holds J^T g_t at the positions not after the targets'; one product per layer sends it through the transposed
-frozen attention, and one product per (layer, position) reads all sources there. The walk ends at a plane (`cut`): what
-sources below it have sent up there is known (`flow.py`) and read by one product per position.
+frozen attention, and one product per (layer, position) reads all sources there. The walk ends at the embeddings, or at
+a plane (`cut`): what sources below it have sent up there is known (`flow.py`) and read by one product per position.
 Axes: t target, s source, p (q, k) position, l (m) layer, d model.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ct_widgets.attribution.flow import Streams
@@ -66,50 +67,55 @@ class Rows:
         return cls(dense, embedding, feature, error.unflatten(1, (end, n_layers)).transpose(1, 2))
 
 
-def read_streams(local: LocalReplacementModel, streams: Streams, targets: Targets, workspace: Workspace) -> Rows:
-    """Rows of targets that share a layer and a position, below the plane, while the streams are where they read.
-
-    Embeddings are left out, here and in `sweep`: their streams pass all targets, so they are read once, elsewhere.
-    """
-    rows = Rows.zeros(local, targets, workspace)
-    position = int(targets.position[0])
-    for flow in streams.features:
-        if flow.start <= position:
-            begin = local.features.starts[flow.start][0]
-            rows.feature[:, begin : begin + flow.joined] = product(targets.vector, flow.at(position))
-    first, n = local.first_position, local.run.n_positions - local.first_position
-    if streams.errors.joined and position >= first:
-        read = product(targets.vector, streams.errors.at(position)).view(len(targets), -1, n)
-        rows.error[:, : read.shape[1], first:] = read[..., : position + 1 - first]
-    return rows
+def feature_targets(local: LocalReplacementModel, chosen: Tensor) -> Targets:
+    """What the features numbered `chosen`, sorted by layer, read of the residual stream at their layer and position."""
+    features, run = local.features, local.run
+    layer, position = features.layer[chosen], features.position[chosen]
+    vector = features.activation.new_empty(len(chosen), run.embedding.shape[-1])
+    # To the device at once, not layer by layer: each transfer waits for it.
+    index, at = torch.stack([features.index[chosen], position]).to(vector.device)
+    layers, counts = layer.unique_consecutive(return_counts=True)
+    parts = zip(layers.tolist(), *(x.split(counts.tolist()) for x in (index, at, vector)), strict=True)
+    for one, index_part, at_part, vector_part in parts:
+        read = local.transcoder.encoder_vectors(one, index_part)
+        vector_part[:] = run.pull_back_read(local.frozen_map, one, read, at_part)
+    return Targets(layer, position, vector)
 
 
 def sweep(
     local: LocalReplacementModel,
-    streams: Streams,
+    streams: Streams | None,
     transports: Sequence[Transport],
     targets: Targets,
     workspace: Workspace,
 ) -> Rows:
-    """Rows of a block of targets above the plane, sorted by falling layer; `streams` have arrived at the plane."""
-    if int(targets.position.max()) < local.first_position or not int(targets.layer.max()):
-        return Rows.zeros(local, targets, workspace)  # embeddings are all there is to read
-    walk = _Walk(local, targets, workspace)
+    """Rows of a block of targets sorted by falling layer: down to the plane, at which the `streams` have arrived and
+    which all targets are above, or to the embeddings.
+    """
+    walk = _Walk(local, targets, workspace, to_embeddings=streams is None)
     walk.join(local.run.n_layers)
-    for layer in reversed(range(streams.cut, local.run.n_layers)):
-        walk.read_outputs(layer)
-        if layer > streams.cut:
+    if streams is None:
+        for layer in reversed(range(local.run.n_layers)):
+            walk.read_outputs(layer)
             walk.descend(layer, transports[layer])
-    walk.read_plane(streams)
+        walk.read_embeddings()
+    elif walk.end > local.first_position and walk.layers[0]:  # else embeddings are all there is to read
+        for layer in reversed(range(streams.cut, local.run.n_layers)):
+            walk.read_outputs(layer)
+            if layer > streams.cut:
+                walk.descend(layer, transports[layer])
+        walk.read_plane(streams)
     return walk.rows
 
 
 class _Walk:
     """State of one sweep: G [t, p - first, d] for the targets that have joined, and the rows read so far."""
 
-    def __init__(self, local: LocalReplacementModel, targets: Targets, workspace: Workspace) -> None:
+    def __init__(
+        self, local: LocalReplacementModel, targets: Targets, workspace: Workspace, *, to_embeddings: bool
+    ) -> None:
         self.local, self.targets = local, targets
-        self.first = local.first_position  # no source below an MLP is before it
+        self.first = 0 if to_embeddings else local.first_position  # no source but embeddings is before that
         self.end = int(targets.position.max()) + 1
         self.joined = 0
         self.layers: list[int] = targets.layer.tolist()
@@ -132,16 +138,19 @@ class _Walk:
         """Read what features and errors wrote to the MLP output of layer m, at every position."""
         writes, error = self.local.writes, self.local.error[m]
         feature_rows, error_rows = self.rows.feature[: self.joined], self.rows.error[: self.joined, m]
-        for k in range(self.first, self.end):
+        for k in range(self.local.first_position, self.end):
             G, columns = self.G[: self.joined, k - self.first], writes.columns(m, k)
             if columns.stop > columns.start:
                 add_product(feature_rows[:, columns], G, writes.at(m, k))
             error_rows[:, k].addmv_(G, error[k])
 
+    def read_embeddings(self) -> None:
+        """Read the embeddings, one of which is at every position."""
+        at_positions = self.local.run.embedding[: self.end, :, None]
+        self.rows.embedding[:] = torch.bmm(self.G.transpose(0, 1), at_positions)[..., 0].T
+
     def read_plane(self, streams: Streams) -> None:
         """Read what the sources below the plane have sent there, at every position they reach."""
-        if not streams.cut:
-            return
         for flow in streams.features:
             if flow.start < self.end and flow.joined:
                 begin = self.local.features.starts[flow.start][0]
