@@ -1,6 +1,6 @@
-"""Rows by meeting halfway: sources flow up to a plane, targets below it are read on the way, the others walk down to it.
+"""Rows by meeting halfway: sources flow up to a plane, where targets from above read them.
 
-Axes: t target, s source, p position, l layer, d model.
+Targets below the plane are read on the way. Axes: t target, s source, p position, l layer, d model.
 """
 
 from __future__ import annotations

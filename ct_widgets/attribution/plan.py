@@ -1,6 +1,7 @@
 """How the rows of one prompt are computed within a budget of memory, chosen by counting multiplications and bytes.
 
-Targets walk down to the embeddings, or sources going up and targets coming down meet at a plane. Axes: l (m) layer, p position.
+Targets walk down to the embeddings, or sources going up and targets coming down meet at a plane.
+Axes: l (m) layer, p position.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ _SMALLEST = 2**18
 
 
 class Plan(NamedTuple):
-    """cut: the layer of the plane, if there is one; block: largest number of floats in the vectors of a block."""
+    """cut: the layer of the plane, if there is one; block: the most floats that the vectors of a block of targets have;
+    keep_on: the device that keeps the rows in whole blocks; None for small parts on the CPU.
+    """
 
     cut: int | None
     block: int
+    keep_on: torch.device | None = None
 
 
 def make_plan(local: LocalReplacementModel, max_feature_nodes: int | None, max_memory: float) -> Plan:
@@ -42,11 +46,15 @@ def make_plan(local: LocalReplacementModel, max_feature_nodes: int | None, max_m
     rest = max_memory - writes - rows
     if rest < 4 * _BUFFERS * _SMALLEST:
         raise GraphError(_does_not_fit(counts, writes, max_feature_nodes, rows, max_memory))
-    block = int(min(_LARGEST.get(local.run.embedding.device.type, _LARGEST["cuda"]), rest / 2 / (4 * _BUFFERS)))
-    # A plane pays off when many targets read what was sent there, and where products are what takes the time.
-    pays = max_feature_nodes is None and local.run.embedding.device.type == "cpu"
-    cut = choose_cut(local, rest / 2) if pays else None
-    return Plan(cut, max(block, _SMALLEST))
+    device = local.run.embedding.device
+    block = int(min(_LARGEST.get(device.type, _LARGEST["cuda"]), rest / 2 / (4 * _BUFFERS)))
+    if max_feature_nodes is not None:
+        return Plan(None, max(block, _SMALLEST))
+    if device.type == "cpu":
+        return Plan(choose_cut(local, rest / 2), max(block, _SMALLEST))
+    # A GPU multiplies faster than it is told what to: no plane, and rows stay there if they fit, with their zeros.
+    fits = device.type == "cuda" and 4 * rows < torch.cuda.mem_get_info(device)[0]
+    return Plan(None, max(block, _SMALLEST), device if fits else None)
 
 
 def _bytes_of_all(counts: Floats, first: int) -> float:

@@ -1,21 +1,21 @@
 """Rows of the graph as they are computed, in any order, and what they say so far.
 
-All targets of one layer and position have the same sources: every node of the layers below, up to that position. So
-their rows stand together as one dense matrix, in half the room of a sparse one.
 Axes: n node, t target, s source, e edge.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from ct_widgets.attribution.nodes import Nodes
 from ct_widgets.attribution.sweep import Rows
-from ct_widgets.graph.adjacency import Adjacency, Bool, Float32
+from ct_widgets.graph.adjacency import Adjacency, Bool
 from ct_widgets.graph.node_id import EMBEDDING, ERROR, FEATURE
 
 Ints = npt.NDArray[np.int64]
@@ -23,46 +23,58 @@ Floats = npt.NDArray[np.float64]
 
 
 class _Part(NamedTuple):
-    """Rows that came together. target: [t]; weight: [t, s]."""
+    """Rows that came together, and the nodes that they may read.
+
+    target: [t], by falling layer; source: [s], rising; weight: [t, s], zero where there is no edge.
+    """
 
     target: Ints
-    weight: Float32
-
-
-class _Cell(NamedTuple):
-    """The rows of one layer and position. source: [s], rising."""
-
     source: Ints
-    parts: list[_Part]
+    weight: Tensor
 
 
 class RowStore:
-    """Rows A[t, :] of nodes in topological order. row_total: [n], the sum of |A| over each row."""
+    """Rows A[t, :] of nodes in topological order.
 
-    def __init__(self, nodes: Nodes) -> None:
+    All targets of one layer and position have the same sources: every node of the layers below, up to that position.
+    Rows are kept in such parts on the CPU: they hold no zeros, in half the room of sparse ones. On a GPU every part
+    costs the launch of its kernels, so with `blocks_on` a part is all that is added at once, and stays on that device.
+    """
+
+    def __init__(self, nodes: Nodes, blocks_on: torch.device | None = None) -> None:
         self.n = len(nodes.number)
-        self.row_total = np.zeros(self.n)
-        self._nodes = nodes
-        self._cells: dict[tuple[int, int], _Cell] = {}
+        self._nodes, self._in_blocks = nodes, blocks_on is not None
+        self._device = blocks_on or torch.device("cpu")
+        self._total = torch.zeros(self.n, dtype=torch.float64, device=self._device)
+        self._parts: list[_Part] = []
+        self._sources: dict[tuple[int, int], Ints] = {}
+
+    @property
+    def row_total(self) -> Floats:
+        """The sum of |A| over each row, [n]."""
+        return self._total.cpu().numpy()
 
     def add(self, rows: Rows, target: Ints) -> None:
-        """Add the rows of the nodes `target` [t], of which those of one layer and position are neighbours."""
-        dense = rows.dense.float().cpu()  # the block's one transfer from a GPU
-        layer, position = (self._nodes.columns[name][target] for name in ("layer", "position"))
-        ends = np.flatnonzero((np.diff(layer) != 0) | (np.diff(position) != 0)) + 1
-        for start, stop in zip([0, *ends], [*ends, len(target)], strict=True):
-            cell = self._cell(int(layer[start]), int(position[start]))
-            places = torch.from_numpy(self._places(rows, cell.source))
-            weight = dense[start:stop].index_select(1, places).numpy()
-            self.row_total[target[start:stop]] = np.abs(weight).sum(1)
-            cell.parts.append(_Part(target[start:stop], weight))
+        """Add the rows of the nodes `target` [t], by falling layer and then rising position."""
+        dense = rows.dense.to(self._device, torch.float32)
+        for part, source in self._pieces(target):
+            places = torch.from_numpy(self._places(rows, source)).to(self._device)
+            weight = dense[part].index_select(1, places)
+            nodes = torch.from_numpy(target[part]).to(self._device)
+            self._total[nodes] = torch.linalg.vector_norm(weight, 1, dim=1).double()
+            self._parts.append(_Part(target[part], source, weight))
 
-    def _cell(self, layer: int, position: int) -> _Cell:
-        if (layer, position) not in self._cells:
-            columns = self._nodes.columns
-            source = np.flatnonzero((columns["layer"] < layer) & (columns["position"] <= position))
-            self._cells[layer, position] = _Cell(source, [])
-        return self._cells[layer, position]
+    def _pieces(self, target: Ints) -> Iterator[tuple[slice, Ints]]:
+        """Cut neighbouring rows into the parts in which they are kept; yields each with its sources."""
+        columns = self._nodes.columns
+        layer, position = columns["layer"][target], columns["position"][target]
+        changes = (np.diff(layer) != 0) | (np.diff(position) != 0)
+        ends = () if self._in_blocks else np.flatnonzero(changes) + 1
+        for start, stop in zip([0, *ends], [*ends, len(target)], strict=True):
+            key = int(layer[start]), int(position[start:stop].max())
+            if key not in self._sources:
+                self._sources[key] = np.flatnonzero((columns["layer"] < key[0]) & (columns["position"] <= key[1]))
+            yield slice(start, stop), self._sources[key]
 
     def _places(self, rows: Rows, source: Ints) -> Ints:
         """Where a block of rows has these sources. -> [s]."""
@@ -76,55 +88,69 @@ class RowStore:
 
         I = p^T (Ahat + Ahat^2 + ...) [CT25]; rows of one layer do not feed each other, so one pass down is exact.
         """
-        influence = np.zeros(self.n)
-        for _, cell in sorted(self._cells.items(), key=lambda item: item[0], reverse=True):
-            passed = np.zeros(len(cell.source), dtype=np.float32)
-            for target, weight in cell.parts:
-                total = self.row_total[target]
-                value = np.divide(influence[target] + share[target], total, out=np.zeros(len(target)), where=total > 0)
-                passed += value.astype(np.float32) @ np.abs(weight)
-            influence[cell.source] += passed
+        runs: list[tuple[int, slice, _Part]] = []
+        for part in self._parts:
+            layer = self._nodes.columns["layer"][part.target]
+            ends = np.flatnonzero(np.diff(layer)) + 1
+            runs += [(int(layer[i]), slice(i, j), part) for i, j in zip([0, *ends], [*ends, len(layer)], strict=True)]
+        influence, row_total = np.zeros(self.n), self.row_total
+        for _, run, part in sorted(runs, key=lambda one: -one[0]):
+            target, weight = part.target[run], part.weight[run]
+            total = row_total[target]
+            value = np.divide(influence[target] + share[target], total, out=np.zeros(len(target)), where=total > 0)
+            passed = torch.from_numpy(value).to(weight) @ weight.abs()
+            influence[part.source] += passed.cpu().numpy()
         return influence
 
     def take(self, keep: Bool) -> Adjacency:
         """The rows of the nodes in `keep` [n] and their edges among them, renumbered; rows not computed are empty.
 
-        The store is empty afterwards: rows leave as they are written, so that they never stand in memory twice.
+        The store is empty afterwards: rows become edges, and rows of a whole prompt do not fit in memory twice.
         """
         number = np.cumsum(keep) - 1
+        parts = [_chosen(part, keep, number) for part in self._parts]
+        self._parts.clear()
         count = np.zeros(int(keep.sum()), dtype=np.int64)
-        for cell in self._cells.values():
-            for i, (target, weight) in enumerate(cell.parts):
-                part = _Part(number[target[keep[target]]], _chosen(weight, keep[target], keep[cell.source]))
-                count[part.target] = np.count_nonzero(part.weight, axis=1)
-                cell.parts[i] = part
+        if parts:
+            counted = torch.cat([torch.count_nonzero(part.weight, dim=1) for part in parts])
+            count[np.concatenate([part.target for part in parts])] = counted.cpu().numpy()
         indptr = np.concatenate([[0], np.cumsum(count)])
-        edges = Adjacency(indptr, np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32))
-        while self._cells:
-            _, (source, parts) = self._cells.popitem()
-            renumbered = number[source[keep[source]]].astype(np.int32)
-            for part in parts:
-                _write(part, renumbered, edges)
-        return edges
+        source = torch.empty(int(indptr[-1]), dtype=torch.int32, device=self._device)
+        weight = torch.empty(int(indptr[-1]), dtype=torch.float32, device=self._device)
+        while parts:
+            _write(parts.pop(), indptr, source, weight)
+        return Adjacency(indptr, _to_numpy(source), _to_numpy(weight))
 
 
-def _write(part: _Part, source: npt.NDArray[np.int32], edges: Adjacency) -> None:
-    """Put rows that read these sources [s] into their places. A weight of exactly 0 is no edge; most rows have none."""
-    (rows, weight), indptr = part, edges.indptr
-    if not len(rows):
+def _chosen(part: _Part, keep: Bool, number: Ints) -> _Part:
+    """The kept rows and columns of a part, under their new numbers; a matrix of which all is kept is not copied."""
+    rows, columns, weight = keep[part.target], keep[part.source], part.weight
+    if not rows.all():
+        weight = weight[torch.from_numpy(rows).to(weight.device)]
+    if not columns.all():
+        weight = weight.index_select(1, torch.from_numpy(np.flatnonzero(columns)).to(weight.device))
+    return _Part(number[part.target[rows]], number[part.source[columns]], weight)
+
+
+def _write(part: _Part, indptr: Ints, source: Tensor, weight: Tensor) -> None:
+    """Put the edges of a part into their places. A weight of exactly 0 is no edge; most parts on a CPU have none."""
+    target, values = part.target, part.weight
+    sources = torch.from_numpy(part.source.astype(np.int32)).to(values.device)
+    first, count = indptr[target], indptr[target + 1] - indptr[target]
+    if count.sum() == values.numel() and (np.diff(target) == 1).all():
+        place = slice(first[0], first[0] + values.numel()) if len(target) else slice(0)
+        source[place].view_as(values)[:] = sources
+        weight[place].view_as(values)[:] = values
         return
-    place = slice(indptr[rows[0]], indptr[rows[-1] + 1])
-    if rows[-1] - rows[0] + 1 == len(rows) and place.stop - place.start == weight.size:
-        edges.source[place].reshape(weight.shape)[:] = source
-        edges.weight[place].reshape(weight.shape)[:] = weight
-        return
-    for row, values in zip(rows.tolist(), weight, strict=True):
-        place = slice(indptr[row], indptr[row + 1])
-        present = slice(None) if place.stop - place.start == len(values) else values != 0
-        edges.source[place], edges.weight[place] = source[present], values[present]
+    row, column = values.nonzero(as_tuple=True)
+    # An edge's place: its row's first, and its own among all that were found, which come row by row.
+    start = torch.from_numpy(first - (np.cumsum(count) - count)).to(values.device)
+    place = start[row] + torch.arange(len(row), device=values.device)
+    source[place], weight[place] = sources[column], values[row, column]
 
 
-def _chosen(weight: Float32, rows: Bool, columns: Bool) -> Float32:
-    """The chosen rows and columns of a matrix, which is not copied if they are all."""
-    weight = weight if rows.all() else weight[rows]
-    return weight if columns.all() else weight.take(np.flatnonzero(columns), axis=1)
+def _to_numpy(values: Tensor) -> npt.NDArray[Any]:
+    if values.device.type == "cpu":
+        return values.numpy()
+    # All threads touch the new memory first: a transfer to memory that is not there yet takes seven times as long.
+    return torch.empty(values.shape, dtype=values.dtype).zero_().copy_(values).numpy()

@@ -29,7 +29,7 @@ class RowComputer:
 
     def __init__(self, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes, plan: Plan) -> None:
         self.local, self.asked, self.nodes, self.plan = local, asked, nodes, plan
-        self.store = RowStore(nodes)
+        self.store = RowStore(nodes, plan.keep_on)
         self.has_logits = False
         self.workspace = Workspace(local.run.embedding)
         self.transports = [Transport.of_layer(local, layer, self.workspace) for layer in range(local.run.n_layers)]

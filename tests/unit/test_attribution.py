@@ -88,14 +88,15 @@ def test_rows_equal_autograd_wherever_sources_and_targets_meet(case: Case, ignor
     oracle = AutogradRows(local, asked, nodes)
     assert sum(len(done) for done in oracle.every_row()) == len(local.features)
     expected = dense(oracle.store)
-    for cut in (None, *range(1, case.model.n_layers)):
-        rows = RowComputer(local, asked, nodes, Plan(cut, 2**22))
+    planes = [Plan(cut, 2**22) for cut in (None, *range(1, case.model.n_layers))]
+    for plan in (*planes, Plan(None, 2**12, torch.device("cpu"))):
+        rows = RowComputer(local, asked, nodes, plan)
         done = np.concatenate(list(rows.every_row()))
         assert sorted(done.tolist()) == list(range(len(local.features)))
         ours = dense(rows.store)
-        assert np.abs(ours - expected).max() < 1e-5 * np.abs(expected).max(), cut
+        assert np.abs(ours - expected).max() < 1e-5 * np.abs(expected).max(), plan
         largest = np.abs(expected).max(axis=1)
-        assert (np.abs(ours - expected).max(axis=1) <= 1e-5 * largest).all(), cut
+        assert (np.abs(ours - expected).max(axis=1) <= 1e-5 * largest).all(), plan
 
 
 def test_logit_rows_explain_the_centred_logits(of_family: Case) -> None:
