@@ -27,11 +27,13 @@ _SMALLEST = 2**18
 
 class Plan(NamedTuple):
     """cut: the layer of the plane, if there is one; block: the most floats that the vectors of a block of targets have;
-    keep_on: the device that keeps the rows in whole blocks; None for small parts on the CPU.
+    at_once: whether to multiply zeros for fewer and larger operations; keep_on: the device that keeps the rows in whole
+    blocks, None for small parts on the CPU.
     """
 
     cut: int | None
     block: int
+    at_once: bool = False
     keep_on: torch.device | None = None
 
 
@@ -49,12 +51,12 @@ def make_plan(local: LocalReplacementModel, max_feature_nodes: int | None, max_m
     device = local.run.embedding.device
     block = int(min(_LARGEST.get(device.type, _LARGEST["cuda"]), rest / 2 / (4 * _BUFFERS)))
     if max_feature_nodes is not None:
-        return Plan(None, max(block, _SMALLEST))
+        return Plan(None, max(block, _SMALLEST), device.type != "cpu")
     if device.type == "cpu":
         return Plan(choose_cut(local, rest / 2), max(block, _SMALLEST))
     # A GPU multiplies faster than it is told what to: no plane, and rows stay there if they fit, with their zeros.
     fits = device.type == "cuda" and 4 * rows < torch.cuda.mem_get_info(device)[0]
-    return Plan(None, max(block, _SMALLEST), device if fits else None)
+    return Plan(None, max(block, _SMALLEST), True, device if fits else None)
 
 
 def _bytes_of_all(counts: Floats, first: int) -> float:
@@ -94,7 +96,7 @@ def choose_cut(local: LocalReplacementModel, max_bytes: float) -> int | None:
     counts = _counts(local)
     n_layers, n_positions = counts.shape
     d = local.run.embedding.shape[-1]
-    costs = {None: _multiplications(counts, None, d, local.first_position)}
+    costs: dict[int | None, float] = {None: _multiplications(counts, None, d, local.first_position)}
     reach = n_positions - np.arange(n_positions)  # positions that a source reaches
     held = 4 * d * np.cumsum(counts @ reach)
     for cut in range(1, n_layers):

@@ -16,6 +16,7 @@ from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.nodes import Nodes
 from ct_widgets.attribution.plan import Plan, blocks
 from ct_widgets.attribution.row_store import RowStore
+from ct_widgets.attribution.stacked_writes import StackedWrites
 from ct_widgets.attribution.sweep import Rows, Targets, feature_targets, sweep
 from ct_widgets.attribution.targets import LogitTargets
 from ct_widgets.attribution.transport import Transport
@@ -40,6 +41,7 @@ class RowComputer:
             vector=local.frozen_map.ln_final.pull_back(asked.direction, last_scale),
         )
         self.climb: Climb | None = None
+        self.stacked = StackedWrites.of(local) if plan.at_once else None
 
     def every_row(self) -> Iterator[Ints]:
         """Compute all rows; yields the features that have theirs."""
@@ -74,7 +76,7 @@ class RowComputer:
 
     def _sweep(self, targets: Targets, node: Ints, numbers: Ints) -> None:
         streams = self.climb.streams if self.climb else None
-        self._keep(sweep(self.local, streams, self.transports, targets, self.workspace), node, numbers)
+        self._keep(sweep(self.local, streams, self.transports, targets, self.workspace, self.stacked), node, numbers)
 
     def _keep(self, rows: Rows, node: Ints, numbers: Ints) -> None:
         if self.climb:

@@ -20,6 +20,7 @@ from torch import Tensor
 from ct_widgets.attribution.flow import Streams
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.products import add_product, product
+from ct_widgets.attribution.stacked_writes import StackedWrites
 from ct_widgets.attribution.transport import Transport
 from ct_widgets.attribution.workspace import Workspace
 
@@ -88,11 +89,12 @@ def sweep(
     transports: Sequence[Transport],
     targets: Targets,
     workspace: Workspace,
+    stacked: StackedWrites | None = None,
 ) -> Rows:
     """Rows of a block of targets sorted by falling layer: down to the plane, at which the `streams` have arrived and
-    which all targets are above, or to the embeddings.
+    which all targets are above, or to the embeddings. With `stacked` writes, by fewer and larger operations.
     """
-    walk = _Walk(local, targets, workspace, to_embeddings=streams is None)
+    walk = _Walk(local, targets, workspace, stacked, to_embeddings=streams is None)
     walk.join(local.run.n_layers)
     if streams is None:
         for layer in reversed(range(local.run.n_layers)):
@@ -112,9 +114,15 @@ class _Walk:
     """State of one sweep: G [t, p - first, d] for the targets that have joined, and the rows read so far."""
 
     def __init__(
-        self, local: LocalReplacementModel, targets: Targets, workspace: Workspace, *, to_embeddings: bool
+        self,
+        local: LocalReplacementModel,
+        targets: Targets,
+        workspace: Workspace,
+        stacked: StackedWrites | None,
+        *,
+        to_embeddings: bool,
     ) -> None:
-        self.local, self.targets = local, targets
+        self.local, self.targets, self.stacked = local, targets, stacked
         self.first = 0 if to_embeddings else local.first_position  # no source but embeddings is before that
         self.end = int(targets.position.max()) + 1
         self.joined = 0
@@ -136,9 +144,14 @@ class _Walk:
 
     def read_outputs(self, m: int) -> None:
         """Read what features and errors wrote to the MLP output of layer m, at every position."""
-        writes, error = self.local.writes, self.local.error[m]
+        writes, error, first = self.local.writes, self.local.error[m], self.local.first_position
         feature_rows, error_rows = self.rows.feature[: self.joined], self.rows.error[: self.joined, m]
-        for k in range(self.local.first_position, self.end):
+        if self.stacked is not None:
+            G = self.G[: self.joined, first - self.first :]
+            self.stacked.read(m, G, first, feature_rows)
+            error_rows[:, first:] = _read_each(G, error[first : self.end])
+            return
+        for k in range(first, self.end):
             G, columns = self.G[: self.joined, k - self.first], writes.columns(m, k)
             if columns.stop > columns.start:
                 add_product(feature_rows[:, columns], G, writes.at(m, k))
@@ -146,8 +159,7 @@ class _Walk:
 
     def read_embeddings(self) -> None:
         """Read the embeddings, one of which is at every position."""
-        at_positions = self.local.run.embedding[: self.end, :, None]
-        self.rows.embedding[:] = torch.bmm(self.G.transpose(0, 1), at_positions)[..., 0].T
+        self.rows.embedding[:] = _read_each(self.G, self.local.run.embedding[: self.end])
 
     def read_plane(self, streams: Streams) -> None:
         """Read what the sources below the plane have sent there, at every position they reach."""
@@ -168,22 +180,28 @@ class _Walk:
     def descend(self, layer: int, transport: Transport) -> None:
         """Send G from the output of a block to its input, letting the block's own targets in on the way."""
         skipped = self._through_skip(layer)
-        if not self.reads_before_attention and skipped is not None:
-            self.G[: self.joined] += skipped
-        n_old = self.joined
-        old = self.G[:n_old]
-        if not self.reads_before_attention:
-            new = self.join(layer)
-            if new.stop > new.start:
-                vector = self.targets.vector[new]
-                transport.backward.carry_from(vector, self.position[new], self.first, self.G[new])
-        if n_old:
-            transport.backward.carry(old, self.first, old)
         if self.reads_before_attention:
             # MLP and targets see the block's input: attention acts on what came from above alone.
+            self._carry(self.joined, transport)
             if skipped is not None:
-                old += skipped
+                self.G[: self.joined] += skipped
             self.join(layer)
+            return
+        if skipped is not None:
+            self.G[: self.joined] += skipped
+        n_old = self.joined
+        new = self.join(layer)
+        if self.stacked is not None:
+            n_old = self.joined  # the new ones go with the old, as if they were at every position
+        elif new.stop > new.start:
+            vector = self.targets.vector[new]
+            transport.backward.carry_from(vector, self.position[new], self.first, self.G[new])
+        self._carry(n_old, transport)
+
+    def _carry(self, n: int, transport: Transport) -> None:
+        """Add to the first n of G what attention brings of them."""
+        if n:
+            transport.backward.carry(self.G[:n], self.first, self.G[:n])
 
     def _through_skip(self, layer: int) -> Tensor | None:
         """G through the transposed skip connection of a layer's transcoder and the norm it reads through."""
@@ -193,3 +211,8 @@ class _Walk:
         G = self.G[: self.joined]
         written = G @ W_skip[layer].to(G).T
         return run.pull_back_read(self.local.frozen_map, layer, written, slice(self.first, self.end))
+
+
+def _read_each(G: Tensor, sources: Tensor) -> Tensor:
+    """What G: [t, p, d] reads of the one source at every position. sources: [p, d] -> [t, p]."""
+    return torch.bmm(G.transpose(0, 1), sources[:, :, None])[..., 0].T
