@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from ct_widgets.errors import ModelError
 from ct_widgets.language_model.norm import FrozenNorm
+from ct_widgets.linear import linear
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class FrozenAttention:
         mixed, W_O = mixed.movedim(-2, -4).flatten(-3), self.W_O.flatten(0, 1)
         if self.ln1_post is None or post_scale is None:
             return linear(mixed, W_O.T, self.b_out)
-        out = (mixed @ W_O) / post_scale[:, None] + self.ln1_post.linear(self.b_out.expand(len(post_scale), -1), post_scale)
+        out = linear(mixed, W_O.T) / post_scale[:, None] + self.ln1_post.linear(self.b_out.expand(len(post_scale), -1), post_scale)
         return out if self.ln1_post.bias is None else out + self.ln1_post.bias
 
 
@@ -78,7 +78,8 @@ class Unembedding:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits of the final norm's output. x: [..., d] -> [..., v]."""
-        logits = self.scale * (x @ self.W_U + self.b_U)
+        logits = linear(x, self.W_U.T, self.b_U)
+        logits = logits if self.scale == 1 else self.scale * logits
         return self.soft_cap * torch.tanh(logits / self.soft_cap) if self.soft_cap else logits
 
 
