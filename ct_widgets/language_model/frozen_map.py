@@ -19,13 +19,14 @@ from torch import Tensor
 
 from ct_widgets.errors import ModelError
 from ct_widgets.language_model.norm import FrozenNorm
+from ct_widgets.linear import linear
 
 
 @dataclass(frozen=True)
 class FrozenAttention:
     """Weights of one layer's attention. W_V: [g, d, e] and W_O: [h, e, d] carry the norms around them.
 
-    b_in: [h, e] is what the first norm's bias and b_V add to every value; b_out: [d] = b_O.
+    b_in: [g, e] is what the first norm's bias and b_V add to every value; b_out: [d] = b_O.
     """
 
     ln1: FrozenNorm
@@ -46,17 +47,18 @@ class FrozenAttention:
         return self.W_V.transpose(1, 2).flatten(0, 1)
 
     def __call__(self, x: Tensor, pattern: Tensor, scale: Tensor, post_scale: Tensor | None) -> Tensor:
-        """All that attention adds to x, constants included. x: [k, d] -> [q, d].
+        """All that attention adds to x, constants included. x: [..., k, d] -> [..., q, d].
 
         pattern: [h, q, k], whose rows may sum to less than 1 (sinks); scale: [k] and post_scale: [q], the denominators
         of the norms before and after, of which a family may lack the second.
         """
-        value = ((x / scale[:, None]) @ self.value_rows.T).unflatten(1, (self.n_groups, -1)).transpose(0, 1)
-        value = value.repeat_interleave(self.W_O.shape[0] // self.n_groups, dim=0) + self.b_in[:, None]
-        out = (pattern @ value).transpose(0, 1).flatten(1) @ self.W_O.flatten(0, 1)
+        value = linear(x / scale[:, None], self.value_rows, self.b_in.flatten())
+        value = value.unflatten(-1, (self.n_groups, 1, -1)).movedim(-4, -2)  # [..., g, 1, k, e]
+        mixed = pattern.unflatten(0, (self.n_groups, -1)) @ value  # [..., g, h / g, q, e]
+        mixed, W_O = mixed.movedim(-2, -4).flatten(-3), self.W_O.flatten(0, 1)
         if self.ln1_post is None or post_scale is None:
-            return out + self.b_out
-        out = out / post_scale[:, None] + self.ln1_post.linear(self.b_out.expand(len(post_scale), -1), post_scale)
+            return linear(mixed, W_O.T, self.b_out)
+        out = linear(mixed, W_O.T) / post_scale[:, None] + self.ln1_post.linear(self.b_out.expand(len(post_scale), -1), post_scale)
         return out if self.ln1_post.bias is None else out + self.ln1_post.bias
 
 
@@ -76,7 +78,8 @@ class Unembedding:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits of the final norm's output. x: [..., d] -> [..., v]."""
-        logits = self.scale * (x @ self.W_U + self.b_U)
+        logits = linear(x, self.W_U.T, self.b_U)
+        logits = logits if self.scale == 1 else self.scale * logits
         return self.soft_cap * torch.tanh(logits / self.soft_cap) if self.soft_cap else logits
 
 
@@ -149,7 +152,7 @@ def _read_attention(block: Any, d_model: int) -> FrozenAttention:
         ln1_post=ln1_post,
         W_V=torch.stack([ln1.fold_into(w) for w in W_V]),
         W_O=W_O if ln1_post is None else ln1_post.fold_after(W_O),
-        b_in=b_V.repeat_interleave(n_heads // n_groups, dim=0),
+        b_in=b_V,
         b_out=W_V.new_zeros(d_model) if attn.b_O is None else full_precision(attn.b_O),
     )
 

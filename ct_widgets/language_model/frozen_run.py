@@ -123,14 +123,19 @@ class FrozenRun:
 
         Checks the residual stream's bookkeeping, attention, the transcoder's input and the final norm.
         """
-        worst = relative_error(self.embedding + self.position_embedding, self.resid_pre[0])
+        layers = range(self.n_layers)
+        attn_out = torch.stack([self.attend(frozen_map, layer, self.resid_pre[layer]) for layer in layers])
+        read = self.resid_pre if self.reads_before_attention(frozen_map) else self.resid_pre + self.attn_out
+        mlp_input = torch.stack([self.read(frozen_map, layer, read[layer], affine=True) for layer in layers])
         following = torch.cat([self.resid_pre[1:], self.resid_final[None]])
-        worst = max(worst, relative_error(self.resid_pre + self.attn_out + self.mlp_out, following))
-        for layer, x in enumerate(self.resid_pre):
-            worst = max(worst, relative_error(self.attend(frozen_map, layer, x), self.attn_out[layer]))
-            x = x if self.reads_before_attention(frozen_map) else x + self.attn_out[layer]
-            worst = max(worst, relative_error(self.read(frozen_map, layer, x, affine=True), self.mlp_input[layer]))
-        return max(worst, relative_error(self.normed(frozen_map, self.resid_final), self.normed_final))
+        errors = (
+            _relative_errors((self.embedding + self.position_embedding)[None], self.resid_pre[:1]),
+            _relative_errors((self.resid_pre + self.attn_out + self.mlp_out)[None], following[None]),
+            _relative_errors(attn_out, self.attn_out),
+            _relative_errors(mlp_input, self.mlp_input),
+            _relative_errors(self.normed(frozen_map, self.resid_final)[None], self.normed_final[None]),
+        )
+        return float(torch.cat(errors).max())
 
 
 def record(bridge: Any, tokens: Tensor, input_hook: str, *, only_last_logits: bool = False) -> FrozenRun:
@@ -215,4 +220,10 @@ def run_and_keep(
 
 def relative_error(value: Tensor, expected: Tensor) -> float:
     """Largest difference, as a share of the largest value expected."""
-    return float((value - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+    return float(_relative_errors(value[None], expected[None]))
+
+
+def _relative_errors(value: Tensor, expected: Tensor) -> Tensor:
+    """The same for each of n tensors. value, expected: [n, ...] -> [n]."""
+    difference = (value - expected).abs().flatten(1).amax(1)
+    return difference / expected.abs().flatten(1).amax(1).clamp_min(1e-12)

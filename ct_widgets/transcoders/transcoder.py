@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ct_widgets.errors import TranscoderError
+from ct_widgets.linear import linear
 from ct_widgets.transcoders.activation import ACTIVATIONS, Activation, activate
 
 Kind = Literal["clt", "plt"]
@@ -121,8 +122,8 @@ class Transcoder:
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         W_enc, b_enc = self.W_enc[layer], self.b_enc[layer].to(x.dtype)
         if W_enc.dtype == x.dtype:
-            return x @ W_enc.T + b_enc
-        return torch.cat([x @ part.to(x.dtype).T for part in W_enc.split(_ENCODER_CHUNK)], dim=-1) + b_enc
+            return linear(x, W_enc, b_enc)
+        return torch.cat([linear(x, part.to(x.dtype)) for part in W_enc.split(_ENCODER_CHUNK)], dim=-1) + b_enc
 
     def encode(self, layer: int, x: Tensor) -> Tensor:
         """Feature activations. x: [..., d], as read at `feature_input_hook` of `layer` -> [..., f]."""
