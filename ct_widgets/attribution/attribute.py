@@ -91,7 +91,7 @@ def _rows(
 
 def _most_influential(rows: RowComputer | AutogradRows, budget: int, visited: Bool) -> Iterator[npt.NDArray[np.int64]]:
     """Compute the rows of `budget` features, the most influential so far first; yields those that have theirs."""
-    rows.sweep_logits()
+    rows.before_ranking()
     share = np.zeros(rows.store.n)
     share[rows.nodes.logit] = rows.asked.probability.double().cpu().numpy()
     for part in np.array_split(np.arange(budget), min(ROUNDS, budget)):

@@ -40,10 +40,10 @@ class Climb:
         self.streams = Streams(local, cut, transports)
         self.embedding = local.run.embedding.new_zeros(len(local.features) + len(logits), local.run.n_positions)
 
-    def rows(self) -> Iterator[tuple[Rows, Ints]]:
+    def targets(self) -> Iterator[tuple[Targets, Ints]]:
         """Let the streams flow to the plane and the embeddings' on to the top.
 
-        Yields the rows of features up to the plane, which are good until the next, and the features' numbers.
+        Yields the features up to the plane that share a layer and a position, and their numbers, when they can be read.
         """
         features, run = self.local.features, self.local.run
         for layer in range(run.n_layers):
@@ -54,7 +54,7 @@ class Climb:
             for targets, group in zip(here.split([len(g) for g in groups]) if here else (), groups, strict=True):
                 self._read_embeddings(targets, int(group[0]))
                 if layer <= self.streams.cut:
-                    yield self._read(targets), group.numpy()
+                    yield targets, group.numpy()
             self.streams.to_output(layer)
         self._read_embeddings(self._logits, len(features))
 
@@ -65,8 +65,8 @@ class Climb:
             if flow.start <= position:
                 torch.mm(targets.vector, flow.at(position).T, out=rows[:, flow.start : flow.start + flow.joined])
 
-    def _read(self, targets: Targets) -> Rows:
-        """Rows of targets that share a layer and a position, below the plane, while the streams are where they read."""
+    def read(self, targets: Targets) -> Rows:
+        """Rows of targets that have just been yielded; good until the next are read."""
         local, streams = self.local, self.streams
         rows = Rows.zeros(local, targets, self.workspace)
         position = int(targets.position[0])

@@ -50,12 +50,12 @@ def make_plan(local: LocalReplacementModel, max_feature_nodes: int | None, max_m
         raise GraphError(_does_not_fit(counts, writes, max_feature_nodes, rows, max_memory))
     device = local.run.embedding.device
     block = int(min(_LARGEST.get(device.type, _LARGEST["cuda"]), rest / 2 / (4 * _BUFFERS)))
-    if max_feature_nodes is not None:
-        return Plan(None, max(block, _SMALLEST), device.type != "cpu")
     if device.type == "cpu":
-        return Plan(choose_cut(local, rest / 2), max(block, _SMALLEST))
-    # A GPU multiplies faster than it is told what to: no plane, and rows stay there if they fit, with their zeros.
-    fits = device.type == "cuda" and 4 * rows < torch.cuda.mem_get_info(device)[0]
+        cut = choose_cut(local, rest / 2) if max_feature_nodes is None else _cut_for_some(local, max_feature_nodes)
+        return Plan(cut, max(block, _SMALLEST))
+    # A GPU multiplies faster than it is told what to: no plane, and all rows stay there if they fit, with their zeros.
+    # Rows that are ranked again and again are better kept where that is not one kernel after another.
+    fits = max_feature_nodes is None and device.type == "cuda" and 4 * rows < torch.cuda.mem_get_info(device)[0]
     return Plan(None, max(block, _SMALLEST), True, device if fits else None)
 
 
@@ -99,10 +99,20 @@ def choose_cut(local: LocalReplacementModel, max_bytes: float) -> int | None:
     costs: dict[int | None, float] = {None: _multiplications(counts, None, d, local.first_position)}
     reach = n_positions - np.arange(n_positions)  # positions that a source reaches
     held = 4 * d * np.cumsum(counts @ reach)
-    for cut in range(1, n_layers):
-        if held[cut - 1] + 4 * d * cut * n_positions**2 <= max_bytes:  # features and errors
+    for cut in range(n_layers):
+        features_and_errors = held[cut - 1] + 4 * d * cut * n_positions**2 if cut else 0
+        if features_and_errors <= max_bytes:
             costs[cut] = _multiplications(counts, cut, d, local.first_position)
     return min(costs, key=costs.__getitem__)
+
+
+def _cut_for_some(local: LocalReplacementModel, n: int) -> int | None:
+    """The same for the rows of `n` features: 0, where nothing but embeddings flows up, or None.
+
+    Walking to the embeddings takes a target through one more layer and position.
+    """
+    n_layers, n_positions = local.run.n_layers, local.run.n_positions
+    return 0 if n_layers * n_positions**2 < n * (n_layers + n_positions) else None
 
 
 def _counts(local: LocalReplacementModel) -> Floats:

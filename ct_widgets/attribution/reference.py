@@ -38,6 +38,10 @@ class AutogradRows:
         self.sweep_logits()
         yield from self.sweep_features(np.arange(len(self.local.features)))
 
+    def before_ranking(self) -> None:
+        """Compute the rows that the first ranking of features needs: those of the logits."""
+        self.sweep_logits()
+
     def sweep_logits(self) -> None:
         """Compute the rows of the logits."""
         for node, direction in zip(self.nodes.logit, self.asked.direction, strict=True):

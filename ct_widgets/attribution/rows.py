@@ -45,14 +45,25 @@ class RowComputer:
 
     def every_row(self) -> Iterator[Ints]:
         """Compute all rows; yields the features that have theirs."""
-        layer, cut = self.local.features.layer.numpy(), self.plan.cut
-        if cut is not None:
-            self.climb = Climb(self.local, cut, self.transports, self.workspace, self.logits)
-            for rows, numbers in self.climb.rows():
-                self._keep(rows, self.nodes.feature[numbers], numbers)
-                yield numbers
+        for climb, targets, numbers in self._climbing():
+            self._keep(climb.read(targets), self.nodes.feature[numbers], numbers)
+            yield numbers
         self.sweep_logits()
-        yield from self.sweep_features(np.flatnonzero(layer > (-1 if cut is None else cut)))
+        lowest = -1 if self.plan.cut is None else self.plan.cut
+        yield from self.sweep_features(np.flatnonzero(self.local.features.layer.numpy() > lowest))
+
+    def before_ranking(self) -> None:
+        """Compute the rows that the first ranking of features needs: those of the logits."""
+        for _ in self._climbing():
+            pass
+        self.sweep_logits()
+
+    def _climbing(self) -> Iterator[tuple[Climb, Targets, Ints]]:
+        """Climb to the plane, if there is one; yields the targets that can be read on the way."""
+        if self.plan.cut is not None:
+            self.climb = Climb(self.local, self.plan.cut, self.transports, self.workspace, self.logits)
+            for targets, numbers in self.climb.targets():
+                yield self.climb, targets, numbers
 
     def sweep_logits(self) -> None:
         """Compute the rows of the logits."""

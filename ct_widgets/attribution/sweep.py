@@ -163,6 +163,8 @@ class _Walk:
 
     def read_plane(self, streams: Streams) -> None:
         """Read what the sources below the plane have sent there, at every position they reach."""
+        if not streams.cut:
+            return
         for flow in streams.features:
             if flow.start < self.end and flow.joined:
                 begin = self.local.features.starts[flow.start][0]

@@ -88,7 +88,7 @@ def test_rows_equal_autograd_wherever_sources_and_targets_meet(case: Case, ignor
     oracle = AutogradRows(local, asked, nodes)
     assert sum(len(done) for done in oracle.every_row()) == len(local.features)
     expected = dense(oracle.store)
-    planes = [Plan(cut, 2**22) for cut in (None, *range(1, case.model.n_layers))]
+    planes = [Plan(cut, 2**22) for cut in (None, *range(case.model.n_layers))]
     for plan in (*planes, Plan(None, 2**12, True, torch.device("cpu"))):
         rows = RowComputer(local, asked, nodes, plan)
         done = np.concatenate(list(rows.every_row()))
