@@ -58,7 +58,9 @@ class FrozenAttention:
         mixed, W_O = mixed.movedim(-2, -4).flatten(-3), self.W_O.flatten(0, 1)
         if self.ln1_post is None or post_scale is None:
             return linear(mixed, W_O.T, self.b_out)
-        out = linear(mixed, W_O.T) / post_scale[:, None] + self.ln1_post.linear(self.b_out.expand(len(post_scale), -1), post_scale)
+        out = linear(mixed, W_O.T) / post_scale[:, None] + self.ln1_post.linear(
+            self.b_out.expand(len(post_scale), -1), post_scale
+        )
         return out if self.ln1_post.bias is None else out + self.ln1_post.bias
 
 
