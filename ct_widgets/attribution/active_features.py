@@ -15,6 +15,11 @@ from ct_widgets.errors import GraphError
 from ct_widgets.language_model import FrozenRun
 from ct_widgets.transcoders import Transcoder
 
+# Activations of neighbouring layers that are looked through together, at most: a GPU is waited for once each time.
+_HELD = 2**26
+# Numbers of a decoder that are moved together, at most: they stay in a processor's cache on the way.
+_MOVED = 2**20
+
 
 @dataclass(frozen=True, eq=False)
 class ActiveFeatures:
@@ -37,96 +42,89 @@ class ActiveFeatures:
         return len(self.layer)
 
     @cached_property
+    def counts(self) -> Tensor:
+        """Number of features at every position and layer. -> [p, l]."""
+        cell = self.position * self.n_layers + self.layer
+        return torch.bincount(cell, minlength=self.n_positions * self.n_layers).view(self.n_positions, self.n_layers)
+
+    @cached_property
     def starts(self) -> list[list[int]]:
         """[p + 1][l + 1]: starts[k][l] is the first feature of layer >= l at position k."""
-        cell = self.position * self.n_layers + self.layer
-        counts = torch.bincount(cell, minlength=self.n_positions * self.n_layers).view(self.n_positions, self.n_layers)
-        ends = counts.flatten().cumsum(0).view_as(counts)
-        starts = torch.cat([(ends - counts), ends[:, -1:]], dim=1)
+        ends = self.counts.flatten().cumsum(0).view_as(self.counts)
+        starts = torch.cat([ends - self.counts, ends[:, -1:]], dim=1)
         return [*starts.tolist(), [len(self)] * (self.n_layers + 1)]
 
 
 def find_active(transcoder: Transcoder, run: FrozenRun, silent: Tensor, first_position: int) -> ActiveFeatures:
-    """Encode the prompt's MLP inputs, one layer at a time; positions before `first_position` have no features.
+    """Encode the prompt's MLP inputs, a few layers at a time; positions before `first_position` have no features.
 
     silent: [l, p, d], these inputs when all nodes are silent.
     """
-    layers: list[Tensor] = []
-    positions: list[Tensor] = []
-    indices: list[Tensor] = []
-    activations: list[Tensor] = []
-    preactivations: list[Tensor] = []
-    biases: list[Tensor] = []
-    for layer in range(run.n_layers):
-        x = run.mlp_input[layer]
-        a = transcoder.encode(layer, x)
-        a[:first_position] = 0
-        position, index = a.nonzero().cpu().T
-        layers.append(torch.full_like(position, layer))
-        positions.append(position)
-        indices.append(index)
-        activations.append(a[position, index])
+    layer, position, index, activation = _encode(transcoder, run.mlp_input, first_position)
+    n_here = torch.bincount(layer, minlength=run.n_layers).tolist()
+    places = torch.stack([index, position]).to(silent.device).split(n_here, dim=1)
+    inputs = torch.stack([run.mlp_input, silent], dim=1)  # [l, 2, p, d]
+    values: list[Tensor] = []
+    for here, (i, p) in enumerate(places):
         # Again from the encoder's rows: a row of the graph is checked against this, not against its own encoding.
-        read = transcoder.encoder_vectors(layer, index)
-        b_enc = transcoder.b_enc[layer][index].to(read.dtype)
-        preactivations.append((read * x[position]).sum(-1) + b_enc)
-        biases.append((read * silent[layer, position]).sum(-1) + b_enc)
-    layer, position = torch.cat(layers), torch.cat(positions)
+        read = transcoder.encoder_vectors(here, i)
+        values.append(inputs[here][:, p].mul_(read).sum(-1) + transcoder.b_enc[here][i].to(read.dtype))
     order = torch.argsort(position * run.n_layers + layer, stable=True)
+    there = order.to(silent.device)
+    preactivation, bias = torch.cat(values, dim=1)[:, there]
     return ActiveFeatures(
         layer=layer[order],
         position=position[order],
-        index=torch.cat(indices)[order],
-        activation=torch.cat(activations)[order],
-        preactivation=torch.cat(preactivations)[order],
-        bias=torch.cat(biases)[order],
+        index=index[order],
+        activation=activation[there],
+        preactivation=preactivation,
+        bias=bias,
         n_layers=run.n_layers,
         n_positions=run.n_positions,
     )
+
+
+def _encode(transcoder: Transcoder, x: Tensor, first_position: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Layer, position and index, on the CPU, and activation of the active features, sorted by layer, then index."""
+    n_layers, n_positions, _ = x.shape
+    n_features = torch.tensor([transcoder.n_features(layer) for layer in range(n_layers)])
+    ends = n_features.cumsum(0)
+    found: list[Tensor] = []
+    activations: list[Tensor] = []
+    for layers in torch.arange(n_layers).split(max(1, _HELD // (n_positions * int(n_features.max())))):
+        encoded = [transcoder.encode(layer, x[layer, first_position:]) for layer in layers.tolist()]
+        a = torch.cat(encoded, dim=-1).T
+        active = a.nonzero()
+        activations.append(a[active[:, 0], active[:, 1]])
+        begin = int(ends[layers[0]] - n_features[layers[0]])
+        found.append(active.cpu() + torch.tensor([begin, first_position]))
+    column, position = torch.cat(found).T.contiguous()  # features of all layers side by side
+    layer = torch.bucketize(column, ends, right=True)
+    return layer, position, column - (ends - n_features)[layer], torch.cat(activations)
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureWrites:
     """Decoder vectors times activations, grouped by output layer and position so that one product reads a group.
 
-    rows[m]: the vectors written to the MLP output of layer m, sorted like the features that write them.
+    rows[m]: the vectors written to the MLP output of layer m, sorted like the features that write them;
+    total: [m, p, d], their sums at every output and position.
     """
 
     rows: list[Tensor]
+    total: Tensor
     features: ActiveFeatures
     first_layer: list[int]  # [m]: the lowest layer that writes to output m
+    bounds: list[list[int]]  # [m][p + 1]: where the rows of each position begin in rows[m]
 
     def columns(self, m: int, position: int) -> slice:
         """The features (as numbers in `features`) at `position` that write to output m."""
         starts = self.features.starts[position]
         return slice(starts[self.first_layer[m]], starts[m + 1])
 
-    @cached_property
-    def _offsets(self) -> list[list[int]]:
-        """[m][p + 1]: where the rows of each position begin in rows[m]."""
-        offsets: list[list[int]] = []
-        for m in range(len(self.rows)):
-            bounds = [0]
-            for position in range(self.features.n_positions):
-                columns = self.columns(m, position)
-                bounds.append(bounds[-1] + columns.stop - columns.start)
-            offsets.append(bounds)
-        return offsets
-
     def at(self, m: int, position: int) -> Tensor:
         """Vectors that the features `columns(m, position)` write to output m. -> [s, d]."""
-        bounds = self._offsets[m]
-        return self.rows[m][bounds[position] : bounds[position + 1]]
-
-    @cached_property
-    def total(self) -> Tensor:
-        """Sum of all writes at every output. -> [m, p, d]."""
-        features, d = self.features, self.rows[0].shape[-1]
-        out = self.rows[0].new_zeros(len(self.rows), features.n_positions, d)
-        for m, rows in enumerate(self.rows):
-            writes = (features.layer <= m) & (features.layer >= self.first_layer[m])
-            out[m].index_add_(0, features.position[writes].to(rows.device), rows)
-        return out
+        return self.rows[m][self.bounds[m][position] : self.bounds[m][position + 1]]
 
 
 def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: float) -> FeatureWrites:
@@ -134,23 +132,42 @@ def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: fl
 
     Raises GraphError if they take more than `max_memory` bytes.
     """
-    n_layers = features.n_layers
-    outputs = torch.tensor([len(transcoder.output_layers(layer)) for layer in range(n_layers)])
-    n_bytes = 4 * transcoder.d_model * int(outputs[features.layer].sum())
+    n_layers, n_positions, d = features.n_layers, features.n_positions, transcoder.d_model
+    across = transcoder.kind == "clt"
+    first_layer = [0 if across else m for m in range(n_layers)]
+    sizes = (features.counts.cumsum(1) if across else features.counts).T.contiguous()  # [m, p]: how many write there
+    n_bytes = 4 * d * int(sizes.sum())
     if n_bytes > max_memory:
         raise GraphError(
             f"the vectors that the {len(features):,} active features of this prompt write take {n_bytes / 2**30:.2f} "
             f"GiB, more than max_memory ({max_memory / 2**30:.2f} GiB); shorten the prompt, or raise max_memory"
         )
-    first_layer = [0 if transcoder.kind == "clt" else m for m in range(n_layers)]
-    writes = [(features.layer <= m) & (features.layer >= first_layer[m]) for m in range(n_layers)]
-    # Place of every feature among those that write to output m; they keep their order.
-    place = [mask.cumsum(0) - 1 for mask in writes]
-    rows = [features.activation.new_empty(int(mask.sum()), transcoder.d_model) for mask in writes]
-    for layer in range(n_layers):
-        mine = (features.layer == layer).nonzero().flatten()
-        vectors = transcoder.decoder_vectors(layer, features.index[mine])
-        vectors *= features.activation[mine, None, None]
-        for m in transcoder.output_layers(layer):
-            rows[m].index_copy_(0, place[m][mine].to(vectors.device), vectors[:, m - layer])
-    return FeatureWrites(rows, features, first_layer)
+    device, ends = features.activation.device, sizes.flatten().cumsum(0).view_as(sizes)
+    starts = torch.tensor(features.starts)
+    by_layer = torch.argsort(features.layer, stable=True).split(features.counts.sum(0).tolist())
+    places: list[Tensor] = []  # of every vector among those of all outputs
+    for layer, mine in enumerate(by_layer):
+        outputs, position = transcoder.output_layers(layer), features.position[mine]
+        rank = mine - starts[position, first_layer[layer]]
+        places.append(((ends - sizes)[outputs.start : outputs.stop, position] + rank).T.flatten())
+    place = torch.cat(places).to(device).split([len(part) for part in places])
+    activation = features.activation[torch.cat(by_layer).to(device)].split([len(part) for part in by_layer])
+    vectors = features.activation.new_empty(int(sizes.sum()), d)
+    for layer, mine in enumerate(by_layer):
+        n_outputs = len(transcoder.output_layers(layer))
+        n = max(1, _MOVED // (n_outputs * d))
+        for numbers, a, to in zip(
+            mine.split(n), activation[layer].split(n), place[layer].split(n * n_outputs), strict=True
+        ):
+            written = transcoder.decoder_vectors(layer, features.index[numbers])
+            written *= a[:, None, None]
+            vectors.index_copy_(0, to, written.flatten(0, 1))
+    cell = torch.arange(n_layers * n_positions).repeat_interleave(sizes.flatten()).to(device)
+    total = vectors.new_zeros(n_layers * n_positions, d).index_add_(0, cell, vectors)
+    return FeatureWrites(
+        rows=list(vectors.split(sizes.sum(1).tolist())),
+        total=total.view(n_layers, n_positions, d),
+        features=features,
+        first_layer=first_layer,
+        bounds=torch.nn.functional.pad(sizes.cumsum(1), (1, 0)).tolist(),
+    )

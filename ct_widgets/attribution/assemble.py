@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 import ct_widgets
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
@@ -71,8 +72,9 @@ def _values(rows: RowComputer | AutogradRows) -> dict[str, npt.NDArray[np.float3
     names = feature.keys() | logit.keys()
     values = {name: np.full(rows.store.n, np.nan, np.float32) for name in names}
     for row, group in ((rows.nodes.feature, feature), (rows.nodes.logit, logit)):
-        for name, value in group.items():
-            values[name][row] = value.float().cpu().numpy()
+        numbers = torch.stack(list(group.values())).float().cpu().numpy()  # one transfer from a GPU
+        for name, value in zip(group, numbers, strict=True):
+            values[name][row] = value
     return values
 
 

@@ -67,13 +67,15 @@ class LocalReplacementModel:
         run = model.frozen_run(tokens, transcoder.feature_input_hook, only_last_logits=True)
         explicit_map = model.explicit_map(run)
         first = int(ignore_bos)
-        skip = torch.stack([transcoder.skip(layer, x) for layer, x in enumerate(run.mlp_input)])
-        b_dec = torch.stack([b.to(run.mlp_out) for b in transcoder.b_dec])
+        written = run.mlp_out
+        if transcoder.W_skip is not None:
+            written = written - torch.stack([transcoder.skip(layer, x) for layer, x in enumerate(run.mlp_input)])
+        b_dec = torch.stack([b.to(written) for b in transcoder.b_dec])
         constant = b_dec[:, None].repeat(1, run.n_positions, 1)
-        constant[:, :first] = run.mlp_out[:, :first] - skip[:, :first]
+        constant[:, :first] = written[:, :first]
         silent = _propagate(model, transcoder, run, explicit_map, torch.zeros_like(run.embedding), constant)
         writes = read_writes(transcoder, find_active(transcoder, run, silent.inputs, first), max_memory)
-        error = run.mlp_out - skip - constant - writes.total
+        error = written - constant - writes.total
         error[:, :first] = 0
         return cls(model, run, explicit_map, transcoder, writes, error, constant, silent, first)
 
@@ -117,7 +119,9 @@ def _propagate(
     x = embedding + run.position_embedding
     inputs: list[Tensor] = []
     for layer in range(run.n_layers):
-        out = run.attend(explicit_map, layer, x)
-        inputs.append(run.read(explicit_map, layer, x if before else x + out, affine=True))
-        x = x + out + mlp_write[layer] + transcoder.skip(layer, inputs[-1])
+        mid = x + run.attend(explicit_map, layer, x)
+        inputs.append(run.read(explicit_map, layer, x if before else mid, affine=True))
+        x = mid + mlp_write[layer]
+        if transcoder.W_skip is not None:
+            x += transcoder.skip(layer, inputs[-1])
     return Stream(torch.stack(inputs), run.normed(explicit_map, x))

@@ -61,7 +61,7 @@ def logit_targets(
     Values are before any soft-cap, probabilities after it [CT25, "Attribution graphs"].
     """
     reader = _Reader(model, local)
-    directions = [reader.token(int(i)) for i in reader.likeliest()] if asked is None else reader.read(asked)
+    directions = reader.tokens(reader.likeliest()) if asked is None else reader.read(asked)
     directions.sort(key=lambda direction: -direction.probability)
     vector = torch.stack([direction.vector for direction in directions])
     offset = vector.new_tensor([direction.offset for direction in directions])
@@ -108,10 +108,10 @@ class _Reader:
                 )
             return _Direction(custom, f"direction {number}", 1.0, target.to(self.unembedding.mean), 0.0)
         if not isinstance(target, tuple):
-            return self.token(self._id(target))
+            return self.tokens(self._ids(target))[0]
         if len(target) != 2:
             raise TargetError(f"target {target!r} has {len(target)} parts; a difference is a pair of tokens")
-        plus, minus = (self.token(self._id(token)) for token in target)
+        plus, minus = self.tokens(self._ids(*target))
         return _Direction(
             custom,
             f"{plus.text} − {minus.text}",
@@ -120,15 +120,20 @@ class _Reader:
             plus.offset - minus.offset,
         )
 
-    def token(self, i: int) -> _Direction:
-        """A token's logit minus the mean over the vocabulary."""
-        (text,) = self.model.str_tokens([i])
+    def tokens(self, ids: Tensor) -> list[_Direction]:
+        """Of each token [t], its logit minus the mean over the vocabulary."""
         W_U, b_U, scale = self.unembedding.W_U, self.unembedding.b_U, self.unembedding.scale
-        vector = scale * (W_U[:, i] - self.unembedding.mean)
-        return _Direction(i, text, float(self.probability[i]), vector, scale * float(b_U[i] - b_U.mean()))
+        vector = scale * (W_U[:, ids].T - self.unembedding.mean)
+        offset = scale * (b_U[ids] - b_U.mean())
+        index = ids.tolist()
+        columns = (index, self.model.str_tokens(index), self.probability[ids].tolist(), vector, offset.tolist())
+        return [_Direction(*target) for target in zip(*columns, strict=True)]
 
-    def _id(self, token: Token) -> int:
-        i = self.model.single_token(token) if isinstance(token, str) else int(token)
-        if not 0 <= i < len(self.probability):
-            raise TargetError(f"target {i} is no token id; {self.model.name} has ids 0 to {len(self.probability) - 1}")
-        return i
+    def _ids(self, *tokens: Token) -> Tensor:
+        ids = [self.model.single_token(token) if isinstance(token, str) else int(token) for token in tokens]
+        for i in ids:
+            if not 0 <= i < len(self.probability):
+                raise TargetError(
+                    f"target {i} is no token id; {self.model.name} has ids 0 to {len(self.probability) - 1}"
+                )
+        return torch.tensor(ids, device=self.probability.device)

@@ -27,6 +27,10 @@ NODE_COLUMNS = (
 )
 
 
+# Edges that are checked together: marks of all of them at once would be memory to fill and free.
+_TOGETHER = 2**18
+
+
 def check(graph: GraphData) -> None:
     """Raise GraphError unless every column has its length, range and order."""
     _check_lengths(graph)
@@ -59,13 +63,16 @@ def check_adjacency(adjacency: Adjacency) -> None:
         raise GraphError(f"{len(source)} edges have {len(weight)} weights")
     if len(source) == 0:
         return
-    if not np.isfinite(weight).all():
-        raise GraphError("edge weights must be finite; a nan or an infinity means that attribution went wrong")
+    falls = 0  # from one edge to the next
+    for start in range(0, len(source), _TOGETHER):
+        if not np.isfinite(weight[start : start + _TOGETHER]).all():
+            raise GraphError("edge weights must be finite; a nan or an infinity means that attribution went wrong")
+        later = source[start + 1 : start + 1 + _TOGETHER]
+        falls += np.count_nonzero(later <= source[start : start + len(later)])
     filled = adjacency.in_degree > 0
     first, last = indptr[:-1][filled], indptr[1:][filled] - 1
-    falls = source[1:] <= source[:-1]
-    falls[first[1:] - 1] = False
-    if falls.any() or source[first].min() < 0:
+    between_rows = np.count_nonzero(source[first[1:]] <= source[first[1:] - 1])
+    if falls > between_rows or source[first].min() < 0:
         raise GraphError("sources must be >= 0 and rise within each row, each at most once")
     if (source[last] >= np.flatnonzero(filled)).any():
         raise GraphError("an edge points from a later node to an earlier one: sources must come before their targets")

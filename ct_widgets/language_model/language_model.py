@@ -150,7 +150,7 @@ class LanguageModel:
     def str_tokens(self, ids: Iterable[int] | Tensor) -> list[str]:
         """Printed form of each token id, e.g. for labels below a graph. Ids without text print as `<id>`."""
         tokenizer = self.bridge.tokenizer
-        values = [int(i) for i in ids]
+        values: list[int] = ids.tolist() if isinstance(ids, Tensor) else [int(i) for i in ids]
         if tokenizer is None:
             return [f"<{i}>" for i in values]
         return [str(tokenizer.decode([i])) or f"<{i}>" for i in values]
