@@ -148,7 +148,7 @@ def blocks(position: npt.NDArray[np.int64], d: int, device: torch.device, larges
     A block is as wide as its last target, so one that mixes positions multiplies zeros: that is worth it until they are
     as many vectors as an efficient product needs. Its vectors have `largest` floats at most.
     """
-    enough = 2**8 if device.type == "cpu" else 2**14
+    enough = 2**8 if device.type == "cpu" else 2**13
     bounds, start, used = [0], 0, 0
     for end, width in enumerate((position + 1).tolist()):
         count = end - start

@@ -6,7 +6,7 @@ Axes: n node, t target, s source, e edge.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ct_widgets.attribution.nodes import Nodes
 from ct_widgets.attribution.sweep import Rows
+from ct_widgets.attribution.workspace import upload
 from ct_widgets.graph.adjacency import Adjacency, Bool
 from ct_widgets.graph.node_id import EMBEDDING, ERROR, FEATURE
 
@@ -58,11 +59,12 @@ class RowStore:
         """Add the rows of the nodes `target` [t], by falling layer and then rising position."""
         dense = rows.dense.to(self._device, torch.float32)
         for part, source in self._pieces(target):
-            places = torch.from_numpy(self._places(rows, source)).to(self._device)
-            weight = dense[part].index_select(1, places)
-            nodes = torch.from_numpy(target[part]).to(self._device)
-            self._total[nodes] = torch.linalg.vector_norm(weight, 1, dim=1).double()
+            weight = dense[part].index_select(1, self._there(self._places(rows, source)))
+            self._total[self._there(target[part])] = torch.linalg.vector_norm(weight, 1, dim=1).double()
             self._parts.append(_Part(target[part], source, weight))
+
+    def _there(self, values: Ints) -> Tensor:
+        return upload(torch.from_numpy(values), self._device)
 
     def _pieces(self, target: Ints) -> Iterator[tuple[slice, Ints]]:
         """Cut neighbouring rows into the parts in which they are kept; yields each with its sources."""
@@ -108,6 +110,10 @@ class RowStore:
         The store is empty afterwards: rows become edges, and rows of a whole prompt do not fit in memory twice.
         """
         number = np.cumsum(keep) - 1
+        # Before the first wait for a GPU: memory takes its time, and a transfer to untouched memory several times that.
+        room = (
+            [_touched(self._most_edges(keep), kind) for kind in (torch.int32, torch.float32)] if self._in_blocks else []
+        )
         parts = [_chosen(part, keep, number) for part in self._parts]
         self._parts.clear()
         count = np.zeros(int(keep.sum()), dtype=np.int64)
@@ -115,27 +121,42 @@ class RowStore:
             counted = torch.cat([torch.count_nonzero(part.weight, dim=1) for part in parts])
             count[np.concatenate([part.target for part in parts])] = counted.cpu().numpy()
         indptr = np.concatenate([[0], np.cumsum(count)])
-        source = torch.empty(int(indptr[-1]), dtype=torch.int32, device=self._device)
-        weight = torch.empty(int(indptr[-1]), dtype=torch.float32, device=self._device)
+        n_edges = int(indptr[-1])
+        source = torch.empty(n_edges, dtype=torch.int32, device=self._device)
+        weight = torch.empty(n_edges, dtype=torch.float32, device=self._device)
         while parts:
             _write(parts.pop(), indptr, source, weight)
-        return Adjacency(indptr, _to_numpy(source), _to_numpy(weight))
+        if room:
+            source, weight = (
+                memory[:n_edges].copy_(edges) for memory, edges in zip(room, (source, weight), strict=True)
+            )
+        return Adjacency(indptr, source.numpy(), weight.numpy())
+
+    def _most_edges(self, keep: Bool) -> int:
+        """Edges among the nodes in `keep` if no weight is zero."""
+        layer, position = self._nodes.columns["layer"], self._nodes.columns["position"]
+        sources = np.zeros((int(layer.max()) + 2, int(position.max()) + 1), dtype=np.int64)
+        np.add.at(sources, (layer[keep] + 1, position[keep]), 1)
+        below = sources.cumsum(0).cumsum(1)
+        target = np.concatenate([part.target for part in self._parts])
+        target = target[keep[target]]
+        return int(below[layer[target], position[target]].sum())
 
 
 def _chosen(part: _Part, keep: Bool, number: Ints) -> _Part:
     """The kept rows and columns of a part, under their new numbers; a matrix of which all is kept is not copied."""
     rows, columns, weight = keep[part.target], keep[part.source], part.weight
     if not rows.all():
-        weight = weight[torch.from_numpy(rows).to(weight.device)]
+        weight = weight[upload(torch.from_numpy(np.flatnonzero(rows)), weight.device)]
     if not columns.all():
-        weight = weight.index_select(1, torch.from_numpy(np.flatnonzero(columns)).to(weight.device))
+        weight = weight.index_select(1, upload(torch.from_numpy(np.flatnonzero(columns)), weight.device))
     return _Part(number[part.target[rows]], number[part.source[columns]], weight)
 
 
 def _write(part: _Part, indptr: Ints, source: Tensor, weight: Tensor) -> None:
     """Put the edges of a part into their places. A weight of exactly 0 is no edge; most parts on a CPU have none."""
     target, values = part.target, part.weight
-    sources = torch.from_numpy(part.source.astype(np.int32)).to(values.device)
+    sources = upload(torch.from_numpy(part.source.astype(np.int32)), values.device)
     first, count = indptr[target], indptr[target + 1] - indptr[target]
     if count.sum() == values.numel() and (np.diff(target) == 1).all():
         place = slice(first[0], first[0] + values.numel()) if len(target) else slice(0)
@@ -144,13 +165,10 @@ def _write(part: _Part, indptr: Ints, source: Tensor, weight: Tensor) -> None:
         return
     row, column = values.nonzero(as_tuple=True)
     # An edge's place: its row's first, and its own among all that were found, which come row by row.
-    start = torch.from_numpy(first - (np.cumsum(count) - count)).to(values.device)
+    start = upload(torch.from_numpy(first - (np.cumsum(count) - count)), values.device)
     place = start[row] + torch.arange(len(row), device=values.device)
     source[place], weight[place] = sources[column], values[row, column]
 
 
-def _to_numpy(values: Tensor) -> npt.NDArray[Any]:
-    if values.device.type == "cpu":
-        return values.numpy()
-    # All threads touch the new memory first: a transfer to memory that is not there yet takes seven times as long.
-    return torch.empty(values.shape, dtype=values.dtype).zero_().copy_(values).numpy()
+def _touched(n: int, kind: torch.dtype) -> Tensor:
+    return torch.empty(n, dtype=kind).zero_()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
+from ct_widgets.attribution.workspace import upload
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +35,10 @@ class StackedWrites:
             first = torch.tensor([one.start for one in columns])[:, None]
             there = first + within < torch.tensor([one.stop for one in columns])[:, None]
             vector = rows.new_zeros(n_positions * longest, rows.shape[1])
-            vector.index_copy_(0, there.flatten().nonzero().flatten().to(rows.device), rows)
+            vector.index_copy_(0, upload(there.flatten().nonzero().flatten(), rows.device), rows)
             vectors.append(vector.view(n_positions, longest, -1))
             # Behind the last feature any number will do: nothing is added to it.
-            numbers.append(torch.where(there, first + within, 0).to(rows.device))
+            numbers.append(upload(torch.where(there, first + within, 0), rows.device))
         return cls(vectors, numbers)
 
     def read(self, m: int, G: Tensor, first: int, to: Tensor) -> None:

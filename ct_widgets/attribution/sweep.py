@@ -22,7 +22,7 @@ from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.products import add_product, product
 from ct_widgets.attribution.stacked_writes import StackedWrites
 from ct_widgets.attribution.transport import Transport
-from ct_widgets.attribution.workspace import Workspace
+from ct_widgets.attribution.workspace import Workspace, upload
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +73,7 @@ def feature_targets(local: LocalReplacementModel, chosen: Tensor) -> Targets:
     features, run = local.features, local.run
     layer, position = features.layer[chosen], features.position[chosen]
     vector = features.activation.new_empty(len(chosen), run.embedding.shape[-1])
-    # To the device at once, not layer by layer: each transfer waits for it.
-    index, at = torch.stack([features.index[chosen], position]).to(vector.device)
+    index, at = upload(torch.stack([features.index[chosen], position]), vector.device)
     layers, counts = layer.unique_consecutive(return_counts=True)
     parts = zip(layers.tolist(), *(x.split(counts.tolist()) for x in (index, at, vector)), strict=True)
     for one, index_part, at_part, vector_part in parts:
@@ -127,7 +126,7 @@ class _Walk:
         self.end = int(targets.position.max()) + 1
         self.joined = 0
         self.layers: list[int] = targets.layer.tolist()
-        self.position = targets.position.to(targets.vector.device)  # once: each transfer waits for the device
+        self.position = upload(targets.position, targets.vector.device)
         self.G = workspace.take("G", len(targets), self.end - self.first, targets.vector.shape[-1]).zero_()
         self.rows = Rows.zeros(local, targets, workspace)
         self.reads_before_attention = local.run.reads_before_attention(local.frozen_map)

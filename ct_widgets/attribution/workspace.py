@@ -1,14 +1,18 @@
-"""Buffers that are used again and again: fresh memory costs more than the products that fill it."""
+"""Memory for the sweep: buffers that are used again and again, and uploads that nobody waits for."""
 
 from __future__ import annotations
 
 from math import prod
 
+import torch
 from torch import Tensor
 
 
 class Workspace:
-    """Named buffers of one dtype and device; each grows to the largest size that was asked for."""
+    """Named buffers of one dtype and device; each grows to the largest size that was asked for.
+
+    Fresh memory costs more than the products that fill it.
+    """
 
     def __init__(self, like: Tensor) -> None:
         self._like = like
@@ -21,3 +25,8 @@ class Workspace:
         if buffer is None or buffer.numel() < size:
             buffer = self._buffers[name] = self._like.new_empty(size)
         return buffer[:size].view(shape)
+
+
+def upload(values: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on `device`. A GPU goes on with what it has to do, and so does the caller."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)

@@ -106,7 +106,7 @@ class Transcoder:
 
     @property
     def device(self) -> torch.device:
-        """Where features are encoded; decoders stay where they were loaded."""
+        """Where features are encoded; decoders may be elsewhere."""
         return self.W_enc[0].device
 
     def n_features(self, layer: int) -> int:
@@ -191,13 +191,16 @@ class Transcoder:
         return found
 
     def to(self, device: torch.device | str) -> Transcoder:
-        """The same transcoder with everything but the decoders on `device`."""
+        """The same transcoder on `device`; decoders stay where they are, unless a GPU has four times their room."""
 
         def moved(tensors: Sequence[Tensor] | None) -> list[Tensor] | None:
             return None if tensors is None else [tensor.to(device) for tensor in tensors]
 
-        small = {name: moved(getattr(self, name)) for name in ("W_enc", "b_enc", "b_dec", "threshold", "W_skip")}
-        return replace(self, **small)  # pyright: ignore[reportArgumentType]
+        there = {name: moved(getattr(self, name)) for name in ("W_enc", "b_enc", "b_dec", "threshold", "W_skip")}
+        large = sum(tensor.nbytes for tensor in self.W_dec)
+        if torch.device(device).type == "cuda" and 4 * large <= torch.cuda.mem_get_info(device)[0]:
+            there["W_dec"] = moved(self.W_dec)
+        return replace(self, **there)  # pyright: ignore[reportArgumentType]
 
     def save(self, directory: str | Path) -> None:
         """Write a circuit-tracer directory of this kind; see `ct_widgets.transcoders.circuit_tracer`."""
