@@ -63,12 +63,12 @@ def find_active(transcoder: Transcoder, run: FrozenRun, silent: Tensor, first_po
     layer, position, index, activation = _encode(transcoder, run.mlp_input, first_position)
     n_here = torch.bincount(layer, minlength=run.n_layers).tolist()
     places = torch.stack([index, position]).to(silent.device).split(n_here, dim=1)
-    inputs = torch.stack([run.mlp_input, silent], dim=1)  # [l, 2, p, d]
     values: list[Tensor] = []
     for here, (i, p) in enumerate(places):
         # Again from the encoder's rows: a row of the graph is checked against this, not against its own encoding.
         read = transcoder.encoder_vectors(here, i)
-        values.append(inputs[here][:, p].mul_(read).sum(-1) + transcoder.b_enc[here][i].to(read.dtype))
+        products = [x[here].index_select(0, p).mul_(read).sum(-1) for x in (run.mlp_input, silent)]
+        values.append(torch.stack(products) + transcoder.b_enc[here][i].to(read.dtype))
     order = torch.argsort(position * run.n_layers + layer, stable=True)
     there = order.to(silent.device)
     preactivation, bias = torch.cat(values, dim=1)[:, there]

@@ -152,14 +152,16 @@ class Transcoder:
 
     def decoder_vectors(self, layer: int, index: Tensor) -> Tensor:
         """Decoder rows of the features `index`: [n] of one layer, in float32, on `device` -> [n, m, d]."""
-        W_dec = self.W_dec[layer]
-        # Only the rows asked for leave a memory-mapped file.
-        rows = W_dec[index.to(W_dec.device)]
-        return rows.to(self.device, torch.promote_types(rows.dtype, torch.float32))
+        W_dec = self.W_dec[layer].detach()
+        # Only the rows asked for leave a memory-mapped file; a GPU takes them while the next ones are read.
+        pinned = W_dec.device.type == "cpu" and self.device.type == "cuda"
+        rows = torch.empty(len(index), *W_dec.shape[1:], dtype=W_dec.dtype, device=W_dec.device, pin_memory=pinned)
+        torch.index_select(W_dec, 0, index.to(W_dec.device), out=rows)
+        return rows.to(self.device, non_blocking=pinned).to(torch.promote_types(rows.dtype, torch.float32))
 
     def encoder_vectors(self, layer: int, index: Tensor) -> Tensor:
         """Encoder rows of the features `index`: [n] of one layer, in float32 -> [n, d]."""
-        rows = self.W_enc[layer][index]
+        rows = self.W_enc[layer].index_select(0, index.to(self.device))
         return rows.to(torch.promote_types(rows.dtype, torch.float32))
 
     @cached_property
