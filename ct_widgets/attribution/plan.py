@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 # Buffers of a block that are as large as its vectors: the vectors, attention's two, and the rows.
 _BUFFERS = 4
 # Numbers in each of them: a block is as long as a processor's cache, or the launch of a kernel on a GPU, rewards.
-_LARGEST = {"cpu": 2**22, "cuda": 2**27}
+_LARGEST = {"cpu": 2**21, "cuda": 2**27}
 _SMALLEST = 2**18
 
 
