@@ -53,9 +53,8 @@ def make_plan(local: LocalReplacementModel, max_feature_nodes: int | None, max_m
     if device.type == "cpu":
         cut = choose_cut(local, rest / 2) if max_feature_nodes is None else _cut_for_some(local, max_feature_nodes)
         return Plan(cut, max(block, _SMALLEST))
-    # A GPU multiplies faster than it is told what to: no plane, and all rows stay there if they fit, with their zeros.
-    # Rows that are ranked again and again are better kept where that is not one kernel after another.
-    fits = max_feature_nodes is None and device.type == "cuda" and 4 * rows < torch.cuda.mem_get_info(device)[0]
+    # A GPU multiplies faster than it is told what to: no plane, and rows stay there if they fit, with their zeros.
+    fits = device.type == "cuda" and 4 * rows < torch.cuda.mem_get_info(device)[0]
     return Plan(None, max(block, _SMALLEST), True, device if fits else None)
 
 

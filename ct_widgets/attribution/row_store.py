@@ -6,7 +6,7 @@ Axes: n node, t target, s source, e edge.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +63,7 @@ class RowStore:
             self._total[self._there(target[part])] = torch.linalg.vector_norm(weight, 1, dim=1).double()
             self._parts.append(_Part(target[part], source, weight))
 
-    def _there(self, values: Ints) -> Tensor:
+    def _there(self, values: npt.NDArray[Any]) -> Tensor:
         return upload(torch.from_numpy(values), self._device)
 
     def _pieces(self, target: Ints) -> Iterator[tuple[slice, Ints]]:
@@ -88,21 +88,31 @@ class RowStore:
     def influence(self, share: Floats) -> Floats:
         """Influence of every node on the outputs through the rows so far; share: [n], probability at the logits.
 
-        I = p^T (Ahat + Ahat^2 + ...) [CT25]; rows of one layer do not feed each other, so one pass down is exact.
+        I = p^T (Ahat + Ahat^2 + ...) [CT25]. Rows of one layer do not feed each other, so one pass down is exact, and
+        so are as many products with all rows as there are layers.
         """
-        runs: list[tuple[int, slice, _Part]] = []
-        for part in self._parts:
-            layer = self._nodes.columns["layer"][part.target]
-            ends = np.flatnonzero(np.diff(layer)) + 1
-            runs += [(int(layer[i]), slice(i, j), part) for i, j in zip([0, *ends], [*ends, len(layer)], strict=True)]
-        influence, row_total = np.zeros(self.n), self.row_total
-        for _, run, part in sorted(runs, key=lambda one: -one[0]):
-            target, weight = part.target[run], part.weight[run]
-            total = row_total[target]
-            value = np.divide(influence[target] + share[target], total, out=np.zeros(len(target)), where=total > 0)
-            passed = torch.from_numpy(value).to(weight) @ weight.abs()
-            influence[part.source] += passed.cpu().numpy()
+        return self._influence_at_once(share) if self._in_blocks else self._influence_by_layer(share)
+
+    def _influence_by_layer(self, share: Floats) -> Floats:
+        influence, row_total, layer = np.zeros(self.n), self.row_total, self._nodes.columns["layer"]
+        for part in sorted(self._parts, key=lambda part: -layer[part.target[0]]):
+            total = row_total[part.target]
+            passing = influence[part.target] + share[part.target]
+            value = np.divide(passing, total, out=np.zeros(len(total)), where=total > 0)
+            influence[part.source] += value.astype(np.float32) @ np.abs(part.weight.numpy())
         return influence
+
+    def _influence_at_once(self, share: Floats) -> Floats:
+        target = self._there(np.concatenate([part.target for part in self._parts]))
+        rows = torch.zeros(len(target), self.n, device=self._device)
+        sizes = [len(part.target) for part in self._parts]
+        for part, to in zip(self._parts, rows.split(sizes), strict=True):
+            to.index_copy_(1, self._there(part.source), part.weight.abs())
+        rows /= self._total[target, None].clamp_min(torch.finfo(torch.float32).tiny)
+        start = passing = self._there(share).float()
+        for _ in range(int(self._nodes.columns["layer"].max()) + 1):
+            passing = start + passing[target] @ rows
+        return (passing - start).double().cpu().numpy()
 
     def take(self, keep: Bool) -> Adjacency:
         """The rows of the nodes in `keep` [n] and their edges among them, renumbered; rows not computed are empty.

@@ -87,12 +87,16 @@ def test_rows_equal_autograd_wherever_sources_and_targets_meet(case: Case, ignor
     nodes = lay_out(local, asked)
     oracle = AutogradRows(local, asked, nodes)
     assert sum(len(done) for done in oracle.every_row()) == len(local.features)
+    share = np.zeros(oracle.store.n)
+    share[nodes.logit] = asked.probability.numpy()
+    influence = oracle.store.influence(share)
     expected = dense(oracle.store)
     planes = [Plan(cut, 2**22) for cut in (None, *range(case.model.n_layers))]
     for plan in (*planes, Plan(None, 2**12, True, torch.device("cpu"))):
         rows = RowComputer(local, asked, nodes, plan)
         done = np.concatenate(list(rows.every_row()))
         assert sorted(done.tolist()) == list(range(len(local.features)))
+        np.testing.assert_allclose(rows.store.influence(share), influence, rtol=1e-3, atol=1e-5)
         ours = dense(rows.store)
         assert np.abs(ours - expected).max() < 1e-5 * np.abs(expected).max(), plan
         largest = np.abs(expected).max(axis=1)
