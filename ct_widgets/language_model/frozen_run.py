@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ct_widgets.errors import ModelError
 from ct_widgets.language_model.frozen_map import FrozenMap, full_precision
+from ct_widgets.linear import onednn_pays
 
 # Where a transcoder may read, as TransformerLens names it -> (before attention?, which part of ln2 it has passed).
 READ_POINTS: dict[str, str] = {
@@ -26,7 +27,7 @@ READ_POINTS: dict[str, str] = {
     "hook_mlp_in": "mid",
 }
 
-_UNEMBEDDED = "unembed.hook_in"
+_UNEMBED_IN, _UNEMBED_OUT = "unembed.hook_in", "unembed.hook_out"
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,15 +208,29 @@ def run_and_keep(
 
         return name, hook_fn
 
-    def narrowed(activation: Tensor, hook: Any) -> Tensor:
-        return activation[:, -1:]
-
     hooks = [named(name) for name in wanted]
-    if only_last_logits and _UNEMBEDDED in known:
-        hooks.append((_UNEMBEDDED, narrowed))
+    if only_last_logits and {_UNEMBED_IN, _UNEMBED_OUT} <= known.keys():
+        hooks += _last_position_hooks(bridge, known)
     with torch.no_grad(), bridge.hooks(fwd_hooks=hooks):
         logits: Tensor = bridge(tokens, return_type="logits")
     return logits[:, -1:] if only_last_logits else logits, kept
+
+
+def _last_position_hooks(bridge: Any, known: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Hooks that send the last position alone through the unembedding, by the faster library where nobody watches."""
+    component = bridge.unembed.original_component
+    modules: list[Any] = [component, known[_UNEMBED_IN], known[_UNEMBED_OUT]]
+    watched = any(module._forward_hooks or module._forward_pre_hooks for module in modules)
+    plain = watched or type(component) is not torch.nn.Linear
+
+    def narrow(activation: Tensor, hook: Any) -> Tensor:
+        last = activation[:, -1:]
+        return last if plain or not onednn_pays(last, component.weight) else last.to_mkldnn()
+
+    def back(activation: Tensor, hook: Any) -> Tensor | None:
+        return activation.to_dense() if activation.is_mkldnn else None
+
+    return [(_UNEMBED_IN, narrow), (_UNEMBED_OUT, back)]
 
 
 def relative_error(value: Tensor, expected: Tensor) -> float:

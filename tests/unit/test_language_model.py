@@ -88,6 +88,23 @@ def test_frozen_map_reproduces_the_run(make_bridge: Callable[[str], Any], family
     torch.testing.assert_close(run.logits, model.logits(run.tokens[None])[0])
 
 
+@pytest.mark.parametrize("family", ["native ln", *FAMILIES])
+@pytest.mark.parametrize("watched", [False, True])
+def test_the_last_logits_alone(
+    make_bridge: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, family: str, watched: bool
+) -> None:
+    """Through the library that large vocabularies get, whose layout a user's own hook does not see."""
+    monkeypatch.setattr("ct_widgets.linear._FEWEST", 1)
+    model, seen = LanguageModel(make_bridge(family)), []
+    tokens = model.tokens([3, 17, 5, 41])
+    expected = model.logits(tokens[None])[0, -1:]
+    hooks = [("unembed.hook_out", lambda logits, hook: seen.append(logits[0, -1:].clone()))] if watched else []
+    with model.bridge.hooks(fwd_hooks=hooks):
+        torch.testing.assert_close(model.frozen_run(tokens, "mlp.hook_in", only_last_logits=True).logits, expected)
+    assert len(seen) == watched
+    assert not model.bridge.hook_dict["unembed.hook_in"].fwd_hooks
+
+
 def test_a_family_that_computes_more_than_is_known_is_not_trusted(make_bridge: Callable[[str], Any]) -> None:
     """A block that scales its attention output, say: the frozen map would give a wrong graph."""
     model = LanguageModel(make_bridge("gpt2"))
