@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from ct_widgets.errors import FeatureError
 from ct_widgets.features.array_file import ArrayFile
@@ -21,7 +22,16 @@ from ct_widgets.features.corpus import RowMaker, Source, Text, in_chunks, read_t
 from ct_widgets.features.fingerprint import fingerprint
 from ct_widgets.features.merging import layer_columns, load_tally, save_tally, write_store
 from ct_widgets.features.store import FeatureStore
-from ct_widgets.features.tally import Batch, Coactivations, LayerTally, Tally, Tokens, Window
+from ct_widgets.features.tally import (
+    Active,
+    Batch,
+    Coactivations,
+    LayerTally,
+    Tally,
+    Tokens,
+    Window,
+    find_active,
+)
 from ct_widgets.features.vocabulary import read_vocabulary
 from ct_widgets.progress import progress as progress_bar
 
@@ -100,17 +110,30 @@ def collect_features(
 
 
 @torch.no_grad()
-def encode_batch(model: ReplacementModel, batch: Batch) -> Iterator[torch.Tensor]:
+def encode_batch(model: ReplacementModel, batch: Batch) -> Iterator[Tensor]:
     """Activations of all features at the tokens of a batch that count, layer by layer -> L x [n, f].
 
     Each layer is encoded when it is asked for: all of them at once may be more than a device holds.
     """
+    for layer, x in _inputs(model, batch):
+        yield model.transcoder.encode(layer, x)
+
+
+@torch.no_grad()
+def active_in_batch(model: ReplacementModel, batch: Batch) -> Iterator[Active]:
+    """The same, but only the features that are active."""
+    for layer, x in _inputs(model, batch):
+        yield find_active(*model.transcoder.active(layer, x))
+
+
+def _inputs(model: ReplacementModel, batch: Batch) -> Iterator[tuple[int, Tensor]]:
+    """What the features of every layer read at the tokens that count, [n, d]."""
     t = model.transcoder
     hooks = [f"blocks.{layer}.{t.feature_input_hook}" for layer in range(t.n_layers)]
     x = model.language_model.activations(torch.from_numpy(batch.ids).to(model.language_model.device), hooks)
     counts = torch.from_numpy(batch.counts)
     for layer, hook in enumerate(hooks):
-        yield t.encode(layer, x[hook][counts.to(x[hook].device)])
+        yield layer, x[hook][counts.to(x[hook].device)]
 
 
 class Collection:
@@ -186,7 +209,7 @@ class Collection:
 
     def add(self, batch: Batch) -> None:
         """Run a batch through the model and count its features."""
-        self.tally.add(encode_batch(self._model, batch), Tokens(batch, self._window))
+        self.tally.add(active_in_batch(self._model, batch), Tokens(batch, self._window))
 
     def finish(self) -> FeatureStore:
         """Put the parts of all processes together and write the store."""

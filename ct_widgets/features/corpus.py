@@ -6,7 +6,7 @@ Axes: b row of text, p position in a row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,44 +91,46 @@ class RowMaker:
 
     def batches(self, texts: Sequence[Text], first_number: int) -> Iterator[Batch]:
         """Rows of these texts, those of like length together. Texts are numbered from `first_number`."""
-        rows: list[npt.NDArray[np.int64]] = []
-        number: list[int] = []
-        for i, ids in enumerate(self._tokenize(texts)):
-            for row in self._cut(ids):
-                rows.append(row)
-                number.append(first_number + i)
-        length = np.array([len(row) for row in rows])
+        ids, count = self._tokenize(texts)
+        end = np.cumsum(count)
+        begin = end - count
+        # A text that spells its BOS, and any other that the tokenizer read, has it ahead of every row.
+        spelled, led = np.zeros((2, len(texts)), np.int64)
+        if self._bos is not None:
+            filled = np.flatnonzero(count)
+            spelled[filled] = ids[begin[filled]] == self._bos
+            led = spelled | np.fromiter((isinstance(text, str) for text in texts), np.int64)
+        begin += spelled
+        step = self.context - led
+        n_rows = -((begin - end) // step)
+        text = np.repeat(np.arange(len(texts)), n_rows)
+        begin = begin[text] + step[text] * (np.arange(len(text)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows))
+        led = led[text]
+        length = np.minimum(end[text] - begin, step[text]) + led
         order = np.argsort(length, kind="stable")
-        for chosen in self._groups(order, length):
-            ids = np.full((len(chosen), int(length[chosen].max())), self._pad)
-            for place, row in enumerate(chosen):
-                ids[place, : length[row]] = rows[row]
-            yield Batch(ids, length[chosen], np.array(number, np.uint32)[chosen], self._first)
+        for chosen in self._groups(order, length[order]):
+            place = np.arange(length[chosen].max())
+            at = np.minimum(begin[chosen, None] - led[chosen, None] + place, len(ids) - 1)
+            rows = np.where(place < length[chosen, None], ids[at], self._pad)
+            rows[led[chosen] == 1, 0] = self._bos or 0
+            yield Batch(rows, length[chosen], (first_number + text[chosen]).astype(np.uint32), self._first)
 
-    def _tokenize(self, texts: Sequence[Text]) -> Iterator[npt.NDArray[np.int64]]:
+    def _tokenize(self, texts: Sequence[Text]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Ids of all texts, one after the other, and how many each has."""
         words = [text for text in texts if isinstance(text, str)]
         if words and self._tokenizer is None:
             raise FeatureError("the model has no tokenizer: give lists of token ids, or give the bridge a tokenizer")
-        encoded = iter(self._tokenizer(words, add_special_tokens=False)["input_ids"] if words else [])
-        for text in texts:
-            ids = np.asarray(next(encoded) if isinstance(text, str) else text, np.int64)
-            if isinstance(text, str) and self._bos is not None and (not len(ids) or ids[0] != self._bos):
-                ids = np.concatenate([[self._bos], ids])
-            yield ids
-
-    def _cut(self, ids: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
-        """Rows of one text; every later one starts with the BOS of the first."""
-        bos = ids[:1] if self._bos is not None and len(ids) and ids[0] == self._bos else ids[:0]
-        step = self.context - len(bos)
-        for start in range(len(bos), len(ids), step):
-            yield np.concatenate([bos, ids[start : start + step]])
+        spared = {"return_attention_mask": False, "return_token_type_ids": False}
+        encoded = iter(self._tokenizer(words, add_special_tokens=False, **spared)["input_ids"] if words else [])
+        pieces = [next(encoded) if isinstance(text, str) else text for text in texts]
+        return np.fromiter(chain.from_iterable(pieces), np.int64), np.fromiter(map(len, pieces), np.int64)
 
     def _groups(self, order: npt.NDArray[np.int64], length: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
-        """Runs of `order`, shortest rows first, that hold at most `batch_tokens` tokens with their padding."""
+        """Runs of `order` that hold at most `batch_tokens` tokens with their padding. length: of each, ascending."""
         start = 0
         while start < len(order):
-            end = start + 1
-            while end < len(order) and length[order[end]] * (end + 1 - start) <= self._batch_tokens:
-                end += 1
+            held = length[start : start + self._batch_tokens]
+            held = held * np.arange(1, len(held) + 1)
+            end = start + max(1, int(np.searchsorted(held, self._batch_tokens, side="right")))
             yield order[start:end]
             start = end

@@ -38,7 +38,7 @@ class Candidates(NamedTuple):
 class Windows(NamedTuple):
     """The tokens around examples: place of the example in its row [c] and in its window [c], tokens in the window [c].
 
-    tokens: [c, w] ids; share: [c, w], activations as shares of the example's own.
+    tokens: [c, w] ids; share: [c, w], activations as shares of the example's own; both 0 behind a short window's end.
     """
 
     position: Array
@@ -49,7 +49,7 @@ class Windows(NamedTuple):
 
     def take(self, chosen: Array) -> Windows:
         """Some of them."""
-        return Windows(*(column[chosen] for column in self))
+        return Windows(*(column.take(chosen, axis=0) for column in self))
 
 
 _COLUMNS = ("value", "key", "text", "slot", *Windows._fields)
@@ -98,68 +98,98 @@ class Kept:
 
     def examples(self) -> tuple[Candidates, Windows]:
         """All examples, feature by feature, the first place first."""
-        feature, place = np.nonzero(self.key != EMPTY)
-        slot = self.slot[feature, place]
-        return (
-            Candidates(feature, *(column[feature, place] for column in (self.key, self.value, self.text))),
-            Windows(*(getattr(self, name)[feature, slot] for name in Windows._fields)),
-        )
+        k = self.key.shape[1]
+        filled = np.flatnonzero(self.key != EMPTY)
+        feature = filled // max(k, 1)
+        found = Candidates(feature, *(column.reshape(-1)[filled] for column in (self.key, self.value, self.text)))
+        place = feature * k + self.slot.reshape(-1)[filled]
+        columns = [getattr(self, name) for name in Windows._fields]
+        return found, Windows(*(column.reshape(-1, *column.shape[2:]).take(place, axis=0) for column in columns))
 
     def insert(self, found: Candidates) -> tuple[Array, Array, Array]:
         """Keep the best of what is held and of `found`, which has each context of a feature once.
 
         -> features [n] and slots [n] that candidates got, whose windows the caller sets, and their numbers [n].
         """
-        n_features, k = self.key.shape
+        k = self.key.shape[1]
         chosen, feature, place = self._promising(found)
         if not len(chosen):
             return chosen, chosen, chosen
+        order, ahead = _best(self.by, found.take(chosen), k)
+        chosen = chosen[order]
         found = found.take(chosen)
-        touched = np.flatnonzero(np.bincount(found.feature, minlength=n_features))
-        local = np.empty(n_features, np.int64)
-        local[touched] = np.arange(len(touched))
-        key, value, text, slot = (column[touched] for column in (self.key, self.value, self.text, self.slot))
-        key[local[feature], place] = EMPTY
-        held = np.nonzero(key != EMPTY)
-        n_held = len(held[0])
-        every = Candidates(
-            np.concatenate([held[0], local[found.feature]]),
-            np.concatenate([key[held], found.key]),
-            np.concatenate([value[held], found.value]),
-            np.concatenate([text[held], found.text]),
-        )
-        stays, place = _best(self.by, every, k)
-        owner = every.feature[stays]
-        key[:], value[:] = EMPTY, -np.inf
-        for mine, column in ((key, every.key), (value, every.value), (text, every.text)):
-            mine[owner, place] = column[stays]
-        old = stays < n_held
-        was = slot[held][stays[old]]
-        taken, free = np.zeros(slot.shape, np.bool_), np.ones(slot.shape, np.bool_)
-        taken[owner[old], place[old]] = True
-        free[owner[old], was] = False
-        slot[owner[old], place[old]] = was
-        slot[~taken] = np.nonzero(free)[1]  # of each feature as many as there are
-        self.key[touched], self.value[touched], self.text[touched], self.slot[touched] = key, value, text, slot
-        owner, place = owner[~old], place[~old]
-        return touched[owner], slot[owner, place], chosen[stays[~old] - n_held]
+        start = np.flatnonzero(ahead == 0)
+        touched = found.feature[start]
+        row = np.repeat(np.arange(len(touched)), np.diff(start, append=len(chosen)))
+        stays = self.key[touched] != EMPTY
+        stays[np.searchsorted(touched, feature), place] = False
+        # Up to each place, [t, k + 1]: how many of those held stay, and how many come before it.
+        before = np.zeros((len(touched), k + 1), np.int64)
+        np.cumsum(stays, axis=1, out=before[:, 1:])
+        place = self._places_ahead(found)
+        come = np.bincount(row * (k + 1) + place, minlength=before.size).reshape(before.shape)
+        self._move(touched, stays, before[:, :-1] + np.cumsum(come[:, :-1], axis=1))
+        place = ahead + before[row, place]
+        enters = np.flatnonzero(place < k)
+        feature, place = found.feature[enters], place[enters]
+        self.key[feature, place] = found.key[enters]
+        self.value[feature, place] = found.value[enters]
+        self.text[feature, place] = found.text[enters]
+        return feature, self.slot[feature, place], chosen[enters]
+
+    def _places_ahead(self, found: Candidates) -> Array:
+        """How many places of its feature hold what is better than each candidate, [c]."""
+        k = self.key.shape[1]
+        if self.by == "value":
+            held = self.value[found.feature]
+            better = held > found.value[:, None]
+            c, place = np.divmod(np.flatnonzero(held == found.value[:, None]), k)
+            better[c, place] = self.key[found.feature[c], place] < found.key[c]
+        else:
+            better = _late_if_empty(self.key[found.feature]) < _late_if_empty(found.key)[:, None]
+        return np.where(better[:, -1], k, better.argmin(axis=1))  # the best come first
+
+    def _move(self, feature: Array, stays: Array, to: Array) -> None:
+        """Move what stays of some features [t] to the places `to`, both [t, k], as far as there are so many.
+
+        Slots go with their examples; those of the others go to the places that nothing moves to.
+        """
+        k = stays.shape[1]
+        stays = (stays & (to < k)).reshape(-1)
+        was = np.flatnonzero(stays)
+        row = was // k
+        now = row * k + to.reshape(-1)[was]
+        slot = self.slot[feature].reshape(-1)
+        free = slot[~stays]
+        taken = np.zeros(len(slot), np.bool_)
+        taken[now] = True
+        slot[now] = slot[was]
+        slot[~taken] = free
+        self.slot[feature] = slot.reshape(-1, k)
+        moved = np.flatnonzero(was != now)
+        shift = k * (feature[row[moved]] - row[moved])
+        was, now = was[moved] + shift, now[moved] + shift
+        for column in (self.key, self.value, self.text):
+            flat = column.reshape(-1)
+            flat[now] = flat[was]
+
+    def may_enter(self, feature: Array, key: Array, value: Array) -> Array:
+        """Which examples are no worse than the last place of their feature, or find it free, [c]."""
+        if not self.key.shape[1]:
+            return np.zeros(len(feature), np.bool_)
+        if self.by == "value":
+            return value >= self.value[:, -1][feature]
+        return _late_if_empty(key) <= _late_if_empty(self.key[:, -1])[feature]
 
     def _promising(self, found: Candidates) -> tuple[Array, Array, Array]:
-        """Numbers of the candidates that may enter: better than the last place of their feature, or it is free.
+        """Numbers of the candidates that may enter.
 
         Of a context that is held, the example with the highest activation counts, then that of the earliest text: so
         also features and places of examples that must go.
         """
-        if not self.key.shape[1]:
-            none = np.zeros(0, np.int64)
-            return none, none, none
-        last, free = self.key[:, -1], self.key[:, -1] == EMPTY
-        if self.by == "value":
-            better = found.value >= np.where(free, -np.inf, self.value[:, -1])[found.feature]
-        else:
-            better = found.key <= np.where(free, np.iinfo(np.uint64).max, last)[found.feature]
-        chosen = np.flatnonzero(better)
-        again, place = np.nonzero(self.key[found.feature[chosen]] == found.key[chosen][:, None])
+        chosen = np.flatnonzero(self.may_enter(found.feature, found.key, found.value))
+        same = self.key[found.feature[chosen]] == found.key[chosen][:, None]
+        again, place = np.divmod(np.flatnonzero(same), max(same.shape[1], 1))
         feature, _, value, text = found.take(chosen[again])
         held, of = self.value[feature, place], self.text[feature, place]
         beaten = (value > held) | ((value == held) & (text < of))
@@ -169,13 +199,10 @@ class Kept:
 
     def set_windows(self, feature: Array, slot: Array, windows: Windows) -> None:
         """Fill in the windows of examples that `insert` placed."""
+        place = feature * self.key.shape[1] + slot
         for name, column in windows._asdict().items():
             mine = getattr(self, name)
-            if mine.ndim == 2:
-                mine[feature, slot] = column
-            else:
-                mine[feature, slot, : column.shape[1]] = column
-                mine[feature, slot, column.shape[1] :] = 0
+            mine.reshape(-1, *mine.shape[2:])[place] = column
 
     def fill(self, found: Candidates, windows: Windows) -> None:
         """Insert candidates whose windows are at hand, [c]."""
@@ -207,6 +234,11 @@ def _best(by: Order, every: Candidates, k: int) -> tuple[Array, Array]:
     start = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
     place = np.arange(len(order)) - np.repeat(start, np.diff(start, append=len(order)))
     return order[place < k], place[place < k]
+
+
+def _late_if_empty(key: Array) -> Array:
+    """Numbers in the order of keys, EMPTY behind all of them."""
+    return key - np.uint64(1)
 
 
 def by_size(value: Array) -> Array:

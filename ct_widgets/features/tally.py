@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy import sparse
 from torch import Tensor
 
@@ -65,34 +64,31 @@ class Tokens:
         self.shared, self.n_shared = _shared(self.key)
         self.precedence = np.empty(len(self.row), np.int64)  # of equal examples the earliest text's, then the first
         self.precedence[np.argsort(self.text, kind="stable")] = np.arange(len(self.row))[::-1]
-        self._number = np.full(batch.ids.shape, -1)
-        self._number[self.row, self.position] = np.arange(len(self.row))
 
     def __len__(self) -> int:
         return len(self.row)
 
-    def windows(self, n: Array, found: Candidates, a: Tensor) -> Windows:
-        """The windows around tokens n [c], with the activations of the feature that is found there. a: [n, f]."""
+    def windows(self, n: Array, peak: Array, active: Active, example: Array) -> Windows:
+        """The windows around tokens n [c], where a feature has the activation `peak` [c].
+
+        active: all activations of these features in these rows, at least; example: [i], to which of the c each of them
+        belongs, or -1.
+        """
         row, position = self.row[n], self.position[n]
         start = np.maximum(position - self.window.before, 0)
         end = np.minimum(position + self.window.after + 1, self.batch.length[row])
         at = start[:, None] + np.arange(min(self.window.width, self.batch.ids.shape[1]))
-        inside = at < end[:, None]
-        at = np.minimum(at, self.batch.ids.shape[1] - 1)
-        number = self._number[row[:, None], at]
-        counted = inside & (number >= 0)
-        token, feature, own, counted = (
-            torch.from_numpy(column).to(a.device)
-            for column in (np.maximum(number, 0), found.feature[:, None], found.value[:, None], counted)
-        )
-        share = torch.where(counted, a[token, feature] / own + 0.0, 0.0)  # adding 0 makes 0 of -0
-        return Windows(
-            position=position,
-            peak=position - start,
-            length=end - start,
-            tokens=np.where(inside, self.batch.ids[row[:, None], at], 0),
-            share=share.half().cpu().numpy(),
-        )
+        tokens = np.zeros((len(n), self.window.width), np.int32)
+        shown = self.batch.ids[row[:, None], np.minimum(at, self.batch.ids.shape[1] - 1)]
+        tokens[:, : at.shape[1]] = np.where(at < end[:, None], shown, 0)
+        share = np.zeros((len(n), self.window.width), np.float16)
+        i = np.flatnonzero(example >= 0)
+        c, at = example[i], self.position[active.token[i]]
+        inside = (at >= start[c]) & (at < end[c])
+        i, c, at = i[inside], c[inside], at[inside]
+        with np.errstate(over="ignore"):  # beside a negative peak TopK may keep what is far lower
+            share[c, at - start[c]] = active.value[i] / peak[c]
+        return Windows(position=position, peak=position - start, length=end - start, tokens=tokens, share=share)
 
 
 def _shared(key: Array) -> tuple[Array, int]:
@@ -109,16 +105,22 @@ class Active(NamedTuple):
     feature: Array
     value: Array
 
+    def take(self, chosen: Array) -> Active:
+        """Some of them."""
+        return Active(*(column[chosen] for column in self))
 
-def find_active(a: Tensor) -> Active:
-    """The entries of a [n, f] that are not 0."""
+
+def find_active(where: Tensor, a: Tensor) -> Active:
+    """The entries of a [n, f] that `where` [n, f] marks and that are not 0, from what `Transcoder.active` gives."""
+    where, entries = where.reshape(-1), a.reshape(-1)
     if a.device.type == "cpu":  # where numpy finds them in half of torch's time
-        entries = a.numpy().reshape(-1)
-        flat = np.flatnonzero(entries != 0)
-        value = entries[flat].astype(np.float32, copy=False)
+        flat = np.flatnonzero(where.numpy())
+        value = entries.numpy()[flat].astype(np.float32, copy=False)
     else:  # from where only those found should travel
-        found = (a != 0).view(-1).nonzero()[:, 0]
-        flat, value = found.cpu().numpy(), a.reshape(-1)[found].float().cpu().numpy()
+        found = where.nonzero()[:, 0]
+        flat, value = found.cpu().numpy(), entries[found].float().cpu().numpy()
+    if not value.all():  # 0 is above a threshold below it
+        flat, value = flat[value != 0], value[value != 0]
     token = flat // a.shape[1]
     return Active(token, flat - token * a.shape[1], value)
 
@@ -142,24 +144,26 @@ class LayerTally:
             sample=Kept.empty("chance", n_features, sample, width),
         )
 
-    def add(self, a: Tensor, active: Active, tokens: Tokens) -> None:
-        """Count the activations a [n, f] of a batch; `active` are those that are not 0."""
+    def add(self, active: Active, tokens: Tokens) -> None:
+        """Count what is active in a batch."""
         np.add.at(self.histogram.reshape(-1), active.feature * N_BINS + bin_of(active.value), np.uint32(1))
         np.add.at(self.total, active.feature, active.value.astype(np.float64))
-        examples = _examples(active, tokens, len(self.total))
-        token, feature, value = (column[examples] for column in active)
-        found = Candidates(feature, tokens.key[token], value, tokens.text[token])
         both = (self.top, self.sample)
+        key = tokens.key[active.token]
+        enters = [kept.may_enter(active.feature, key, active.value) for kept in both]
+        active = active.take(_with_their_rows(active, enters[0] | enters[1], tokens, len(self.total)))
+        cell, peaks = _examples(active, tokens, len(self.total))
+        token, feature, value = active.take(peaks)
+        found = Candidates(feature, tokens.key[token], value, tokens.text[token])
         placed = [kept.insert(found) for kept in both]
-        new = np.zeros(len(token), np.bool_)
-        for *_, number in placed:
-            new[number] = True
-        if not new.any():
+        new = np.unique(np.concatenate([number for *_, number in placed]))
+        if not len(new):
             return
-        windows = tokens.windows(token[new], found.take(new), a)
-        window = np.cumsum(new) - 1  # of each example that is new
+        example = np.full(len(cell), -1)
+        example[cell[peaks[new]]] = np.arange(len(new))
+        windows = tokens.windows(token[new], value[new], active, example[cell])
         for kept, (owner, slot, number) in zip(both, placed, strict=True):
-            kept.set_windows(owner, slot, windows.take(window[number]))
+            kept.set_windows(owner, slot, windows.take(np.searchsorted(new, number)))
 
     def merge(self, other: LayerTally) -> None:
         """Add what another part of the corpus gave."""
@@ -169,25 +173,46 @@ class LayerTally:
         self.sample.merge(other.sample)
 
 
-def _examples(active: Active, tokens: Tokens, n_features: int) -> Array:
-    """Which entries are the largest of their feature in their row of text, and of the context that they show."""
+def _with_their_rows(active: Active, wanted: Array, tokens: Tokens, n_features: int) -> Array:
+    """The entries that are wanted, and all others of the same feature in the same row of text."""
+    cell = tokens.row[active.token] * n_features + active.feature
+    # A table for the entries there are, not for all cells: those that share a place come along, which does no harm.
+    size = 1 << (8 * len(cell)).bit_length()
+    place = cell & (size - 1)
+    marked = np.zeros(size, np.bool_)
+    marked[place[wanted]] = True
+    return np.flatnonzero(marked[place])
+
+
+def _examples(active: Active, tokens: Tokens, n_features: int) -> tuple[Array, Array]:
+    """Which entries are the largest of their feature in their row of text, and of the context that they show.
+
+    -> a number for the feature and row of every entry [i], and the entries [c].
+    """
     score = (by_size(active.value) << 32) + tokens.precedence[active.token]
-    peaks = _largest(tokens.row[active.token] * n_features + active.feature, score, len(tokens.batch.ids) * n_features)
+    cell = _numbered(tokens.row[active.token] * n_features + active.feature, len(tokens.batch.ids) * n_features)
+    peaks = _largest(cell, score)
     context = tokens.shared[active.token[peaks]]
     several = np.flatnonzero(context >= 0)
     again = peaks[several]
-    best = _largest(context[several] * n_features + active.feature[again], score[again], tokens.n_shared * n_features)
+    same = _numbered(context[several] * n_features + active.feature[again], tokens.n_shared * n_features)
     stays = context < 0
-    stays[several[best]] = True
-    return peaks[stays]
+    stays[several[_largest(same, score[again])]] = True
+    return cell, peaks[stays]
 
 
-def _largest(cell: Array, score: Array, n_cells: int) -> Array:
+def _numbered(cell: Array, n_cells: int) -> Array:
+    """Numbers below the length of `cell`, equal where its own are, which are below `n_cells`."""
+    if n_cells > 128 * len(cell):  # memory for the cells that are there, not for all
+        return np.unique(cell, return_inverse=True)[1]
+    number = np.empty(n_cells, np.int64)
+    number[cell] = np.arange(len(cell))
+    return number[cell]
+
+
+def _largest(cell: Array, score: Array) -> Array:
     """Which entries have the largest score of their cell."""
-    if n_cells > 16 * len(cell):  # memory for the cells that are there, not for all
-        filled, cell = np.unique(cell, return_inverse=True)
-        n_cells = len(filled)
-    largest = np.full(n_cells, np.iinfo(np.int64).min)
+    largest = np.full(len(cell), np.iinfo(np.int64).min)
     np.maximum.at(largest, cell, score)
     return np.flatnonzero(largest[cell] == score)
 
@@ -252,15 +277,11 @@ class Tally:
     n_tokens: int = 0
     n_texts: int = 0
 
-    def add(self, layers: Iterable[Tensor], tokens: Tokens) -> None:
-        """Count a batch. layers: L x [n, f], the activations of the tokens that count, wanted one after the other."""
+    def add(self, layers: Iterable[Active], tokens: Tokens) -> None:
+        """Count a batch. layers: the active features of each, wanted one after the other."""
         found: list[Active] = []
-        encoded = iter(layers)
-        for tally in self.layers:
-            a = next(encoded)
-            active = find_active(a)
-            tally.add(a, active, tokens)
-            del a  # so that the next layer finds room
+        for tally, active in zip(self.layers, layers, strict=True):
+            tally.add(active, tokens)
             if self.coactivations is not None:
                 found.append(active)
         if self.coactivations is not None:

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from ct_widgets.errors import FeatureError
 from ct_widgets.features import FeatureStore
-from ct_widgets.features.collect import encode_batch
+from ct_widgets.features.collect import active_in_batch
 from ct_widgets.features.corpus import RowMaker, Source, in_chunks, read_texts
 from ct_widgets.features.fingerprint import fingerprint
-from ct_widgets.features.tally import Coactivations, find_active
+from ct_widgets.features.tally import Coactivations
 from ct_widgets.global_weights.feature_set import FeatureSet
 from ct_widgets.progress import progress as progress_bar
 from ct_widgets.replacement_model import ReplacementModel
@@ -76,7 +76,7 @@ def sum_corpus(
     with progress_bar(n_texts, "statistics", unit="text", show=progress) as bar:
         for number, chunk in enumerate(in_chunks(read_texts(corpus), _TEXTS)):
             for batch in rows.batches(chunk, number * _TEXTS):
-                layers = [find_active(a) for a in encode_batch(model, batch)]
+                layers = list(active_in_batch(model, batch))
                 n = int(batch.counts.sum())
                 together.add(layers, n)
                 for layer, active in enumerate(layers):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +19,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from ct_widgets.errors import FeatureError, FileFormatError
 from ct_widgets.features import FeatureStore, collect, collect_features
 from ct_widgets.features.bins import EDGES
+from ct_widgets.features.corpus import RowMaker
 from ct_widgets.features.kept import Candidates, Kept, Windows, context_keys
+from ct_widgets.features.tally import Batch, LayerTally, Tokens, Window, find_active
+from ct_widgets.language_model import LanguageModel
 from ct_widgets.replacement_model import ReplacementModel
 
 
@@ -218,8 +222,9 @@ def test_an_interrupted_collection_goes_on_exactly(tmp_path: Path, coactivations
         assert_array_equal(mine.present.toarray(), theirs.present.toarray())
 
 
+@pytest.mark.parametrize("parts", [60, 3])
 @pytest.mark.parametrize("by", ["value", "chance"])
-def test_what_is_kept_depends_on_no_order(by: Literal["value", "chance"]) -> None:
+def test_what_is_kept_depends_on_no_order(by: Literal["value", "chance"], parts: int) -> None:
     """Against a sort of all examples: signs mixed, equal activations, contexts again, keys that differ in low bits."""
     rng, n, k = np.random.default_rng(3), 900, 4
     found = Candidates(
@@ -229,7 +234,7 @@ def test_what_is_kept_depends_on_no_order(by: Literal["value", "chance"]) -> Non
         text=rng.permutation(n).astype(np.uint32),
     )
     kept = Kept.empty(by, 6, k, 2)
-    for part in np.array_split(rng.permutation(n), 60):
+    for part in np.array_split(rng.permutation(n), parts):
         some = found.take(part)
         order = np.lexsort((-some.text.astype(int), some.value))  # of each context the best comes last
         last = {(some.feature[i], some.key[i]): i for i in order}
@@ -249,6 +254,29 @@ def test_what_is_kept_depends_on_no_order(by: Literal["value", "chance"]) -> Non
         assert held.key[mine].tolist() == rank
         assert held.text[mine].tolist() == [-best[key][1] for key in rank]
         assert windows.tokens[mine].tolist() == [[-best[key][1], 1 - best[key][1]] for key in rank]
+
+
+def test_a_wide_layer_keeps_what_a_narrow_one_does() -> None:
+    """Where tables of all features and rows would be too large, on the same features, spread far apart."""
+    rng, window, spread = np.random.default_rng(5), Window(5, 3), 90_001
+    narrow, wide = (LayerTally.empty(n, 4, 5, window.width) for n in (6, 6 * spread))
+    for number in range(12):
+        length = rng.integers(2, 11, 7)
+        ids = rng.integers(0, 3, (7, 10)) * (np.arange(10) < length[:, None])
+        batch = Batch(ids, length, np.arange(7, dtype=np.uint32) + 7 * number, 1)
+        tokens = Tokens(batch, window)
+        a = torch.from_numpy(rng.choice([0, 0, 0, 0.5, 1, 2], (len(tokens), 6)).astype(np.float32))
+        active = find_active(a != 0, a)
+        narrow.add(active, tokens)
+        wide.add(active._replace(feature=active.feature * spread), tokens)
+    assert_array_equal(wide.histogram[::spread], narrow.histogram)
+    for one, other in ((narrow.top, wide.top), (narrow.sample, wide.sample)):
+        (found, windows), (same, same_windows) = one.examples(), other.examples()
+        assert len(found.feature) > 20
+        for mine, theirs in zip(found._replace(feature=found.feature * spread), same, strict=True):
+            assert_array_equal(mine, theirs)
+        for mine, theirs in zip(windows, same_windows, strict=True):
+            assert_array_equal(mine, theirs)
 
 
 def test_batches_and_padding_change_nothing(tmp_path: Path) -> None:
@@ -316,15 +344,49 @@ def test_texts_of_every_source_are_the_same(tmp_path: Path, make_bridge: Any) ->
 
 
 def test_rows_of_long_texts_start_with_bos(make_bridge: Any) -> None:
-    from ct_widgets.features.corpus import RowMaker
-    from ct_widgets.language_model import LanguageModel
-
     rows = RowMaker(LanguageModel(make_bridge("gpt2")), 4, 100, ignore_bos=True)
     (batch,) = rows.batches(["t1 t2 t3 t4 t5", [0, 7, 8], [9]], 10)
     assert batch.ids.tolist() == [[9, 0, 0, 0], [0, 4, 5, 0], [0, 7, 8, 0], [0, 1, 2, 3]]
     assert batch.length.tolist() == [1, 3, 3, 4]
     assert batch.text.tolist() == [12, 10, 11, 10]
     assert batch.counts.sum() == 7
+
+
+def cut_by_hand(ids: list[int], is_text: bool, context: int) -> list[list[int]]:
+    """Rows of a text: BOS, which is 0, ahead of each, if the text or the tokenizer begins with it."""
+    if not is_text and ids[:1] != [0]:
+        return [ids[i : i + context] for i in range(0, len(ids), context)]
+    rest = ids[ids[:1] == [0] :]
+    return [[0, *rest[i : i + context - 1]] for i in range(0, len(rest), context - 1)]
+
+
+@pytest.mark.parametrize(("context", "batch_tokens"), [(2, 1), (5, 30), (64, 100), (64, 4096)])
+def test_rows_are_those_cut_by_hand(make_bridge: Any, context: int, batch_tokens: int) -> None:
+    """Texts and ids, empty ones, ones that spell their BOS, and ones longer than a row, mixed."""
+    model = LanguageModel(make_bridge("gpt2"))
+    maker = RowMaker(model, context, batch_tokens, ignore_bos=True)
+    rng = np.random.default_rng(context)
+    texts: list[Any] = ["", [], [0], [4], "t0", "t0 t3"]
+    for _ in range(40):
+        ids = rng.integers(0, 9, rng.integers(0, 12)).tolist()
+        texts += [ids, " ".join(f"t{i}" for i in ids), tuple(ids), np.array([0, *ids])]
+    expected: list[tuple[int, list[int]]] = []
+    for number, text in enumerate(texts):
+        is_text = isinstance(text, str)
+        ids = [int(word[1:]) for word in text.split()] if is_text else [int(i) for i in text]
+        expected += [(100 + number, row) for row in cut_by_hand(ids, is_text, context)]
+    found: list[tuple[int, list[int]]] = []
+    batches = list(maker.batches(texts, 100))
+    for batch, following in pairwise(batches):
+        assert (len(batch.ids) + 1) * following.length[0] > batch_tokens  # as full as may be
+    for batch in batches:
+        assert batch.ids.size <= max(batch_tokens, batch.ids.shape[1])
+        assert batch.ids.shape[1] == batch.length.max()
+        assert not batch.ids[np.arange(batch.ids.shape[1]) >= batch.length[:, None]].any()
+        for row, n, text in zip(batch.ids, batch.length, batch.text, strict=True):
+            found.append((int(text), row[:n].tolist()))
+    assert found == sorted(expected, key=lambda row: len(row[1]))
+    assert list(maker.batches([], 0)) == []
 
 
 def test_wrong_uses_say_what_to_do(tmp_path: Path) -> None:

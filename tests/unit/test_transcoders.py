@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -12,6 +13,7 @@ from conftest import random_transcoder
 from safetensors.torch import load_file, save_file
 
 from ct_widgets.errors import FileFormatError, TranscoderError
+from ct_widgets.features.tally import find_active
 from ct_widgets.transcoders import Transcoder
 
 L, D, F = 3, 5, 7  # all different: a swapped axis must not pass
@@ -63,6 +65,23 @@ def test_decoding_happens_where_the_activations_are(transcoder: Transcoder) -> N
     y = moved.decode([moved.encode(layer, x[layer]) for layer in range(L)], x)
     assert moved.W_dec[0].device.type == "cpu"
     torch.testing.assert_close(torch.stack(y).cpu(), reconstruct(transcoder), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("threshold", [None, -0.2])
+def test_active_features_are_those_of_the_encoding(transcoder: Transcoder, threshold: float | None) -> None:
+    if threshold is not None:
+        transcoder = random_transcoder(L, D, F, threshold=[torch.full((F,), threshold)] * L)
+        transcoder.W_enc[0][0], transcoder.b_enc[0][0] = 0, 0  # above its threshold, and yet not active
+    for layer, x in enumerate(inputs()):
+        where, value = transcoder.active(layer, x)
+        a = transcoder.encode(layer, x)
+        assert torch.equal(where & (value != 0), a != 0)
+        assert torch.equal(value[where], a[where])
+        found = find_active(where, value)
+        token, feature = np.nonzero(a.numpy())
+        np.testing.assert_array_equal(found.token, token)
+        np.testing.assert_array_equal(found.feature, feature)
+        np.testing.assert_array_equal(found.value, a.numpy()[token, feature])
 
 
 def test_activations_by_hand() -> None:
