@@ -126,6 +126,11 @@ class FeatureWrites:
         """Vectors that the features `columns(m, position)` write to output m. -> [s, d]."""
         return self.rows[m][self.bounds[m][position] : self.bounds[m][position + 1]]
 
+    def forget(self, outputs: range) -> None:
+        """Free what is written to outputs that nobody will read any more."""
+        for m in outputs:
+            self.rows[m] = self.rows[m][:0].clone()
+
 
 def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: float) -> FeatureWrites:
     """Gather the decoder vectors of the active features, layer by layer, touching no other rows of the decoder.
@@ -142,31 +147,33 @@ def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: fl
             f"the vectors that the {len(features):,} active features of this prompt write take {n_bytes / 2**30:.2f} "
             f"GiB, more than max_memory ({max_memory / 2**30:.2f} GiB); shorten the prompt, or raise max_memory"
         )
-    device, ends = features.activation.device, sizes.flatten().cumsum(0).view_as(sizes)
+    device, before = features.activation.device, sizes.cumsum(1) - sizes  # [m, p]: rows of the positions before
     starts = torch.tensor(features.starts)
     by_layer = torch.argsort(features.layer, stable=True).split(features.counts.sum(0).tolist())
-    places: list[Tensor] = []  # of every vector among those of all outputs
+    places: list[Tensor] = []  # [outputs, s] of a layer, of every vector among those of its output
     for layer, mine in enumerate(by_layer):
         outputs, position = transcoder.output_layers(layer), features.position[mine]
         rank = mine - starts[position, first_layer[layer]]
-        places.append(((ends - sizes)[outputs.start : outputs.stop, position] + rank).T.flatten())
-    place = torch.cat(places).to(device).split([len(part) for part in places])
+        places.append(before[outputs.start : outputs.stop, position] + rank)
+    place = torch.cat([part.flatten() for part in places]).to(device).split([part.numel() for part in places])
     activation = features.activation[torch.cat(by_layer).to(device)].split([len(part) for part in by_layer])
-    vectors = features.activation.new_empty(int(sizes.sum()), d)
+    rows = [features.activation.new_empty(n, d) for n in sizes.sum(1).tolist()]
     for layer, mine in enumerate(by_layer):
-        n_outputs = len(transcoder.output_layers(layer))
-        n = max(1, _MOVED // (n_outputs * d))
-        for numbers, a, to in zip(
-            mine.split(n), activation[layer].split(n), place[layer].split(n * n_outputs), strict=True
-        ):
+        outputs = transcoder.output_layers(layer)
+        n = max(1, _MOVED // (len(outputs) * d))
+        there = place[layer].view(len(outputs), -1).split(n, dim=1)
+        for numbers, a, to in zip(mine.split(n), activation[layer].split(n), there, strict=True):
             written = transcoder.decoder_vectors(layer, features.index[numbers])
             written *= a[:, None, None]
-            vectors.index_copy_(0, to, written.flatten(0, 1))
-    cell = torch.arange(n_layers * n_positions).repeat_interleave(sizes.flatten()).to(device)
-    total = vectors.new_zeros(n_layers * n_positions, d).index_add_(0, cell, vectors)
+            for i, m in enumerate(outputs):
+                rows[m].index_copy_(0, to[i], written[:, i])
+    total = rows[0].new_zeros(n_layers, n_positions, d)
+    cell = torch.arange(n_positions).repeat(n_layers).repeat_interleave(sizes.flatten()).to(device)
+    for m, (written, position) in enumerate(zip(rows, cell.split(sizes.sum(1).tolist()), strict=True)):
+        total[m].index_add_(0, position, written)
     return FeatureWrites(
-        rows=list(vectors.split(sizes.sum(1).tolist())),
-        total=total.view(n_layers, n_positions, d),
+        rows=rows,
+        total=total,
         features=features,
         first_layer=first_layer,
         bounds=torch.nn.functional.pad(sizes.cumsum(1), (1, 0)).tolist(),

@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 
 class RowComputer:
-    """Computes rows for one prompt and keeps them in `store`."""
+    """Computes rows for one prompt, once, and keeps them in `store`."""
 
     def __init__(self, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes, plan: Plan) -> None:
         self.local, self.asked, self.nodes, self.plan = local, asked, nodes, plan
@@ -41,15 +41,20 @@ class RowComputer:
             vector=local.frozen_map.ln_final.pull_back(asked.direction, last_scale),
         )
         self.climb: Climb | None = None
-        self.stacked = StackedWrites.of(local) if plan.at_once else None
+        self.stacked: StackedWrites | None = None
+        if plan.at_once:
+            self.stacked = StackedWrites.of(local)
+            local.writes.forget(range(local.run.n_layers))
 
     def every_row(self) -> Iterator[Ints]:
-        """Compute all rows; yields the features that have theirs."""
+        """Compute all rows, and free what is not read again on the way; yields the features that have theirs."""
         for climb, targets, numbers in self._climbing():
             self._keep(climb.read(targets), self.nodes.feature[numbers], numbers)
             yield numbers
-        self.sweep_logits()
         lowest = -1 if self.plan.cut is None else self.plan.cut
+        self.local.writes.forget(range(lowest))
+        self.sweep_logits()
+        self.local.writes.forget(range(self.local.run.n_layers - 1, self.local.run.n_layers))
         yield from self.sweep_features(np.flatnonzero(self.local.features.layer.numpy() > lowest))
 
     def before_ranking(self) -> None:

@@ -143,6 +143,8 @@ class _Walk:
 
     def read_outputs(self, m: int) -> None:
         """Read what features and errors wrote to the MLP output of layer m, at every position."""
+        if not self.joined:
+            return
         writes, error, first = self.local.writes, self.local.error[m], self.local.first_position
         feature_rows, error_rows = self.rows.feature[: self.joined], self.rows.error[: self.joined, m]
         if self.stacked is not None:

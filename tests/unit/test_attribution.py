@@ -93,7 +93,7 @@ def test_rows_equal_autograd_wherever_sources_and_targets_meet(case: Case, ignor
     expected = dense(oracle.store)
     planes = [Plan(cut, 2**22) for cut in (None, *range(case.model.n_layers))]
     for plan in (*planes, Plan(None, 2**12, True, torch.device("cpu"))):
-        rows = RowComputer(local, asked, nodes, plan)
+        rows = RowComputer(case.local(ignore_bos=ignore_bos), asked, nodes, plan)
         done = np.concatenate(list(rows.every_row()))
         assert sorted(done.tolist()) == list(range(len(local.features)))
         np.testing.assert_allclose(rows.store.influence(share), influence, rtol=1e-3, atol=1e-5)
