@@ -147,30 +147,31 @@ def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: fl
             f"the vectors that the {len(features):,} active features of this prompt write take {n_bytes / 2**30:.2f} "
             f"GiB, more than max_memory ({max_memory / 2**30:.2f} GiB); shorten the prompt, or raise max_memory"
         )
-    device, before = features.activation.device, sizes.cumsum(1) - sizes  # [m, p]: rows of the positions before
+    device, begins = features.activation.device, sizes.cumsum(1) - sizes  # [m, p], in rows[m]
     starts = torch.tensor(features.starts)
     by_layer = torch.argsort(features.layer, stable=True).split(features.counts.sum(0).tolist())
-    places: list[Tensor] = []  # [outputs, s] of a layer, of every vector among those of its output
+    places: list[Tensor] = []  # [m, s] of every layer: where its features' vectors stand in rows[m]
     for layer, mine in enumerate(by_layer):
         outputs, position = transcoder.output_layers(layer), features.position[mine]
         rank = mine - starts[position, first_layer[layer]]
-        places.append(before[outputs.start : outputs.stop, position] + rank)
+        places.append(begins[outputs.start : outputs.stop, position] + rank)
     place = torch.cat([part.flatten() for part in places]).to(device).split([part.numel() for part in places])
     activation = features.activation[torch.cat(by_layer).to(device)].split([len(part) for part in by_layer])
+    # A buffer for each output: the smaller ones need no new pages from the system.
     rows = [features.activation.new_empty(n, d) for n in sizes.sum(1).tolist()]
     for layer, mine in enumerate(by_layer):
         outputs = transcoder.output_layers(layer)
         n = max(1, _MOVED // (len(outputs) * d))
-        there = place[layer].view(len(outputs), -1).split(n, dim=1)
-        for numbers, a, to in zip(mine.split(n), activation[layer].split(n), there, strict=True):
+        to = place[layer].view(len(outputs), -1)
+        for numbers, a, part in zip(mine.split(n), activation[layer].split(n), to.split(n, dim=1), strict=True):
             written = transcoder.decoder_vectors(layer, features.index[numbers])
             written *= a[:, None, None]
-            for i, m in enumerate(outputs):
-                rows[m].index_copy_(0, to[i], written[:, i])
+            for k, m in enumerate(outputs):
+                rows[m].index_copy_(0, part[k], written[:, k])
+    position = torch.arange(n_positions).repeat(n_layers).repeat_interleave(sizes.flatten()).to(device)
     total = rows[0].new_zeros(n_layers, n_positions, d)
-    cell = torch.arange(n_positions).repeat(n_layers).repeat_interleave(sizes.flatten()).to(device)
-    for m, (written, position) in enumerate(zip(rows, cell.split(sizes.sum(1).tolist()), strict=True)):
-        total[m].index_add_(0, position, written)
+    for m, part in enumerate(position.split(sizes.sum(1).tolist())):
+        total[m].index_add_(0, part, rows[m])
     return FeatureWrites(
         rows=rows,
         total=total,
