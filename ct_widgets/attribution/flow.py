@@ -86,6 +86,12 @@ class Streams:
         self.errors = Flow(zeros(cut * (P - local.first_position), P - local.first_position, d), local.first_position)
         self.embeddings = _embedding_flows(run.embedding)
 
+    def forget(self, position: int) -> None:
+        """Free the features' streams that begin after `position`, which no target that is left can see."""
+        for flow in self.features:
+            if flow.start > position:
+                flow.x, flow.joined = flow.x[:0].clone(), 0
+
     def to_read(self, layer: int) -> None:
         """Bring the streams from a block's input to the place where its transcoder reads."""
         if not self._reads_before_attention:

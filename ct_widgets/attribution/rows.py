@@ -83,11 +83,13 @@ class RowComputer:
         d, device = run.embedding.shape[-1], run.embedding.device
         lowest = layer[chosen] == 0  # they read embeddings alone, so they would only widen the blocks of others
         for group in (chosen[~lowest], chosen[lowest]):
-            for part in blocks(position[group], d, device, self.plan.block):
+            for part in reversed(blocks(position[group], d, device, self.plan.block)):
                 block = group[part]
                 block = block[np.argsort(-layer[block], kind="stable")]
                 targets = feature_targets(self.local, torch.from_numpy(block))
                 self._sweep(targets, self.nodes.feature[block], block)
+                if self.climb:
+                    self.climb.streams.forget(int(position[block].min()))
                 yield block
 
     def _sweep(self, targets: Targets, node: Ints, numbers: Ints) -> None:

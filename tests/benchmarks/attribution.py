@@ -75,7 +75,9 @@ def make_weights(shape: Shape, folder: Path, seed: int = 0) -> None:
     run = model.frozen_run(tokens)
     W_enc = [torch.randn(shape.features, shape.width) / shape.width**0.5 for _ in range(shape.layers)]
     n_active = shape.active * (shape.positions - 1)
-    lowest = [(x[1:] @ w.T).flatten().topk(n_active).values[-1] for x, w in zip(run.mlp_input, W_enc, strict=True)]
+    # Between two activations, or rounding would decide whether the lowest is active.
+    strongest = [(x[1:] @ w.T).flatten().topk(n_active + 1).values for x, w in zip(run.mlp_input, W_enc, strict=True)]
+    lowest = [values[-2:].mean() for values in strongest]
     Transcoder(
         kind="clt",
         activation="jumprelu",
