@@ -17,8 +17,8 @@ from ct_widgets.transcoders import Transcoder
 
 # Activations of neighbouring layers that are looked through together, at most: a GPU is waited for once each time.
 _HELD = 2**26
-# Numbers of a decoder that are moved together, at most: they stay in a processor's cache on the way.
-_MOVED = 2**20
+# Numbers of a decoder that are moved together, at most: on the way they stay in a processor's largest cache.
+_MOVED = 2**22
 
 
 @dataclass(frozen=True, eq=False)
