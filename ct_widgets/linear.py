@@ -17,17 +17,20 @@ _FEWEST = 2**24
 
 def linear(x: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
     """x W^T + b. x: [..., i], W: [o, i], b: [o] -> [..., o]."""
-    if onednn_pays(x, W):
-        # Of rows that are not neighbours it has no fast kernels.
-        W = W if W.T.is_contiguous() else W.contiguous()
-        return torch.ops.mkldnn._linear_pointwise(x.contiguous(), W, b, "none", [], "")
-    return torch.nn.functional.linear(x, W, b)
+    return onednn(x, W, b) if onednn_pays(x, W) else torch.nn.functional.linear(x, W, b)
 
 
-def onednn_pays(x: Tensor, W: Tensor) -> bool:
-    """Whether oneDNN has a kernel for x W^T, which has no derivative, and takes less time with it."""
+def onednn(x: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
+    """The same by oneDNN, without a derivative."""
+    # Of rows that are not neighbours it has no fast kernels.
+    W = W if W.T.is_contiguous() else W.contiguous()
+    return torch.ops.mkldnn._linear_pointwise(x.contiguous(), W, b, "none", [], "")
+
+
+def onednn_pays(x: Tensor, W: Tensor, fewest: int = _FEWEST) -> bool:
+    """Whether oneDNN has a kernel for x W^T, which has no derivative, and the product takes `fewest` operations."""
     return (
-        2 * x.numel() * W.shape[0] >= _FEWEST
+        2 * x.numel() * W.shape[0] >= fewest
         and x.device.type == "cpu"
         and x.dtype == W.dtype == torch.float32
         and not (torch.is_grad_enabled() and (x.requires_grad or W.requires_grad))

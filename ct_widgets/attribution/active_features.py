@@ -18,7 +18,7 @@ from ct_widgets.transcoders import Transcoder
 # Activations of neighbouring layers that are looked through together, at most: a GPU is waited for once each time.
 _HELD = 2**26
 # Numbers of a decoder that are moved together, at most: on the way they stay in a processor's largest cache.
-_MOVED = 2**22
+_MOVED = {"cpu": 2**20, "cuda": 2**28}
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +161,7 @@ def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: fl
     rows = [features.activation.new_empty(n, d) for n in sizes.sum(1).tolist()]
     for layer, mine in enumerate(by_layer):
         outputs = transcoder.output_layers(layer)
-        n = max(1, _MOVED // (len(outputs) * d))
+        n = max(1, _MOVED.get(device.type, _MOVED["cuda"]) // (len(outputs) * d))
         to = place[layer].view(len(outputs), -1)
         for numbers, a, part in zip(mine.split(n), activation[layer].split(n), to.split(n, dim=1), strict=True):
             written = transcoder.decoder_vectors(layer, features.index[numbers])

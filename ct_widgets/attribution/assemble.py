@@ -36,6 +36,7 @@ def describe(
     n = rows.store.n
     keep = np.ones(n, dtype=bool)
     keep[nodes.feature[~visited]] = False
+    rows.store.reserve(keep)
     tokens = model.str_tokens(local.run.tokens)
     node_token = np.full(n, "", dtype=object)
     node_token[nodes.embedding] = tokens

@@ -49,6 +49,7 @@ class RowStore:
         self._total = torch.zeros(self.n, dtype=torch.float64, device=self._device)
         self._parts: list[_Part] = []
         self._sources: dict[tuple[int, int], Ints] = {}
+        self._room: list[Tensor] = []
 
     @property
     def row_total(self) -> Floats:
@@ -114,16 +115,21 @@ class RowStore:
             passing = start + passing[target] @ rows
         return (passing - start).double().cpu().numpy()
 
+    def reserve(self, keep: Bool) -> None:
+        """Get memory for the edges of `take(keep)` if they come from a GPU, which may still be at work.
+
+        A transfer to memory that nobody has touched takes several times as long.
+        """
+        if self._in_blocks:
+            n = self._most_edges(keep)
+            self._room = [torch.empty(n, dtype=kind).zero_() for kind in (torch.int32, torch.float32)]
+
     def take(self, keep: Bool) -> Adjacency:
         """The rows of the nodes in `keep` [n] and their edges among them, renumbered; rows not computed are empty.
 
         The store is empty afterwards: rows become edges, and rows of a whole prompt do not fit in memory twice.
         """
         number = np.cumsum(keep) - 1
-        # Before the first wait for a GPU: memory takes its time, and a transfer to untouched memory several times that.
-        room = (
-            [_touched(self._most_edges(keep), kind) for kind in (torch.int32, torch.float32)] if self._in_blocks else []
-        )
         parts = [_chosen(part, keep, number) for part in self._parts]
         self._parts.clear()
         count = np.zeros(int(keep.sum()), dtype=np.int64)
@@ -136,7 +142,8 @@ class RowStore:
         weight = torch.empty(n_edges, dtype=torch.float32, device=self._device)
         while parts:
             _write(parts.pop(), indptr, source, weight)
-        if room:
+        if self._room:
+            room, self._room = self._room, []
             source, weight = (
                 memory[:n_edges].copy_(edges) for memory, edges in zip(room, (source, weight), strict=True)
             )
@@ -178,7 +185,3 @@ def _write(part: _Part, indptr: Ints, source: Tensor, weight: Tensor) -> None:
     start = upload(torch.from_numpy(first - (np.cumsum(count) - count)), values.device)
     place = start[row] + torch.arange(len(row), device=values.device)
     source[place], weight[place] = sources[column], values[row, column]
-
-
-def _touched(n: int, kind: torch.dtype) -> Tensor:
-    return torch.empty(n, dtype=kind).zero_()
