@@ -43,7 +43,8 @@ class Climb:
     def targets(self) -> Iterator[tuple[Targets, Ints]]:
         """Let the streams flow to the plane and the embeddings' on to the top.
 
-        Yields the features up to the plane that share a layer and a position, and their numbers, when they can be read.
+        Yields the features up to the plane that share a layer and a position, and their numbers, when they can be read;
+        not those of the lowest layer, which read embeddings alone.
         """
         features, run = self.local.features, self.local.run
         for layer in range(run.n_layers):
@@ -53,7 +54,7 @@ class Climb:
             here = feature_targets(self.local, torch.cat(groups)) if groups else None
             for targets, group in zip(here.split([len(g) for g in groups]) if here else (), groups, strict=True):
                 self._read_embeddings(targets, int(group[0]))
-                if layer <= self.streams.cut:
+                if 0 < layer <= self.streams.cut:
                     yield targets, group.numpy()
             self.streams.to_output(layer)
         self._read_embeddings(self._logits, len(features))
@@ -71,7 +72,7 @@ class Climb:
         rows = Rows.zeros(local, targets, self.workspace)
         position = int(targets.position[0])
         for flow in streams.features:
-            if flow.start <= position:
+            if flow.start <= position and flow.joined:
                 begin = local.features.starts[flow.start][0]
                 rows.feature[:, begin : begin + flow.joined] = product(targets.vector, flow.at(position))
         first, n = local.first_position, local.run.n_positions - local.first_position

@@ -16,20 +16,22 @@ from torch import Tensor
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.attribution.transport import Transport
 
-# Embeddings flow in parts: smaller ones multiply fewer zeros, and cost more calls.
-_FEWEST_EMBEDDINGS = 4
-_MOST_EMBEDDING_FLOWS = 8
+# Embeddings flow in parts: smaller ones multiply fewer zeros, and cost more calls. A part of n by d numbers with
+# n = 2^11 / d takes as long to multiply its zeros as to call for.
+_PART = 2**11
+_MOST_PARTS = 8
 
 
 @dataclass(eq=False)
 class Flow:
-    """The stream of a block of sources that begin at position `start` or later. x: [s, p - start, d].
+    """The stream of a block of sources that begin at `position` [s], none before `start`. x: [s, p - start, d].
 
     The first `joined` sources have begun; those from `fresh` on are still at the position where they began.
     """
 
     x: Tensor
     start: int
+    position: Tensor
     joined: int = 0
     fresh: int = 0
 
@@ -44,12 +46,11 @@ class Flow:
 
     def through_attention(self, transport: Transport) -> None:
         """Add a layer's attention to every source that has begun."""
-        old, new = self.x[: self.fresh], self.x[self.fresh : self.joined]
-        if len(old):
-            transport.forward.carry(old, self.start, old)
+        new, position = self.x[self.fresh : self.joined], self.position[self.fresh : self.joined]
+        begun = None
         if len(new):
-            begun = torch.full((len(new),), self.start, device=new.device)
-            transport.forward.carry_from(new[:, 0].clone(), begun, self.start, new)
+            begun = new[torch.arange(len(new), device=new.device), position - self.start], position
+        transport.forward.carry(self.active, self.start, begun)
         self.fresh = self.joined
 
     def skipped(self, local: LocalReplacementModel, layer: int) -> Tensor:
@@ -62,11 +63,11 @@ def _embedding_flows(embedding: Tensor) -> list[Flow]:
     """Flows of neighbouring embeddings [p, d], in parts: none reaches a position before its own."""
     P, d = embedding.shape
     flows: list[Flow] = []
-    for part in torch.arange(P).split(max(_FEWEST_EMBEDDINGS, -(-P // _MOST_EMBEDDING_FLOWS))):
+    for part in torch.arange(P, device=embedding.device).split(max(1, _PART // d, -(-P // _MOST_PARTS))):
         start, n = int(part[0]), len(part)
         x = embedding.new_zeros(n, P - start, d)
         x.diagonal(dim1=0, dim2=1).copy_(embedding[start : start + n].T)
-        flows.append(Flow(x, start, joined=n, fresh=n))
+        flows.append(Flow(x, start, part, joined=n))
     return flows
 
 
@@ -76,20 +77,22 @@ class Streams:
     def __init__(self, local: LocalReplacementModel, cut: int, transports: Sequence[Transport]) -> None:
         run, features = local.run, local.features
         P, d = run.embedding.shape
-        zeros = run.embedding.new_zeros
+        first, zeros = local.first_position, run.embedding.new_zeros
+        position = torch.arange(P, device=run.embedding.device)
         self.local, self.cut, self.transports = local, cut, transports
         self._reads_before_attention = run.reads_before_attention(local.frozen_map)
+        sizes = [features.starts[p][cut] - features.starts[p][0] for p in range(first, P)]
         self.features = [
-            Flow(zeros(features.starts[p][cut] - features.starts[p][0], P - p, d), start=p)
-            for p in range(local.first_position, P)
+            Flow(zeros(n, P - p, d), p, position[p : p + 1].expand(n))
+            for p, n in zip(range(first, P), sizes, strict=True)
         ]
-        self.errors = Flow(zeros(cut * (P - local.first_position), P - local.first_position, d), local.first_position)
+        self.errors = Flow(zeros(cut * (P - first), P - first, d), first, position[first:].repeat(cut))
         self.embeddings = _embedding_flows(run.embedding)
 
     def forget(self, position: int) -> None:
         """Free the features' streams that begin after `position`, which no target that is left can see."""
         for flow in self.features:
-            if flow.start > position:
+            if flow.start > position and flow.joined:
                 flow.x, flow.joined = flow.x[:0].clone(), 0
 
     def to_read(self, layer: int) -> None:
@@ -127,5 +130,4 @@ class Streams:
         error = self.local.error[m, first:]
         n = len(error)
         self.errors.x[m * n : (m + 1) * n].diagonal(dim1=0, dim2=1).copy_(error.T)
-        # Errors begin at positions of their own, so none counts as fresh.
-        self.errors.joined = self.errors.fresh = (m + 1) * n
+        self.errors.joined = (m + 1) * n

@@ -17,7 +17,10 @@ from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.errors import GraphError
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
+# Multiplications that take as long as the calls for one stream in one layer.
+_STREAM = 2**23
 # Buffers of a block that are as large as its vectors: the vectors, attention's two, and the rows.
 _BUFFERS = 4
 # Numbers in each of them: a block is as long as a processor's cache, or the launch of a kernel on a GPU, rewards.
@@ -124,16 +127,17 @@ def _multiplications(counts: Floats, cut: int | None, d: int, first: int) -> flo
     """Multiplications for all rows with the plane in layer `cut`. counts: [l, p]."""
     n_layers, n_positions = counts.shape
     layer, position = np.arange(n_layers)[:, None], np.arange(n_positions)
-    attention = 2.0 * d * d  # per vector and position: into the heads and out of them
+    attention = 2.0 * d * d  # per vector and position, into the heads and out of them; in its first layer, per vector
     lowest = 0 if cut is None else cut
     outputs = np.arange(lowest, n_layers)
     writers = np.cumsum(np.cumsum(counts, axis=0), axis=1)[outputs]  # up to this layer and position
     readers = (counts[::-1].cumsum(0)[::-1] - counts)[outputs]  # above this layer
     reading = d * float((writers * readers).sum())
     if cut is None:
-        return ((layer + 1) * counts * (position + 1)).sum() * attention + reading
-    up = (np.clip(cut - layer, 0, None) * counts * (n_positions - position)).sum() * attention
-    down = (np.clip(layer - cut, 0, None) * counts * (position + 1 - first)).sum() * attention
+        return (counts * _passes(layer + 1, position + 1)).sum() * attention + reading
+    up = (counts * _passes(cut - layer, n_positions - position)).sum() * attention
+    up += cut * (n_positions - first) * _STREAM
+    down = (counts * _passes(layer - cut, position + 1 - first)).sum() * attention
     embeddings = n_layers * n_positions * (n_positions + 1) / 2 * attention
     below, above = counts[:cut].sum(0), counts[cut + 1 :].sum(0)
     shared = np.clip(position[:, None] - position + 1, 0, None)  # [p_t, p_s]
@@ -141,7 +145,12 @@ def _multiplications(counts: Floats, cut: int | None, d: int, first: int) -> flo
     return up + down + embeddings + plane + reading
 
 
-def blocks(position: npt.NDArray[np.int64], d: int, device: torch.device, largest: int) -> list[slice]:
+def _passes(n_layers: Ints, n_positions: Ints) -> Ints:
+    """How many vectors one vector makes attention take in so many layers, at so many positions."""
+    return np.clip(n_layers, 0, 1) + np.clip(n_layers - 1, 0, None) * n_positions
+
+
+def blocks(position: Ints, d: int, device: torch.device, largest: int) -> list[slice]:
     """Runs of targets that walk together. position: [t], rising.
 
     A block is as wide as its last target, so one that mixes positions multiplies zeros: that is worth it until they are

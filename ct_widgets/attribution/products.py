@@ -14,7 +14,7 @@ from ct_widgets.linear import onednn, onednn_pays
 
 # Operations above which a kernel of its own pays off for a shape that may never come again, and for one that will.
 _ONCE = 2**28
-_AGAIN = 2**24
+_AGAIN = 2**27
 _RUNS = (512, 256, 128, 64, 32, 16)
 
 

@@ -6,6 +6,7 @@ Axes: n node, t target, s source, e edge.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +49,9 @@ class RowStore:
         self._device = blocks_on or torch.device("cpu")
         self._total = torch.zeros(self.n, dtype=torch.float64, device=self._device)
         self._parts: list[_Part] = []
-        self._sources: dict[tuple[int, int], Ints] = {}
+        self._sources: dict[int, Ints] = {}
+        self._n_positions = int(nodes.columns["position"].max()) + 1
+        self._cell = nodes.columns["layer"] * self._n_positions + nodes.columns["position"]
         self._room: list[Tensor] = []
 
     @property
@@ -59,9 +62,9 @@ class RowStore:
     def add(self, rows: Rows, target: Ints) -> None:
         """Add the rows of the nodes `target` [t], by falling layer and then rising position."""
         dense = rows.dense.to(self._device, torch.float32)
+        self._total[self._there(target)] = torch.linalg.vector_norm(dense, 1, dim=1).double()
         for part, source in self._pieces(target):
             weight = dense[part].index_select(1, self._there(self._places(rows, source)))
-            self._total[self._there(target[part])] = torch.linalg.vector_norm(weight, 1, dim=1).double()
             self._parts.append(_Part(target[part], source, weight))
 
     def _there(self, values: npt.NDArray[Any]) -> Tensor:
@@ -69,15 +72,22 @@ class RowStore:
 
     def _pieces(self, target: Ints) -> Iterator[tuple[slice, Ints]]:
         """Cut neighbouring rows into the parts in which they are kept; yields each with its sources."""
-        columns = self._nodes.columns
-        layer, position = columns["layer"][target], columns["position"][target]
-        changes = (np.diff(layer) != 0) | (np.diff(position) != 0)
-        ends = () if self._in_blocks else np.flatnonzero(changes) + 1
-        for start, stop in zip([0, *ends], [*ends, len(target)], strict=True):
-            key = int(layer[start]), int(position[start:stop].max())
-            if key not in self._sources:
-                self._sources[key] = np.flatnonzero((columns["layer"] < key[0]) & (columns["position"] <= key[1]))
-            yield slice(start, stop), self._sources[key]
+        cell = self._cell[target]
+        ends = [] if self._in_blocks else (np.flatnonzero(cell[1:] != cell[:-1]) + 1).tolist()
+        for start, stop in pairwise([0, *ends, len(target)]):
+            # Of a block, the highest layer and the last position.
+            layer, position = divmod(int(cell[start]), self._n_positions)
+            if self._in_blocks:
+                position = int(self._nodes.columns["position"][target].max())
+            yield slice(start, stop), self._up_to(layer, position)
+
+    def _up_to(self, layer: int, position: int) -> Ints:
+        """Nodes of lower layers, up to a position. Nodes are sorted by layer."""
+        key = layer * self._n_positions + position
+        if key not in self._sources:
+            n_below = np.searchsorted(self._nodes.columns["layer"], layer)
+            self._sources[key] = np.flatnonzero(self._nodes.columns["position"][:n_below] <= position)
+        return self._sources[key]
 
     def _places(self, rows: Rows, source: Ints) -> Ints:
         """Where a block of rows has these sources. -> [s]."""
@@ -162,6 +172,8 @@ class RowStore:
 
 def _chosen(part: _Part, keep: Bool, number: Ints) -> _Part:
     """The kept rows and columns of a part, under their new numbers; a matrix of which all is kept is not copied."""
+    if len(number) == number[-1] + 1:
+        return part
     rows, columns, weight = keep[part.target], keep[part.source], part.weight
     if not rows.all():
         weight = weight[upload(torch.from_numpy(np.flatnonzero(rows)), weight.device)]
@@ -175,7 +187,8 @@ def _write(part: _Part, indptr: Ints, source: Tensor, weight: Tensor) -> None:
     target, values = part.target, part.weight
     sources = upload(torch.from_numpy(part.source.astype(np.int32)), values.device)
     first, count = indptr[target], indptr[target + 1] - indptr[target]
-    if count.sum() == values.numel() and (np.diff(target) == 1).all():
+    neighbours = len(target) == 0 or target[-1] - target[0] == len(target) - 1
+    if neighbours and count.sum() == values.numel():
         place = slice(first[0], first[0] + values.numel()) if len(target) else slice(0)
         source[place].view_as(values)[:] = sources
         weight[place].view_as(values)[:] = values

@@ -32,36 +32,43 @@ class RowComputer:
         self.local, self.asked, self.nodes, self.plan = local, asked, nodes, plan
         self.store = RowStore(nodes, plan.keep_on)
         self.has_logits = False
-        self.workspace = Workspace(local.run.embedding)
+        self.workspace = Workspace(local.run.embedding, plan.block)
         self.transports = [Transport.of_layer(local, layer, self.workspace) for layer in range(local.run.n_layers)]
-        last_scale = local.run.scales["final"][-1:].expand(len(asked.text))
+        n, n_logits, top = len(local.features), len(asked.text), (local.run.n_layers, local.run.n_positions - 1)
+        last_scale = local.run.scales["final"][-1:].expand(n_logits)
         self.logits = Targets(
-            layer=torch.full((len(asked.text),), local.run.n_layers),
-            position=torch.full((len(asked.text),), local.run.n_positions - 1),
+            *(torch.full((n_logits,), place) for place in top),
             vector=local.frozen_map.ln_final.pull_back(asked.direction, last_scale),
         )
+        # Targets are numbered like features, and logits behind them.
+        self._feature_numbers, self._logit_numbers = np.split(np.arange(n + n_logits), [n])
+        self._node = np.concatenate([nodes.feature, nodes.logit])
+        self._layer, self._position = (nodes.columns[name][self._node] for name in ("layer", "position"))
         self.climb: Climb | None = None
         self.stacked: StackedWrites | None = None
         if plan.at_once:
             self.stacked = StackedWrites.of(local)
             local.writes.forget(range(local.run.n_layers))
 
+    @torch.inference_mode()  # thousands of small operations, each a little faster than with no_grad
     def every_row(self) -> Iterator[Ints]:
         """Compute all rows, and free what is not read again on the way; yields the features that have theirs."""
         for climb, targets, numbers in self._climbing():
-            self._keep(climb.read(targets), self.nodes.feature[numbers], numbers)
+            self._keep(climb.read(targets), numbers)
             yield numbers
         lowest = -1 if self.plan.cut is None else self.plan.cut
         self.local.writes.forget(range(lowest))
-        self.sweep_logits()
-        self.local.writes.forget(range(self.local.run.n_layers - 1, self.local.run.n_layers))
-        yield from self.sweep_features(np.flatnonzero(self.local.features.layer.numpy() > lowest))
+        layer = self._layer[self._feature_numbers]
+        left = self._feature_numbers[(layer > lowest) | (layer == 0)]
+        yield from self._sweep(np.concatenate([left, self._logit_numbers]))
 
+    @torch.inference_mode()
     def before_ranking(self) -> None:
         """Compute the rows that the first ranking of features needs: those of the logits."""
         for _ in self._climbing():
             pass
-        self.sweep_logits()
+        for _ in self._sweep(self._logit_numbers):
+            pass
 
     def _climbing(self) -> Iterator[tuple[Climb, Targets, Ints]]:
         """Climb to the plane, if there is one; yields the targets that can be read on the way."""
@@ -70,33 +77,48 @@ class RowComputer:
             for targets, numbers in self.climb.targets():
                 yield self.climb, targets, numbers
 
-    def sweep_logits(self) -> None:
-        """Compute the rows of the logits."""
-        self._sweep(self.logits, self.nodes.logit, len(self.local.features) + np.arange(len(self.logits)))
-        self.has_logits = True
-
     def sweep_features(self, chosen: Ints) -> Iterator[Ints]:
         """Compute the rows of the features numbered `chosen`; yields those of each block when it is done."""
-        features, run = self.local.features, self.local.run
-        chosen = np.sort(chosen)  # features are numbered by position
-        layer, position = features.layer.numpy(), features.position.numpy()
-        d, device = run.embedding.shape[-1], run.embedding.device
-        lowest = layer[chosen] == 0  # they read embeddings alone, so they would only widen the blocks of others
-        for group in (chosen[~lowest], chosen[lowest]):
-            for part in reversed(blocks(position[group], d, device, self.plan.block)):
-                block = group[part]
-                block = block[np.argsort(-layer[block], kind="stable")]
-                targets = feature_targets(self.local, torch.from_numpy(block))
-                self._sweep(targets, self.nodes.feature[block], block)
-                if self.climb:
-                    self.climb.streams.forget(int(position[block].min()))
-                yield block
+        return self._sweep(np.sort(chosen))
 
-    def _sweep(self, targets: Targets, node: Ints, numbers: Ints) -> None:
+    @torch.inference_mode()
+    def _sweep(self, chosen: Ints) -> Iterator[Ints]:
+        """The same for targets in rising order, logits included."""
+        lowest = self._layer[chosen] == 0  # they read embeddings alone, so they would only widen the blocks of others
+        yield from self._sweep_blocks(chosen[~lowest])
+        if self.climb is None:
+            yield from self._sweep_blocks(chosen[lowest])
+        elif lowest.any():
+            numbers = chosen[lowest]
+            self.store.add(Rows.of_embeddings(self.climb.embedding[numbers]), self._node[numbers])
+            yield numbers
+
+    def _sweep_blocks(self, chosen: Ints) -> Iterator[Ints]:
+        run, d, n = self.local.run, self.logits.vector.shape[-1], len(self.local.features)
         streams = self.climb.streams if self.climb else None
-        self._keep(sweep(self.local, streams, self.transports, targets, self.workspace, self.stacked), node, numbers)
+        for part in reversed(blocks(self._position[chosen], d, run.embedding.device, self.plan.block)):
+            block = chosen[part]
+            block = block[np.argsort(-self._layer[block], kind="stable")]
+            targets = self._targets(block)
+            self._keep(sweep(self.local, streams, self.transports, targets, self.workspace, self.stacked), block)
+            if n in block:  # the first of the logits, and the last to come
+                self.has_logits = True
+                self.local.writes.forget(range(run.n_layers - 1, run.n_layers))
+            if streams:
+                streams.forget(int(self._position[block].min()))
+            yield block[block < n]
 
-    def _keep(self, rows: Rows, node: Ints, numbers: Ints) -> None:
+    def _targets(self, block: Ints) -> Targets:
+        """Targets by their numbers, sorted by falling layer: logits come first."""
+        n = len(self.local.features)
+        n_logits = int((block >= n).sum())
+        first = int(block[0]) - n
+        parts = [self.logits[first : first + n_logits]] if n_logits else []
+        if n_logits < len(block):
+            parts.append(feature_targets(self.local, torch.from_numpy(block[n_logits:])))
+        return Targets.cat(parts)
+
+    def _keep(self, rows: Rows, numbers: Ints) -> None:
         if self.climb:
             rows.embedding[:] = self.climb.embedding[numbers, : rows.embedding.shape[1]]
-        self.store.add(rows, node)
+        self.store.add(rows, self._node[numbers])

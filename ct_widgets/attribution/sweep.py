@@ -39,10 +39,20 @@ class Targets:
     def __len__(self) -> int:
         return len(self.layer)
 
+    def __getitem__(self, run: slice) -> Targets:
+        return Targets(self.layer[run], self.position[run], self.vector[run])
+
     def split(self, sizes: list[int]) -> list[Targets]:
         """Runs of so many targets each."""
         parts = zip(self.layer.split(sizes), self.position.split(sizes), self.vector.split(sizes), strict=True)
         return [Targets(*part) for part in parts]
+
+    @classmethod
+    def cat(cls, parts: Sequence[Targets]) -> Targets:
+        """Targets one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in ("layer", "position", "vector")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +76,11 @@ class Rows:
         dense = workspace.take("rows", n, sum(sizes)).zero_()
         embedding, feature, error = dense.split(sizes, dim=1)
         return cls(dense, embedding, feature, error.unflatten(1, (end, n_layers)).transpose(1, 2))
+
+    @classmethod
+    def of_embeddings(cls, embedding: Tensor) -> Rows:
+        """Rows of targets that have no other sources."""
+        return cls(embedding, embedding, embedding[:, :0], embedding[:, :0, None])
 
 
 def feature_targets(local: LocalReplacementModel, chosen: Tensor) -> Targets:
@@ -100,7 +115,7 @@ def sweep(
             walk.read_outputs(layer)
             walk.descend(layer, transports[layer])
         walk.read_embeddings()
-    elif walk.end > local.first_position and walk.layers[0]:  # else embeddings are all there is to read
+    elif walk.end > local.first_position:  # else embeddings are all there is to read
         for layer in reversed(range(streams.cut, local.run.n_layers)):
             walk.read_outputs(layer)
             if layer > streams.cut:
@@ -121,46 +136,46 @@ class _Walk:
         *,
         to_embeddings: bool,
     ) -> None:
-        self.local, self.targets, self.stacked = local, targets, stacked
+        self.local, self.targets, self.workspace, self.stacked = local, targets, workspace, stacked
         self.first = 0 if to_embeddings else local.first_position  # no source but embeddings is before that
         self.end = int(targets.position.max()) + 1
         self.joined = 0
         self.layers: list[int] = targets.layer.tolist()
         self.position = upload(targets.position, targets.vector.device)
-        self.G = workspace.take("G", len(targets), self.end - self.first, targets.vector.shape[-1]).zero_()
+        width = self.end - self.first
+        self.G = workspace.take("G", len(targets), width, targets.vector.shape[-1]).zero_()
+        # Where in G a target's own position is.
+        self.own = torch.arange(len(targets), device=self.G.device) * width + self.position - self.first
         self.rows = Rows.zeros(local, targets, workspace)
         self.reads_before_attention = local.run.reads_before_attention(local.frozen_map)
 
     def join(self, layer: int) -> slice:
         """Let the targets of `layer` in: they are nonzero at their own position only."""
         begin = self.joined
-        while self.joined < len(self.layers) and self.layers[self.joined] == layer:
-            self.joined += 1
+        self.joined += self.layers.count(layer)
         new = slice(begin, self.joined)
-        position = self.position[new] - self.first
-        self.G[new].scatter_(1, position[:, None, None].expand(-1, 1, self.G.shape[-1]), self.targets.vector[new, None])
+        self.G.flatten(0, 1).index_copy_(0, self.own[new], self.targets.vector[new])
         return new
 
     def read_outputs(self, m: int) -> None:
         """Read what features and errors wrote to the MLP output of layer m, at every position."""
         if not self.joined:
             return
-        writes, error, first = self.local.writes, self.local.error[m], self.local.first_position
-        feature_rows, error_rows = self.rows.feature[: self.joined], self.rows.error[: self.joined, m]
+        first = self.local.first_position
+        G, to = self.G[: self.joined, first - self.first :], self.rows.feature[: self.joined]
+        self.rows.error[: self.joined, m, first:] = self._read_each(G, self.local.error[m, first : self.end])
         if self.stacked is not None:
-            G = self.G[: self.joined, first - self.first :]
-            self.stacked.read(m, G, first, feature_rows)
-            error_rows[:, first:] = _read_each(G, error[first : self.end])
+            self.stacked.read(m, G, first, to)
             return
+        writes = self.local.writes
         for k in range(first, self.end):
-            G, columns = self.G[: self.joined, k - self.first], writes.columns(m, k)
+            columns = writes.columns(m, k)
             if columns.stop > columns.start:
-                add_product(feature_rows[:, columns], G, writes.at(m, k))
-            error_rows[:, k].addmv_(G, error[k])
+                add_product(to[:, columns], G[:, k - first], writes.at(m, k))
 
     def read_embeddings(self) -> None:
         """Read the embeddings, one of which is at every position."""
-        self.rows.embedding[:] = _read_each(self.G, self.local.run.embedding[: self.end])
+        self.rows.embedding[:] = self._read_each(self.G, self.local.run.embedding[: self.end])
 
     def read_plane(self, streams: Streams) -> None:
         """Read what the sources below the plane have sent there, at every position they reach."""
@@ -185,26 +200,23 @@ class _Walk:
         skipped = self._through_skip(layer)
         if self.reads_before_attention:
             # MLP and targets see the block's input: attention acts on what came from above alone.
-            self._carry(self.joined, transport)
+            self._carry(transport)
             if skipped is not None:
                 self.G[: self.joined] += skipped
             self.join(layer)
             return
         if skipped is not None:
             self.G[: self.joined] += skipped
-        n_old = self.joined
         new = self.join(layer)
-        if self.stacked is not None:
-            n_old = self.joined  # the new ones go with the old, as if they were at every position
-        elif new.stop > new.start:
-            vector = self.targets.vector[new]
-            transport.backward.carry_from(vector, self.position[new], self.first, self.G[new])
-        self._carry(n_old, transport)
+        if self.stacked is not None or new.start == new.stop:
+            self._carry(transport)  # with all at once, the new ones go with the old, as if they were at every position
+        else:
+            self._carry(transport, (self.targets.vector[new], self.position[new]))
 
-    def _carry(self, n: int, transport: Transport) -> None:
-        """Add to the first n of G what attention brings of them."""
-        if n:
-            transport.backward.carry(self.G[:n], self.first, self.G[:n])
+    def _carry(self, transport: Transport, begun: tuple[Tensor, Tensor] | None = None) -> None:
+        """Add to G what attention brings of it; `begun`: the targets that have just joined, and where."""
+        if self.joined:
+            transport.backward.carry(self.G[: self.joined], self.first, begun)
 
     def _through_skip(self, layer: int) -> Tensor | None:
         """G through the transposed skip connection of a layer's transcoder and the norm it reads through."""
@@ -215,7 +227,6 @@ class _Walk:
         written = G @ W_skip[layer].to(G).T
         return run.pull_back_read(self.local.frozen_map, layer, written, slice(self.first, self.end))
 
-
-def _read_each(G: Tensor, sources: Tensor) -> Tensor:
-    """What G: [t, p, d] reads of the one source at every position. sources: [p, d] -> [t, p]."""
-    return torch.bmm(G.transpose(0, 1), sources[:, :, None])[..., 0].T
+    def _read_each(self, G: Tensor, sources: Tensor) -> Tensor:
+        """What G: [t, p, d] reads of the one source at every position. sources: [p, d] -> [t, p]."""
+        return torch.mul(G, sources, out=self.workspace.take("a", *G.shape)).sum(-1)

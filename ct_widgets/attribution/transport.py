@@ -27,11 +27,21 @@ class Way:
     pattern: Tensor
     workspace: Workspace
 
-    def carry(self, x: Tensor, start: int, to: Tensor) -> None:
-        """Add to `to` what attention brings from x; both are [n, p, d] and begin at position `start`, or are one."""
+    def carry(self, x: Tensor, start: int, begun: tuple[Tensor, Tensor] | None = None) -> None:
+        """Add to x: [n, p, d], whose positions begin at `start`, what attention brings of it.
+
+        `begun`: the last of x are vectors [b, d] still at one position [b] each, where they stand in x already.
+        """
+        n_spread = len(x) - (len(begun[0]) if begun else 0)
+        if n_spread:
+            self._carry_spread(x[:n_spread], start)
+        if begun:
+            self._carry_begun(*begun, start, x[n_spread:])
+
+    def _carry_spread(self, x: Tensor, start: int) -> None:
         g, y, _, e_x, _ = self.pattern.shape
         n, p, d = x.shape
-        e = self.into.shape[1] // (g * e_x)
+        e = self.out.shape[0] // (g * y)
         take = self.workspace.take
         window = slice(start, start + p)
         mix = self.pattern[:, :, window, :, window].reshape(g, y * p, e_x * p)
@@ -41,20 +51,19 @@ class Way:
         mixed = torch.bmm(mix, by_group, out=take("a", g, y * p, n * e))
         by_vector = take("b", n * p, g * y * e)
         by_vector.view(n, p, g, y, e).copy_(mixed.view(g, y, p, n, e).permute(3, 2, 0, 1, 4))
-        through(self.out.T, by_vector, to.view(n * p, d), add=True)
+        through(self.out.T, by_vector, x.view(n * p, d), add=True)
 
-    def carry_from(self, x: Tensor, position: Tensor, start: int, to: Tensor) -> None:
-        """The same for vectors x: [n, d] that are still at one `position` [n] each. to: [n, p, d]."""
+    def _carry_begun(self, x: Tensor, position: Tensor, start: int, to: Tensor) -> None:
+        """Through the heads once, and only then to all positions: a head brings the same vector to each, in its share.
+
+        x: [b, d], position: [b], to: [b, p, d].
+        """
         g, y, _, e_x, _ = self.pattern.shape
-        n, p, d = to.shape
-        heads = (x @ self.into).view(n, g, e_x, -1)
-        shares = self.pattern[:, :, start : start + p].permute(4, 2, 0, 1, 3)[position]  # [n, b, g, y, x]
-        mixed = self.workspace.take("a", n, p, g, y, heads.shape[-1])
-        if e_x == 1:
-            torch.mul(shares, heads[:, None], out=mixed)
-        else:
-            torch.matmul(shares, heads[:, None], out=mixed)
-        through(self.out.T, mixed.view(n * p, -1), to.view(n * p, d), add=True)
+        b, p, d = to.shape
+        heads = (x @ self.into).view(b, g, e_x, -1).permute(1, 2, 0, 3).flatten(1, 2)[:, None]  # [g, 1, x b, e]
+        brought = torch.matmul(heads, self.out.view(g, y, -1, d))  # [g, y, x b, d]
+        shares = self.pattern[:, :, start : start + p].permute(4, 2, 0, 1, 3)[position]  # [b, p, g, y, x]
+        to.baddbmm_(shares.flatten(2), brought.view(g * y * e_x, b, d).transpose(0, 1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from conftest import GOLDEN, NATIVE, random_transcoder
 from scipy.sparse import csr_array
 
 from ct_widgets.attribution import LocalReplacementModel
+from ct_widgets.attribution import plan as plan_module
 from ct_widgets.attribution import rows as rows_module
 from ct_widgets.attribution import sweep as sweep_module
 from ct_widgets.attribution.plan import blocks, choose_cut
@@ -206,9 +207,11 @@ def test_interrupt_gives_control_back_or_the_graph_so_far(
         tiny_model.attribute(TOKENS, on_interrupt="partial")
 
 
-def test_plane_and_blocks_follow_cost_and_memory(tiny_model: ReplacementModel) -> None:
+def test_plane_and_blocks_follow_cost_and_memory(tiny_model: ReplacementModel, monkeypatch: pytest.MonkeyPatch) -> None:
     local = LocalReplacementModel.build(tiny_model.language_model, tiny_model.transcoder, torch.tensor(TOKENS))
     assert not choose_cut(local, 0)
+    assert choose_cut(local, 2**40) == 0  # so small that the calls for streams cost more than they save
+    monkeypatch.setattr(plan_module, "_STREAM", 0)
     assert choose_cut(local, 2**40)
     position = np.repeat(np.arange(40), 30)
     parts = blocks(position, d=768, device=torch.device("cpu"), largest=2**22)
