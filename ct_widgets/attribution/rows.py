@@ -32,7 +32,7 @@ class RowComputer:
         self.local, self.asked, self.nodes, self.plan = local, asked, nodes, plan
         self.store = RowStore(nodes, plan.keep_on)
         self.has_logits = False
-        self.workspace = Workspace(local.run.embedding, plan.block)
+        self.workspace = Workspace(local.run.embedding)
         self.transports = [Transport.of_layer(local, layer, self.workspace) for layer in range(local.run.n_layers)]
         n, n_logits, top = len(local.features), len(asked.text), (local.run.n_layers, local.run.n_positions - 1)
         last_scale = local.run.scales["final"][-1:].expand(n_logits)

@@ -11,13 +11,11 @@ from torch import Tensor
 class Workspace:
     """Named buffers of one dtype and device; each grows to the largest size that was asked for.
 
-    Fresh memory costs more than the products that fill it. On a CPU a buffer has room for `least` numbers from the
-    start: what nobody touches takes no memory.
+    Fresh memory costs more than the products that fill it.
     """
 
-    def __init__(self, like: Tensor, least: int = 0) -> None:
+    def __init__(self, like: Tensor) -> None:
         self._like = like
-        self._least = least if like.device.type == "cpu" else 0
         self._buffers: dict[str, Tensor] = {}
 
     def take(self, name: str, *shape: int) -> Tensor:
@@ -25,7 +23,7 @@ class Workspace:
         size = prod(shape)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.numel() < size:
-            buffer = self._buffers[name] = self._like.new_empty(max(size, self._least))
+            buffer = self._buffers[name] = self._like.new_empty(size)
         return buffer[:size].view(shape)
 
 

@@ -134,9 +134,9 @@ def peer_python() -> Path | None:
     return python
 
 
-def measure(python: Path | str, who: str, folder: Path, **settings: Any) -> dict[str, Any]:
-    """One attribution in a process of its own."""
-    command = [str(python), str(WORKER), who, str(folder), json.dumps(settings)]
+def measure(python: Path | str, who: str, folder: Path, *watch: str, **settings: Any) -> dict[str, Any]:
+    """One attribution in a process of its own; with "watch", its memory."""
+    command = [str(python), str(WORKER), who, str(folder), json.dumps(settings), *watch]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{who} {settings} failed:\n{done.stderr[-2000:]}")
@@ -152,6 +152,7 @@ def compare(shape: Shape, folder: Path, device: str) -> list[dict[str, Any]]:
         settings = {"budget": budget, "device": device}
         ours = measure(sys.executable, "ours", folder, **settings)
         needed = bound(shape, ours.pop("rows"))
+        ours["own_mb"] = measure(sys.executable, "ours", folder, "watch", **settings)["own_mb"]
         batches = shape.peer_batches if device == "cpu" else GPU_BATCHES
         theirs = [measure(peer, "peer", folder, **settings, batch=b) for b in batches] if peer else []
         row: dict[str, Any] = {**settings, "ours": ours, "circuit-tracer": theirs}
@@ -159,6 +160,7 @@ def compare(shape: Shape, folder: Path, device: str) -> list[dict[str, Any]]:
         row["fraction_of_bound"] = needed / rate / ours["wall_s"]
         if theirs:
             best = min(theirs, key=lambda one: one["wall_s"])
+            best["own_mb"] = measure(peer, "peer", folder, "watch", **settings, batch=best["batch"])["own_mb"]
             row["times_faster"] = best["wall_s"] / ours["wall_s"]
             row["memory_share"] = ours["peak_mb"] / best["peak_mb"]
             row["own_memory_share"] = ours["own_mb"] / best["own_mb"]
@@ -170,10 +172,8 @@ def compare(shape: Shape, folder: Path, device: str) -> list[dict[str, Any]]:
 def taken(one: dict[str, Any]) -> str:
     """Time and memory of one measurement."""
     on_gpu = f", {one['gpu_mb']:.0f} MB on the GPU" if "gpu_mb" in one else ""
-    return (
-        f"{one['wall_s']:8.3f} s {one['cpu_s']:8.1f} CPU s {one['peak_mb']:6.0f} MB, "
-        f"{one['own_mb']:.0f} MB of it for the attribution{on_gpu}"
-    )
+    own = f", {one['own_mb']:.0f} MB of it for the attribution" if "own_mb" in one else ""
+    return f"{one['wall_s']:8.3f} s {one['cpu_s']:8.1f} CPU s {one['peak_mb']:6.0f} MB{own}{on_gpu}"
 
 
 def describe(row: dict[str, Any]) -> str:

@@ -1,11 +1,12 @@
 """Runs one attribution and prints what it took as JSON; `attribution.py` calls it, once per measurement.
 
-    python attribution_worker.py ours|peer FOLDER '{"budget": null, "batch": 64}'
+    python attribution_worker.py ours|peer FOLDER '{"budget": null, "device": "cpu", "batch": 64}' [watch]
 
 "ours" runs in this project's environment, "peer" in circuit-tracer's, so imports are local. The clock starts when model
 and transcoder are loaded and warm: one short attribution comes first, and on a GPU, where a kernel is loaded when it is
-first used, the same one. Two figures for memory: `peak_mb` is the whole
-process with the files it has mapped, `own_mb` what the attribution itself adds to the memory that only the process has.
+first used, the same one. Two figures for memory: `peak_mb` is the whole process with the files it has mapped; `own_mb`,
+with "watch", what the attribution itself adds to the memory that only the process has. Looking takes time, a tenth of
+that of a short attribution, so who watches does not time.
 """
 
 from __future__ import annotations
@@ -138,15 +139,18 @@ def main() -> None:
     tokens = json.loads((folder / "tokens.json").read_text())
     on_gpu = settings["device"] != "cpu"
     attribute(tokens if on_gpu else WARM_UP)
-    watch = Watch()
-    watch.start()
+    watch = Watch() if sys.argv[4:] == ["watch"] else None
+    if watch:
+        watch.start()
     wall, cpu = time.perf_counter(), time.process_time()
     graph = attribute(tokens)
     if on_gpu:
         finish_gpu()
     taken = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
     # Not getrusage, whose peak a process inherits from the one that started it.
-    taken |= {"peak_mb": memory("VmHWM") / 2**20, "own_mb": (watch.peak - watch.before) / 2**20}
+    taken["peak_mb"] = memory("VmHWM") / 2**20
+    if watch:
+        taken = {"own_mb": (watch.peak - watch.before) / 2**20}
     if on_gpu:
         taken["gpu_mb"] = gpu_peak() / 2**20
     print(json.dumps({**taken, **describe(graph)}))
