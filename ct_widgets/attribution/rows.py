@@ -34,10 +34,11 @@ class RowComputer:
         self.has_logits = False
         self.workspace = Workspace(local.run.embedding)
         self.transports = [Transport.of_layer(local, layer, self.workspace) for layer in range(local.run.n_layers)]
-        n, n_logits, top = len(local.features), len(asked.text), (local.run.n_layers, local.run.n_positions - 1)
+        n, n_logits = len(local.features), len(asked.text)
         last_scale = local.run.scales["final"][-1:].expand(n_logits)
         self.logits = Targets(
-            *(torch.full((n_logits,), place) for place in top),
+            layer=torch.full((n_logits,), local.run.n_layers),
+            position=torch.full((n_logits,), local.run.n_positions - 1),
             vector=local.frozen_map.ln_final.pull_back(asked.direction, last_scale),
         )
         # Targets are numbered like features, and logits behind them.
@@ -94,6 +95,7 @@ class RowComputer:
             yield numbers
 
     def _sweep_blocks(self, chosen: Ints) -> Iterator[Ints]:
+        """Walk down with so many of them at once as the plan says, from the last position to the first."""
         run, d, n = self.local.run, self.logits.vector.shape[-1], len(self.local.features)
         streams = self.climb.streams if self.climb else None
         for part in reversed(blocks(self._position[chosen], d, run.embedding.device, self.plan.block)):
