@@ -43,6 +43,16 @@ def test_same_graph_again(tiny_model: ReplacementModel, full: AttributionGraph) 
     np.testing.assert_array_equal(again.source, full.source)
 
 
+def test_what_the_model_keeps_can_still_be_differentiated(tiny_model: ReplacementModel) -> None:
+    tiny_model.attribute(TOKENS)
+    tiny_model.attribute(TOKENS, max_feature_nodes=3)
+    model, transcoder = tiny_model.language_model, tiny_model.transcoder
+    kept = [w for layer in model.frozen_map.attention for w in (layer.W_V, layer.W_O, layer.value_rows)]
+    kept += [model.unembedding.W_U, model.unembedding.mean, *transcoder.W_enc, *transcoder.b_dec]
+    assert not any(weights.is_inference() for weights in kept)
+    assert not torch.is_inference_mode_enabled()
+
+
 def test_memory_and_threads_change_nothing(tiny_model: ReplacementModel, full: AttributionGraph) -> None:
     threads = torch.get_num_threads()
     try:
