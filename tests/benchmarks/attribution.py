@@ -52,12 +52,14 @@ class Shape(NamedTuple):
     """Active features per layer and position, on average."""
     budgets: tuple[int | None, ...]
     peer_batches: tuple[int, ...]
+    runs: int
+    """Of how many runs of each the one with the median time counts: short ones vary more."""
 
 
 SHAPES = {
-    "small": Shape(4, 256, 12, 1024, 20, (None,), (16, 64, 256)),
-    "gpt2": Shape(12, 768, 16, 2048, 40, (None, 1000), (4, 64)),
-    "long": Shape(12, 768, 200, 2048, 40, (1000,), ()),  # memory is the question here, so it runs alone
+    "small": Shape(4, 256, 12, 1024, 20, (None,), (16, 64, 256), 5),
+    "gpt2": Shape(12, 768, 16, 2048, 40, (None, 1000), (4, 64), 1),
+    "long": Shape(12, 768, 200, 2048, 40, (1000,), (), 1),  # memory is the question here, so it runs alone
 }
 
 GPU_BATCHES = (64, 256, 1024)
@@ -143,6 +145,12 @@ def measure(python: Path | str, who: str, folder: Path, *watch: str, **settings:
     return settings | json.loads(done.stdout.splitlines()[-1])
 
 
+def median(shape: Shape, python: Path | str, who: str, folder: Path, **settings: Any) -> dict[str, Any]:
+    """The run of median time among as many as the shape takes."""
+    runs = [measure(python, who, folder, **settings) for _ in range(shape.runs)]
+    return sorted(runs, key=lambda one: one["wall_s"])[len(runs) // 2]
+
+
 def compare(shape: Shape, folder: Path, device: str) -> list[dict[str, Any]]:
     """Ours against the peer's best batch size, for every budget of rows."""
     peer = peer_python() if shape.peer_batches else None
@@ -150,11 +158,11 @@ def compare(shape: Shape, folder: Path, device: str) -> list[dict[str, Any]]:
     for budget in shape.budgets:
         rate = product_rate(device)
         settings = {"budget": budget, "device": device}
-        ours = measure(sys.executable, "ours", folder, **settings)
+        ours = median(shape, sys.executable, "ours", folder, **settings)
         needed = bound(shape, ours.pop("rows"))
         ours["own_mb"] = measure(sys.executable, "ours", folder, "watch", **settings)["own_mb"]
         batches = shape.peer_batches if device == "cpu" else GPU_BATCHES
-        theirs = [measure(peer, "peer", folder, **settings, batch=b) for b in batches] if peer else []
+        theirs = [median(shape, peer, "peer", folder, **settings, batch=b) for b in batches] if peer else []
         row: dict[str, Any] = {**settings, "ours": ours, "circuit-tracer": theirs}
         row["product_rate_gflops"], row["bound_gflop"] = rate / 1e9, needed / 1e9
         row["fraction_of_bound"] = needed / rate / ours["wall_s"]
