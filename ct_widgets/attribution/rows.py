@@ -34,7 +34,7 @@ class RowComputer:
         self.has_logits = False
         self.workspace = Workspace(local.run.embedding)
         self.transports = [Transport.of_layer(local, layer, self.workspace) for layer in range(local.run.n_layers)]
-        n, n_logits = len(local.features), len(asked.text)
+        n_logits = len(asked.text)
         last_scale = local.run.scales["final"][-1:].expand(n_logits)
         self.logits = Targets(
             layer=torch.full((n_logits,), local.run.n_layers),
@@ -42,7 +42,6 @@ class RowComputer:
             vector=local.frozen_map.ln_final.pull_back(asked.direction, last_scale),
         )
         # Targets are numbered like features, and logits behind them.
-        self._feature_numbers, self._logit_numbers = np.split(np.arange(n + n_logits), [n])
         self._node = np.concatenate([nodes.feature, nodes.logit])
         self._layer, self._position = (nodes.columns[name][self._node] for name in ("layer", "position"))
         self.climb: Climb | None = None
@@ -59,16 +58,14 @@ class RowComputer:
             yield numbers
         lowest = -1 if self.plan.cut is None else self.plan.cut
         self.local.writes.forget(range(lowest))
-        layer = self._layer[self._feature_numbers]
-        left = self._feature_numbers[(layer > lowest) | (layer == 0)]
-        yield from self._sweep(np.concatenate([left, self._logit_numbers]))
+        yield from self._sweep(np.flatnonzero((self._layer > lowest) | (self._layer == 0)))
 
     @torch.inference_mode()
     def before_ranking(self) -> None:
         """Compute the rows that the first ranking of features needs: those of the logits."""
         for _ in self._climbing():
             pass
-        for _ in self._sweep(self._logit_numbers):
+        for _ in self._sweep(np.flatnonzero(self._layer == self.local.run.n_layers)):
             pass
 
     def _climbing(self) -> Iterator[tuple[Climb, Targets, Ints]]:
