@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 from torch import Tensor
 
 from ct_widgets.errors import TranscoderError
-from ct_widgets.language_model import LanguageModel, load_bridge
+from ct_widgets.language_model import load_bridge
 from ct_widgets.progress import progress as progress_bar
+from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     )
 
 
-class ReplacementModel:
+class ReplacementModel(TranscodedModel):
     """A language model whose MLPs a transcoder explains [CT25, "From cross-layer transcoder to replacement model"].
 
     bridge: a TransformerLens `TransformerBridge`, which is never changed; transcoder: trained on that model;
@@ -47,9 +48,7 @@ class ReplacementModel:
     """
 
     def __init__(self, bridge: Any, transcoder: Transcoder, features: FeatureStore | str | Path | None = None) -> None:
-        self.language_model = LanguageModel(bridge)
-        self.transcoder = transcoder.to(self.language_model.device)
-        _check_fit(self.language_model, transcoder)
+        super().__init__(bridge, transcoder)
         self._store = features
         if features is not None:
             _ = self.features  # a store that does not belong here is refused now
@@ -250,9 +249,9 @@ class ReplacementModel:
 
         >>> model.neurons(0.5).attribute("calc: 36+59=").scores()
         """
-        from ct_widgets.evaluation import neuron_transcoder
+        from ct_widgets.neurons import neuron_transcoder
 
-        return ReplacementModel(self.language_model.bridge, neuron_transcoder(self.language_model, threshold))
+        return self.with_transcoder(neuron_transcoder(self.language_model, threshold))
 
     def perturbation(self, graph: AttributionGraph, boxes: Mapping[str, Sequence[NodeId]]) -> PerturbationSession:
         """Hold the prompt of `graph` ready for fast changes of the strengths of named groups of features.
@@ -445,19 +444,3 @@ def _local_directory(transcoder: str | Path) -> Path:
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(transcoder, allow_patterns=["*.safetensors", "config.yaml"]))
-
-
-def _check_fit(model: LanguageModel, transcoder: Transcoder) -> None:
-    says = f"; was it trained on another model? (the transcoder says {transcoder.model_name or 'nothing'})"
-    if transcoder.n_layers != model.n_layers:
-        raise TranscoderError(f"transcoder has {transcoder.n_layers} layers, {model.name} has {model.n_layers}{says}")
-    if transcoder.d_model != model.d_model:
-        raise TranscoderError(f"transcoder has d_model {transcoder.d_model}, {model.name} has {model.d_model}{says}")
-    written = transcoder.feature_output_hook
-    # `mlp.hook_out` is the same place unless a norm stands between the MLP and the residual stream.
-    same = written == "mlp.hook_out" and not model.has_post_norms
-    if written != "hook_mlp_out" and not same:
-        raise TranscoderError(
-            f"transcoder writes to {written!r}; {model.name} can be replaced at 'hook_mlp_out' only, "
-            "where the MLP's output enters the residual stream"
-        )

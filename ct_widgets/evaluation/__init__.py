@@ -5,7 +5,6 @@ from ct_widgets.evaluation.dictionaries import Measured, Variant, measure, sweep
 from ct_widgets.evaluation.evaluate import evaluate
 from ct_widgets.evaluation.faithfulness import faithfulness
 from ct_widgets.evaluation.graphs import graphs_table, paths_table, pruning_table, reach
-from ct_widgets.evaluation.neurons import neuron_transcoder
 from ct_widgets.evaluation.report import Evaluation
 from ct_widgets.evaluation.texts import Text
 from ct_widgets.evaluation.validation import Validation, validate
@@ -23,7 +22,6 @@ __all__ = [
     "faithfulness",
     "graphs_table",
     "measure",
-    "neuron_transcoder",
     "paths_table",
     "pruning_table",
     "reach",

@@ -20,7 +20,7 @@ from ct_widgets.evaluation.dictionaries import (
     sweep_of,
 )
 from ct_widgets.evaluation.graphs import graphs_table, paths_table, pruning_table
-from ct_widgets.evaluation.neurons import neuron_transcoder
+from ct_widgets.neurons import neuron_transcoder
 from ct_widgets.evaluation.report import Evaluation
 from ct_widgets.evaluation.texts import Row, Text, tokenize
 from ct_widgets.evaluation.validation import Validation, validate

@@ -12,7 +12,8 @@ from conftest import random_transcoder
 from torch.nn.functional import cross_entropy
 
 from ct_widgets.errors import PromptError
-from ct_widgets.evaluation import Variant, measure, neuron_transcoder, sweep_of
+from ct_widgets.evaluation import Variant, measure, sweep_of
+from ct_widgets.neurons import neuron_transcoder
 from ct_widgets.evaluation.dictionaries import density_table, dictionaries_table, layers_table
 from ct_widgets.evaluation.texts import batches, tokenize
 from ct_widgets.language_model import LanguageModel
