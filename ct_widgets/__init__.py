@@ -10,7 +10,10 @@ Names are imported when first used, so that opening a saved graph loads neither 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ct_widgets.display import register_view
+from ct_widgets.lazy import lazy
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -70,18 +73,14 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'ct_widgets' has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}")
-    value = getattr(import_module(f"ct_widgets.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy(__name__, _HOMES)
+
+register_view("graph", "ct_widgets.widgets.graph_widget:GraphWidget")
+register_view("graph page", "ct_widgets.widgets.page:graph_html")
+register_view("feature", "ct_widgets.widgets.examples_widget:ExamplesWidget")
+register_view("global weights", "ct_widgets.widgets.global_weights_widget:GlobalWeightsWidget")
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """What `%load_ext ct_widgets` runs: adds %trace and %%trace."""
+    """Add %trace and %%trace to the notebook; `%load_ext ct_widgets` runs this."""
     import_module("ct_widgets.magics").load(shell)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])

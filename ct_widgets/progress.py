@@ -10,30 +10,37 @@ from tqdm.auto import tqdm
 
 
 class Progress:
-    """Handle of one running bar; `advance` may be called from the hot loop."""
+    """Handle of one running bar, or of none; `advance` may be called from the hot loop."""
 
-    def __init__(self, bar: tqdm[Any]) -> None:
+    def __init__(self, bar: tqdm[Any] | None = None) -> None:
         self._bar = bar
 
     def advance(self, n: int = 1) -> None:
         """Move the bar by `n` units."""
-        self._bar.update(n)
+        if self._bar is not None:
+            self._bar.update(n)
 
     def extend(self, n: int) -> None:
         """Expect `n` more units."""
-        self._bar.total = (self._bar.total or 0) + n
+        if self._bar is not None:
+            self._bar.total = (self._bar.total or 0) + n
 
     def note(self, **values: object) -> None:
         """Show `name=value` pairs at the end of the bar."""
-        self._bar.set_postfix(values, refresh=False)
+        if self._bar is not None:
+            self._bar.set_postfix(values, refresh=False)
+
+
+SILENT = Progress()
+"""Shows nothing: the default of functions that report to a bar of whoever calls them."""
 
 
 @contextmanager
-def progress(total: int, what: str, *, unit: str = "it", show: bool | None = None) -> Generator[Progress]:
-    """A bar that appears only if the work lasts over a second.
+def progress_bar(what: str, total: int = 0, *, unit: str = "it", show: bool | None = None) -> Generator[Progress]:
+    """Show a bar named `what` that appears only if the work lasts over a second.
 
-    `show=False` hides it, `show=True` shows it at once, `None` waits one second. It closes on every way out,
-    Ctrl-C included.
+    total: units of work; `Progress.extend` adds more as they become known. `show=False` hides the bar, `show=True`
+    shows it at once, `None` waits one second. It closes on every way out, Ctrl-C included.
     """
     with tqdm(total=total, desc=what, unit=unit, disable=show is False, delay=0.0 if show else 1.0, leave=False) as bar:
         yield Progress(bar)

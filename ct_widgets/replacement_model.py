@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ct_widgets.errors import TranscoderError
 from ct_widgets.language_model import load_bridge
-from ct_widgets.progress import progress as progress_bar
+from ct_widgets.progress import progress_bar
 from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
 
@@ -140,7 +140,7 @@ class ReplacementModel(TranscodedModel):
         from ct_widgets.attribution import attribute
 
         several = isinstance(prompt, list) and len(prompt) > 0 and isinstance(prompt[0], str)
-        with progress_bar(0, "attribution", unit="row", show=progress) as bar:
+        with progress_bar("attribution", unit="row", show=progress) as bar:
             graphs = [
                 attribute(
                     self.language_model,
@@ -273,7 +273,7 @@ class ReplacementModel(TranscodedModel):
         """
         from ct_widgets.evaluation import validate
 
-        with progress_bar(0, "validation", unit="run") as bar:
+        with progress_bar("validation", unit="run") as bar:
             return validate(
                 self.language_model, self.transcoder, graph, bar, ablations=ablations, pushes=pushes, seed=seed
             )

@@ -5,8 +5,9 @@ Names are imported when first used: values and families of features need no torc
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ct_widgets.lazy import lazy
 
 if TYPE_CHECKING:
     from ct_widgets.arithmetic.collect import operand_activations as operand_activations
@@ -35,8 +36,4 @@ _HOMES = {
 
 __all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'ct_widgets.arithmetic' has no attribute {name!r}")
-    return getattr(import_module(f"ct_widgets.arithmetic.{_HOMES[name]}"), name)
+__getattr__, __dir__ = lazy(__name__, _HOMES)

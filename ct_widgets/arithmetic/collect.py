@@ -21,8 +21,7 @@ from ct_widgets.errors import PromptError
 from ct_widgets.interventions import Intervention
 from ct_widgets.interventions.locks import model_lock
 from ct_widgets.language_model.frozen_map import full_precision
-from ct_widgets.progress import Progress
-from ct_widgets.progress import progress as progress_bar
+from ct_widgets.progress import Progress, progress_bar
 
 if TYPE_CHECKING:
     from ct_widgets.replacement_model import ReplacementModel
@@ -67,7 +66,7 @@ def operand_activations(
     with (
         model_lock(model.language_model.bridge),
         torch.no_grad(),
-        progress_bar(n, "operands", unit="prompt", show=progress) as bar,
+        progress_bar("operands", n, unit="prompt", show=progress) as bar,
     ):
         if not interventions:
             return value(_collect(tokens, _reader(model, tokens, at), n_features, bar)[0], None)

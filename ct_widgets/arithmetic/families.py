@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from ct_widgets.arithmetic.family_names import Modularity, Precision, describe
 from ct_widgets.arithmetic.hypotheses import PRODUCTS, Fit, Kind, fit_all
-from ct_widgets.progress import progress as progress_bar
+from ct_widgets.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ def families(operands: OperandActivations, *, progress: bool | None = None) -> p
 
     rows: list[dict[str, object]] = []
     count = np.diff(operands.start).tolist()
-    with progress_bar(len(operands), "families", unit="feature", show=progress) as bar:
+    with progress_bar("families", len(operands), unit="feature", show=progress) as bar:
         for layer, index, n in zip(operands.layer.tolist(), operands.index.tolist(), count, strict=True):
             family = classify(operands.plot(layer, index), operands.a, operands.b)
             told = {name: getattr(family, name) for name in ("kind", "precision", "modularity", "name", "explained")}

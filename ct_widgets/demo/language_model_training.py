@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ct_widgets.demo.corpus import Corpus, Rows
-from ct_widgets.progress import progress
+from ct_widgets.progress import progress_bar
 from ct_widgets.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
 
 
@@ -71,7 +71,7 @@ def train(model: nn.Module, corpus: Corpus, recipe: Recipe, scratch: Path) -> tu
         seconds = read_facts(checkpoint)["seconds"]
         losses = load_checkpoint(checkpoint, model, optimizer)["losses"].tolist()
     model.train()
-    with progress(recipe.steps, "language model", unit="step", show=True) as bar:
+    with progress_bar("language model", recipe.steps, unit="step", show=True) as bar:
         bar.advance(len(losses))
         for step in range(len(losses), recipe.steps):
             start = time.perf_counter()

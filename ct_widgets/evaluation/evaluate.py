@@ -20,13 +20,13 @@ from ct_widgets.evaluation.dictionaries import (
     sweep_of,
 )
 from ct_widgets.evaluation.graphs import graphs_table, paths_table, pruning_table
-from ct_widgets.neurons import neuron_transcoder
 from ct_widgets.evaluation.report import Evaluation
 from ct_widgets.evaluation.texts import Row, Text, tokenize
 from ct_widgets.evaluation.validation import Validation, validate
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.language_model import LanguageModel
-from ct_widgets.progress import Progress, progress
+from ct_widgets.neurons import neuron_transcoder
+from ct_widgets.progress import Progress, progress_bar
 from ct_widgets.transcoders import Transcoder
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def evaluate(
     ]
     if neurons and transcoder.kind != "neurons":
         variants += sweep_of(model, NEURONS, neuron_transcoder(model), parts)
-    with progress(len(variants) * len(parts), "evaluation", unit="step", show=show) as bar:
+    with progress_bar("evaluation", len(variants) * len(parts), unit="step", show=show) as bar:
         measured = measure(model, variants, parts, bar)
         chosen = transcoders | _neurons_beside(measured, main)
         bar.extend(2 * len(chosen) * len(asked))
@@ -121,7 +121,7 @@ def _neurons_beside(measured: Sequence[Measured], main: str) -> dict[str, Transc
 def _graph(
     model: LanguageModel, transcoder: Transcoder, prompt: str | Sequence[int], most: int | None, bar: Progress
 ) -> AttributionGraph:
-    with progress(0, "attribution", show=False) as hidden:
+    with progress_bar("attribution", show=False) as hidden:
         graph = attribute(model, transcoder, prompt, hidden, max_feature_nodes=most)
     bar.advance()
     return graph
@@ -130,7 +130,7 @@ def _graph(
 def _test(
     model: LanguageModel, transcoder: Transcoder, graph: AttributionGraph, seed: int, bar: Progress
 ) -> Validation:
-    with progress(0, "validation", show=False) as hidden:
+    with progress_bar("validation", show=False) as hidden:
         tested = validate(model, transcoder, graph, hidden, ablations=ABLATIONS, pushes=PUSHES, seed=seed)
     bar.advance()
     return tested

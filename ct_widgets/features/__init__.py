@@ -5,8 +5,9 @@ Names load when first used: a store opens without torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ct_widgets.lazy import lazy
 
 if TYPE_CHECKING:
     from ct_widgets.features.catalog import Feature as Feature
@@ -37,10 +38,4 @@ _HOMES = {
 
 __all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'ct_widgets.features' has no attribute {name!r}; it has {', '.join(_HOMES)}")
-    value = getattr(import_module(f"ct_widgets.features.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -33,7 +33,7 @@ from ct_widgets.features.tally import (
     find_active,
 )
 from ct_widgets.features.vocabulary import read_vocabulary
-from ct_widgets.progress import progress as progress_bar
+from ct_widgets.progress import progress_bar
 
 if TYPE_CHECKING:
     from ct_widgets.replacement_model import ReplacementModel
@@ -102,7 +102,7 @@ def collect_features(
     settings = Settings(top, sample, before, after, context, batch_tokens, ignore_bos)
     collection = Collection(model, Path(path).expanduser(), settings, coactivations)
     total = len(texts) if hasattr(texts, "__len__") and not isinstance(texts, str) else 0  # pyright: ignore
-    with progress_bar(total, "features", unit="text", show=progress) as bar:
+    with progress_bar("features", total, unit="text", show=progress) as bar:
         for chunk in in_chunks(read_texts(texts, column), _CHUNK):
             collection.read(chunk, save_every)
             bar.advance(len(chunk))

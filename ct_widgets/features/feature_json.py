@@ -28,7 +28,7 @@ from ct_widgets.features.fingerprint import fingerprint
 from ct_widgets.features.merging import write_store
 from ct_widgets.features.store import Example, FeatureRecord, FeatureStore
 from ct_widgets.features.vocabulary import Vocabulary
-from ct_widgets.progress import progress as progress_bar
+from ct_widgets.progress import progress_bar
 from ct_widgets.transcoders import Transcoder
 
 INDEX = "index.json.gz"
@@ -48,7 +48,7 @@ def write_feature_json(features: Features, directory: str | Path, *, progress: b
     folder = Path(directory).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     index: list[dict[str, Any]] = []
-    with progress_bar(sum(features.n_features), "feature files", unit="feature", show=progress) as bar:
+    with progress_bar("feature files", sum(features.n_features), unit="feature", show=progress) as bar:
         for layer, n in enumerate(features.n_features):
             name = f"layer_{layer}.bin"
             offsets = [0]

@@ -15,7 +15,7 @@ from ct_widgets.errors import FeatureError
 from ct_widgets.features.endpoint import Endpoint
 from ct_widgets.features.labels import Label
 from ct_widgets.features.marked_text import marked
-from ct_widgets.progress import progress as progress_bar
+from ct_widgets.progress import progress_bar
 
 if TYPE_CHECKING:
     from ct_widgets.features.catalog import Feature, Features
@@ -51,7 +51,7 @@ class Labeller(Endpoint):
             raise FeatureError("labels are kept in a FeatureStore, and this model has none")
         wanted = [features[feature] for feature in which]
         given: dict[str, Label] = {}
-        with progress_bar(len(wanted), "labels", unit="feature", show=progress) as bar:
+        with progress_bar("labels", len(wanted), unit="feature", show=progress) as bar:
             for feature in wanted:
                 held = store.labels.entry(feature.name)
                 if held is None or held.origin != "person":

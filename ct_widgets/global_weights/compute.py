@@ -22,7 +22,7 @@ from ct_widgets.global_weights.feature_set import Chosen, FeatureSet
 from ct_widgets.global_weights.strongest import Strongest, strongest_of
 from ct_widgets.global_weights.virtual import Block, blocks, n_parts
 from ct_widgets.global_weights.weights import GlobalWeights
-from ct_widgets.progress import progress as progress_bar
+from ct_widgets.progress import progress_bar
 from ct_widgets.replacement_model import ReplacementModel
 
 Array = npt.NDArray[Any]
@@ -46,7 +46,7 @@ def global_weights(
     sums = None if corpus is None else sum_corpus(model, corpus, s, r, progress=progress)
     outputs, inputs = Strongest(len(s), k, t.device), Strongest(len(r), k, t.device)
     together = None if sums is None else Together(sums)
-    with progress_bar(n_parts(s), "global weights", unit="part", show=progress) as bar:
+    with progress_bar("global weights", n_parts(s), unit="part", show=progress) as bar:
         for block in blocks(model, s, r, bar.advance):
             outputs.add(block.sources, block.targets.start, block.virtual)
             inputs.add(block.targets, block.sources.start, block.virtual.T)

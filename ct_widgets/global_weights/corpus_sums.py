@@ -18,7 +18,7 @@ from ct_widgets.features.corpus import RowMaker, Source, in_chunks, read_texts
 from ct_widgets.features.fingerprint import fingerprint
 from ct_widgets.features.tally import Coactivations
 from ct_widgets.global_weights.feature_set import FeatureSet
-from ct_widgets.progress import progress as progress_bar
+from ct_widgets.progress import progress_bar
 from ct_widgets.replacement_model import ReplacementModel
 
 Array = npt.NDArray[Any]
@@ -73,7 +73,7 @@ def sum_corpus(
     rows = RowMaker(model.language_model, _CONTEXT, _BATCH_TOKENS, ignore_bos=True)
     n_tokens = 0
     n_texts = len(corpus) if hasattr(corpus, "__len__") and not isinstance(corpus, str) else 0  # pyright: ignore
-    with progress_bar(n_texts, "statistics", unit="text", show=progress) as bar:
+    with progress_bar("statistics", n_texts, unit="text", show=progress) as bar:
         for number, chunk in enumerate(in_chunks(read_texts(corpus), _TEXTS)):
             for batch in rows.batches(chunk, number * _TEXTS):
                 layers = list(active_in_batch(model, batch))

@@ -11,28 +11,26 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 
+from ct_widgets.display import CardSource, view
 from ct_widgets.errors import GraphError
 from ct_widgets.graph import pruning
 from ct_widgets.graph.adjacency import Adjacency, read_only
-from ct_widgets.graph.audit import Audit, audit
+from ct_widgets.graph.audit import Audit, V, Validates, audit
 from ct_widgets.graph.circuit_tracer_pt import Tokenizer
 from ct_widgets.graph.data import GraphData
 from ct_widgets.graph.files import read, write, write_bytes
 from ct_widgets.graph.influence import PathLengths, Scores, path_lengths, scores
 from ct_widgets.graph.labels import HasLabels, Labels, as_labels
 from ct_widgets.graph.node_id import NodeId, Supernode, as_label_key, as_node_id, as_supernodes, feature_name
-from ct_widgets.graph.paths import Path as NodePath
-from ct_widgets.graph.paths import strongest_paths
+from ct_widgets.graph.paths import NodePath, strongest_paths
+from ct_widgets.graph.schema import NODE_ARRAYS
 from ct_widgets.graph.subgraph import subgraph_scores, supernode_edges
 from ct_widgets.graph.suggest import Suggestion, suggest_supernodes
 from ct_widgets.graph.tables import edges_table, nodes_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ct_widgets.evaluation import Validation
-    from ct_widgets.replacement_model import ReplacementModel
-    from ct_widgets.widgets import GraphWidget
+    from anywidget import AnyWidget
 
 
 class AttributionGraph(GraphData):
@@ -56,7 +54,7 @@ class AttributionGraph(GraphData):
         """Source and target (row numbers of `nodes`) and signed weight of every edge."""
         return edges_table(self)
 
-    def with_features(self, features: Any) -> Self:
+    def with_features(self, features: CardSource) -> Self:
         """The same graph with `model.features` at hand, from which its views show examples; files do not keep it.
 
         Labels that they hold for the graph's features are added to the graph.
@@ -99,7 +97,7 @@ class AttributionGraph(GraphData):
         stays = {node for row, node in enumerate(self.node_ids) if row in kept}
         return replace(
             self,
-            **{name: read_only(getattr(self, name)[keep]) for name in _NODE_ARRAYS},
+            **{name: read_only(getattr(self, name)[keep]) for name in NODE_ARRAYS},
             node_token=tuple(self.node_token[row] for row in sorted(kept)),
             adjacency=Adjacency(*(read_only(column) for column in adjacency)),
             cumulative=read_only(self.cumulative_influence[keep]),
@@ -155,12 +153,15 @@ class AttributionGraph(GraphData):
     def audit(self) -> Audit: ...
 
     @overload
-    def audit(self, model: ReplacementModel) -> Validation: ...
+    def audit(self, model: Validates[V]) -> V: ...
 
-    def audit(self, model: ReplacementModel | None = None) -> Audit | Validation:
-        """Checks of the graph's own quality, printed as a small table.
+    def audit(self, model: Validates[V] | None = None) -> Audit | V:
+        """Check the graph's own quality: a small table when printed.
 
-        With the model that it was made with, the graph is also put to the test there: how far to trust it.
+        model: the one that the graph was made with; the graph's claims are then also tested on it, by ablations and
+            perturbations (see `ReplacementModel.validate`): how far to trust it.
+
+        >>> graph.audit(model).verdict
         """
         return audit(self, self.scores()) if model is None else model.validate(self)
 
@@ -223,33 +224,16 @@ class AttributionGraph(GraphData):
 
     def to_html(self, path: str | Path) -> Path:
         """Write the interactive graph as one HTML file that opens from disk, without network or kernel."""
-        from ct_widgets.widgets import graph_html
+        return write_bytes(Path(path), view("graph page")(self).encode())
 
-        return write_bytes(Path(path), graph_html(self).encode())
-
-    def show(self) -> GraphWidget:
-        """The interactive view of this graph; every call gives a view of its own."""
-        from ct_widgets.widgets import GraphWidget
-
-        return GraphWidget(self)
+    def show(self) -> AnyWidget:
+        """Make a GraphWidget, the interactive view of this graph; every call gives a view of its own."""
+        return view("graph")(self)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """What a notebook shows for a graph: its view, with a static picture for places that run no widgets."""
         data, metadata = self.show()._repr_mimebundle_()  # pyright: ignore[reportPrivateUsage]  (IPython's protocol)
         return {**data, "text/plain": repr(self)}, metadata
-
-
-_NODE_ARRAYS = (
-    "kind",
-    "layer",
-    "position",
-    "index",
-    "activation",
-    "probability",
-    "bias",
-    "preactivation",
-    "row_total",
-)
 
 
 def _members_in(stays: set[NodeId], supernodes: tuple[Supernode, ...]) -> tuple[Supernode, ...]:

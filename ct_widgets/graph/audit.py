@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from ct_widgets.graph.adjacency import Float64, row_sums
 from ct_widgets.graph.data import GraphData
 from ct_widgets.graph.influence import Scores, influence
+
+V = TypeVar("V", covariant=True)
+
+
+class Validates(Protocol[V]):
+    """A model that can test the claims of its graphs: a ReplacementModel."""
+
+    def validate(self, graph: Any) -> V:
+        """Test the claims of `graph` on the model."""
+        ...
 
 
 @dataclass(frozen=True, repr=False)

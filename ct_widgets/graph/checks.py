@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ct_widgets.errors import GraphError
 from ct_widgets.graph.adjacency import Adjacency
 from ct_widgets.graph.node_id import EMBEDDING, ERROR, FEATURE, KIND_NAMES, LOGIT, NO_INDEX, OTHER
-
-if TYPE_CHECKING:
-    from ct_widgets.graph.data import GraphData
-
-NODE_COLUMNS = (
-    "kind",
-    "layer",
-    "position",
-    "index",
-    "activation",
-    "probability",
-    "node_token",
-    "bias",
-    "preactivation",
-    "row_total",
-)
-
+from ct_widgets.graph.schema import NODE_COLUMNS, Columns
 
 # Edges that are checked together: marks of all of them at once would be memory to fill and free.
 _TOGETHER = 2**18
 
 
-def check(graph: GraphData) -> None:
+def check(graph: Columns) -> None:
     """Raise GraphError unless every column has its length, range and order."""
     _check_lengths(graph)
     check_adjacency(graph.adjacency)
     _check_nodes(graph)
     _check_order(graph)
-    _check_marks(graph)
 
 
-def _check_lengths(graph: GraphData) -> None:
+def _check_lengths(graph: Columns) -> None:
     n = len(graph.kind)
     for name in NODE_COLUMNS:
         column = getattr(graph, name)
@@ -78,7 +59,7 @@ def check_adjacency(adjacency: Adjacency) -> None:
         raise GraphError("an edge points from a later node to an earlier one: sources must come before their targets")
 
 
-def _check_nodes(graph: GraphData) -> None:
+def _check_nodes(graph: Columns) -> None:
     kind, layer, position = graph.kind, graph.layer, graph.position
     if (kind > OTHER).any():
         raise GraphError(f"column 'kind' holds code {int(kind.max())}; codes are 0 to {OTHER}")
@@ -103,7 +84,7 @@ def _check_nodes(graph: GraphData) -> None:
         raise GraphError("every logit needs a probability >= 0: it weighs the influence on the output")
 
 
-def _check_order(graph: GraphData) -> None:
+def _check_order(graph: Columns) -> None:
     """Kinds of our own stand in the one order that makes equal graphs equal files; others where they like."""
     ours = graph.kind != OTHER
     kind, layer, position = graph.kind[ours], graph.layer[ours], graph.position[ours]
@@ -119,9 +100,3 @@ def _check_order(graph: GraphData) -> None:
     ids = ids[np.lexsort(ids.T)]
     if (ids[1:] == ids[:-1]).all(axis=1).any():
         raise GraphError("two nodes have the same kind, layer, position and index")
-
-
-def _check_marks(graph: GraphData) -> None:
-    """Pinned nodes and members of supernodes are nodes of the graph."""
-    for node in (*graph.pinned, *(member for group in graph.supernodes for member in group.members)):
-        graph.row(node)

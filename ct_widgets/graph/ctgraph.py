@@ -7,33 +7,18 @@ from typing import Any, cast
 from ct_widgets import columns
 from ct_widgets.errors import FileFormatError
 from ct_widgets.graph.data import GraphData
+from ct_widgets.graph.schema import ARRAYS, OPTIONAL
 
 FORMAT = "ctgraph"
 VERSION = 1
 """Version of the layout; raised when a file of the new layout would be misread by older code."""
 
-_ARRAYS = (
-    "token_ids",
-    "kind",
-    "layer",
-    "position",
-    "index",
-    "activation",
-    "probability",
-    "indptr",
-    "source",
-    "weight",
-    "bias",
-    "preactivation",
-    "row_total",
-)
-_OPTIONAL_ARRAYS = ("cumulative",)
 _FACTS = ("prompt", "tokens", "n_layers", "node_token", "supernodes", "pinned", "provenance")
 
 
 def encode(graph: GraphData) -> bytes:
     """The bytes of a `.ctgraph` file."""
-    arrays = {name: getattr(graph, name) for name in (*_ARRAYS, *_OPTIONAL_ARRAYS)}
+    arrays = {name: getattr(graph, name) for name in ARRAYS}
     facts: dict[str, Any] = {name: getattr(graph, name) for name in _FACTS}
     facts |= {"format": FORMAT, "version": VERSION}
     facts["provenance"] = dict(graph.provenance)
@@ -52,10 +37,10 @@ def decode(data: bytes) -> dict[str, Any]:
         raise FileFormatError(
             f"version {version} of the graph format; this ct_widgets reads versions up to {VERSION}: upgrade it"
         )
-    missing = [name for name in (*_ARRAYS, *_FACTS, "labels") if name not in arrays and name not in facts]
+    missing = [name for name in (*ARRAYS, *_FACTS, "labels") if name not in {*arrays, *facts, *OPTIONAL}]
     if missing:
         raise FileFormatError(f"damaged: it lacks {', '.join(missing)}")
-    found = {name: arrays[name] for name in (*_ARRAYS, *_OPTIONAL_ARRAYS) if name in arrays}
+    found = {name: arrays[name] for name in ARRAYS if name in arrays}
     labels = ((_key(key), text) for key, text in cast("list[tuple[Any, str]]", facts["labels"]))
     return {**found, **{name: facts[name] for name in _FACTS}, "labels": dict(labels)}
 

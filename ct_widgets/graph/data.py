@@ -1,4 +1,4 @@
-"""The columns of an attribution graph: plain immutable data, checked once when it is made.
+"""An attribution graph as plain immutable data: checked when it is made, asked by row, node or name.
 
 Axes: n nodes in topological order, e edges, p prompt positions.
 """
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ct_widgets.errors import GraphError
-from ct_widgets.graph.adjacency import Adjacency, Bool, Float32, Float64, Int32, Int64, read_only, row_sums
+from ct_widgets.graph.adjacency import Adjacency, Bool, Float32, Float64, read_only, row_sums
 from ct_widgets.graph.checks import check, check_adjacency
 from ct_widgets.graph.influence import influence
 from ct_widgets.graph.node_id import (
@@ -23,66 +23,24 @@ from ct_widgets.graph.node_id import (
     FEATURE,
     KIND_NAMES,
     LOGIT,
-    LabelKey,
     NodeId,
-    Supernode,
     as_label_key,
     as_node_id,
     as_supernodes,
     feature_name,
 )
 from ct_widgets.graph.pruning import cumulative_share
+from ct_widgets.graph.schema import ARRAYS, EDGE_ARRAYS, OPTIONAL, Columns
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class GraphData:
-    """Nodes, signed edges and provenance of one attribution graph.
-
-    Rows are in topological order: embeddings by position; per layer features by (position, index), then errors by
-    position; logits last, by falling probability. Nodes of other kinds, which only foreign files have, stand anywhere
-    that keeps edges pointing from lower to higher rows.
-    """
-
-    prompt: str
-    tokens: tuple[str, ...]
-    """Text of each token, [p]."""
-    token_ids: Int32
-    """Vocabulary ids, [p]; -1 where a file does not say."""
-    n_layers: int
-    kind: npt.NDArray[np.uint8]
-    """Code of each node's kind, [n]: its place in KINDS, or 4 for a kind that only a foreign file has."""
-    layer: npt.NDArray[np.int16]
-    """[n]; -1 for embeddings, n_layers for logits."""
-    position: Int32
-    """[n]; the last one for logits."""
-    index: Int64
-    """[n]; feature index, vocabulary id, or -1 for errors."""
-    activation: Float32
-    """[n]; nan where there is none."""
-    probability: Float32
-    """[n]; nan for all but logits."""
-    node_token: tuple[str, ...]
-    """[n]; text of embedding and logit tokens, "" for others."""
-    adjacency: Adjacency
-    """A[t, s], what source s adds to the input of target t."""
-    bias: Float32
-    """[n]; every constant path into a target, nan where unknown."""
-    preactivation: Float32
-    """[n]; row sum + bias + residual, nan for nodes that are no targets."""
-    row_total: Float32
-    """[n]; sum of |A| over the row as it was attributed, so that shares stay true after pruning."""
-    cumulative: Float32 | None
-    """[n]; a node's cumulative share of influence in the graph that this one was pruned from, if there was one."""
-    labels: Mapping[LabelKey, str]
-    supernodes: tuple[Supernode, ...]
-    pinned: tuple[NodeId, ...]
-    provenance: Mapping[str, Any]
-    """Model, transcoder, settings, versions, hashes: JSON values."""
-    features: Any = None
-    """What knows the model's features, for cards of them in views; see `AttributionGraph.with_features`."""
+class GraphData(Columns):
+    """Columns that fit together, checked once when they are joined, and what follows from them alone."""
 
     def __post_init__(self) -> None:
         check(self)
+        for node in (*self.pinned, *(member for group in self.supernodes for member in group.members)):
+            self.row(node)  # marks are for nodes of the graph
 
     @classmethod
     def from_columns(
@@ -90,73 +48,43 @@ class GraphData:
         *,
         prompt: str,
         tokens: Iterable[str],
-        token_ids: npt.ArrayLike,
         n_layers: int,
-        kind: npt.ArrayLike,
-        layer: npt.ArrayLike,
-        position: npt.ArrayLike,
-        index: npt.ArrayLike,
-        activation: npt.ArrayLike,
-        probability: npt.ArrayLike,
         node_token: Iterable[str],
-        indptr: npt.ArrayLike,
-        source: npt.ArrayLike,
-        weight: npt.ArrayLike,
-        bias: npt.ArrayLike,
-        preactivation: npt.ArrayLike,
         provenance: Mapping[str, Any],
         labels: Mapping[Any, str] | None = None,
         supernodes: Iterable[Sequence[Any]] = (),
         pinned: Iterable[Sequence[Any]] = (),
-        row_total: npt.ArrayLike | None = None,
-        cumulative: npt.ArrayLike | None = None,
+        **arrays: npt.ArrayLike | None,
     ) -> Self:
-        """A graph from its columns; raises GraphError where they do not fit together."""
-        adjacency = Adjacency(
-            _column("indptr", indptr, np.int64),
-            _column("source", source, np.int32),
-            _column("weight", weight, np.float32),
-        )
+        """Make a graph from its columns; `arrays` are those of `schema` and the edges' indptr, source and weight.
+
+        row_total is by default what the edges add up to. Raises GraphError where columns are missing, unknown or do
+        not fit together.
+        """
+        row_total = arrays.pop("row_total", None)
+        needed = ARRAYS.keys() - {"row_total", *OPTIONAL}
+        for wrong, what in ((needed - arrays.keys(), "missing"), (arrays.keys() - ARRAYS.keys(), "unknown")):
+            if wrong:
+                raise GraphError(f"{what} columns: {', '.join(sorted(wrong))}; a graph has {', '.join(ARRAYS)}")
+        read: dict[str, Any] = {"cumulative": None}
+        read |= {name: _column(name, array, ARRAYS[name]) for name, array in arrays.items() if array is not None}
+        adjacency = Adjacency(**{name: read.pop(name) for name in EDGE_ARRAYS})
         if row_total is None:
             check_adjacency(adjacency)
             row_total = row_sums(adjacency.indptr, np.abs(adjacency.weight))
         return cls(
             prompt=prompt,
             tokens=tuple(tokens),
-            token_ids=_column("token_ids", token_ids, np.int32),
             n_layers=int(n_layers),
-            kind=_column("kind", kind, np.uint8),
-            layer=_column("layer", layer, np.int16),
-            position=_column("position", position, np.int32),
-            index=_column("index", index, np.int64),
-            activation=_column("activation", activation, np.float32),
-            probability=_column("probability", probability, np.float32),
             node_token=tuple(node_token),
             adjacency=adjacency,
-            bias=_column("bias", bias, np.float32),
-            preactivation=_column("preactivation", preactivation, np.float32),
-            row_total=_column("row_total", row_total, np.float32),
-            cumulative=None if cumulative is None else _column("cumulative", cumulative, np.float32),
+            row_total=_column("row_total", row_total, ARRAYS["row_total"]),
             labels=MappingProxyType({as_label_key(key): str(text) for key, text in (labels or {}).items()}),
             supernodes=as_supernodes(supernodes),
             pinned=tuple(as_node_id(node) for node in pinned),
             provenance=MappingProxyType(dict(provenance)),
+            **read,
         )
-
-    @property
-    def indptr(self) -> Int64:
-        """Where each target's edges begin, [n + 1]."""
-        return self.adjacency.indptr
-
-    @property
-    def source(self) -> Int32:
-        """Source of every edge, [e]."""
-        return self.adjacency.source
-
-    @property
-    def weight(self) -> Float32:
-        """Signed weight of every edge, [e]."""
-        return self.adjacency.weight
 
     @property
     def n_nodes(self) -> int:

@@ -20,7 +20,7 @@ from ct_widgets.graph.data import GraphData
 from ct_widgets.graph.node_id import NodeId
 
 
-class Path(NamedTuple):
+class NodePath(NamedTuple):
     """Nodes from source to target, the part of the target's input that takes this way, and the sign of its product."""
 
     nodes: tuple[NodeId, ...]
@@ -40,7 +40,9 @@ class _Step(NamedTuple):
     place: int
 
 
-def strongest_paths(graph: GraphData, source: int | Sequence[Any], target: int | Sequence[Any], k: int) -> list[Path]:
+def strongest_paths(
+    graph: GraphData, source: int | Sequence[Any], target: int | Sequence[Any], k: int
+) -> list[NodePath]:
     """The `k` paths of the largest share, strongest first; fewer if there are fewer.
 
     Nodes are in topological order, so the k best paths to a node extend the k best to its sources, and one pass finds
@@ -80,10 +82,10 @@ def _steps_to(graph: GraphData, row: int, best: dict[int, list[_Step]], largest:
     return heapq.nlargest(k, candidates, key=lambda step: step.share)
 
 
-def _trace(graph: GraphData, best: dict[int, list[_Step]], last: int, step: _Step) -> Path:
+def _trace(graph: GraphData, best: dict[int, list[_Step]], last: int, step: _Step) -> NodePath:
     """The path that ends with `step` at `last`, read backwards."""
     rows, here = [last], step
     while here.source >= 0:
         rows.append(here.source)
         here = best[here.source][here.place]
-    return Path(tuple(graph.node_ids[row] for row in reversed(rows)), step.share, step.sign)
+    return NodePath(tuple(graph.node_ids[row] for row in reversed(rows)), step.share, step.sign)

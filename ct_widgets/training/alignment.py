@@ -24,7 +24,7 @@ from torch.nn.functional import kl_div
 
 from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import LanguageModel
-from ct_widgets.progress import progress
+from ct_widgets.progress import progress_bar
 from ct_widgets.training.activations import Sequences
 from ct_widgets.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
 from ct_widgets.training.config import TrainingConfig
@@ -77,7 +77,7 @@ def align(
     optimizer = torch.optim.Adam(training.dictionary.parameters(), lr=alignment.learning_rate)
     settings = {"config": dataclasses.asdict(config), "alignment": dataclasses.asdict(alignment)}
     done, seconds = _resume(path, training.dictionary, optimizer, settings)
-    with progress(alignment.steps, "alignment", unit="step", show=show) as bar:
+    with progress_bar("alignment", alignment.steps, unit="step", show=show) as bar:
         bar.advance(done)
         for step in range(done, alignment.steps):
             start = time.perf_counter()

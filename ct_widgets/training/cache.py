@@ -21,7 +21,7 @@ from safetensors.torch import load, save
 from ct_widgets.errors import FileFormatError, TrainingError
 from ct_widgets.features.corpus import Source
 from ct_widgets.language_model import LanguageModel
-from ct_widgets.progress import progress as progress_bar
+from ct_widgets.progress import progress_bar
 from ct_widgets.training.activations import Activations, Sequences, read_activations
 from ct_widgets.training.config import TrainingConfig
 from ct_widgets.training.sources import TextRounds, language_model
@@ -55,7 +55,7 @@ def cache_activations(
         facts = _going_on(path, facts)
     path.mkdir(parents=True, exist_ok=True)
     _write(path / _HELD_OUT, save(_packed(rounds.held_out)))
-    with progress_bar(0, "activations", unit="token", show=progress) as bar:
+    with progress_bar("activations", unit="token", show=progress) as bar:
         for index, sequences in enumerate(rounds.once()):
             n = sum(int(keep.sum()) for _, keep in sequences)
             if n < config.batch_size and index:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ct_widgets.errors import TrainingError
-from ct_widgets.progress import progress
+from ct_widgets.progress import progress_bar
 from ct_widgets.training import parallel
 from ct_widgets.training.activations import ActivationBuffer, Activations, Place
 from ct_widgets.training.checkpoint import Part, load_checkpoint, read_facts, save_checkpoint
@@ -108,7 +108,7 @@ def train(
 
     for callback in callbacks:
         callback.started(Start(config, control, name, cards, tuple(run.history), tuple(run.evaluations)))
-    shown = progress(run.end, "transcoder", unit="step", show=False if parallel.rank() else show)
+    shown = progress_bar("transcoder", run.end, unit="step", show=False if parallel.rank() else show)
     with _failure_told(callbacks), _interruption(control), shown as bar:
         bar.advance(len(run.history))
         while len(run.history) < run.end and not run.stopped:

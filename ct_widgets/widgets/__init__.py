@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ct_widgets.lazy import lazy
 
 if TYPE_CHECKING:
     from ct_widgets.widgets.compare_widget import CompareWidget as CompareWidget
@@ -38,10 +39,4 @@ _HOMES = {
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'ct_widgets.widgets' has no attribute {name!r}; it has {', '.join(_HOMES)}")
-    value = getattr(import_module(f"ct_widgets.widgets.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -12,7 +12,7 @@ import traitlets as t
 
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.graph.alignment import align, alignment_table, unmatched
+from ct_widgets.graph.node_matching import match_nodes, matching_table, unmatched
 from ct_widgets.widgets.graph_widget import GraphWidget
 from ct_widgets.widgets.page import graph_data, page_html
 from ct_widgets.widgets.payload import strongest_nodes
@@ -65,7 +65,7 @@ class CompareWidget(anywidget.AnyWidget):
                 raise WidgetError(f"{graph!r} is no AttributionGraph: compare takes two, of model.attribute or load")
         if isinstance(names, str) or len(names) != 2:
             raise WidgetError(f'names are two headings such as ("before", "after"), not {names!r}')
-        self._aligned = align(graph_a, graph_b, same_features)
+        self._aligned = match_nodes(graph_a, graph_b, same_features)
         only_a, only_b = unmatched(graph_a, graph_b, self._aligned)
         moved = sum(pair.moved for pair in self._aligned)
         # Of large graphs the views hold the strongest nodes, and only these need to be told apart and linked.
@@ -90,7 +90,7 @@ class CompareWidget(anywidget.AnyWidget):
         `found` is "both", "moved" (in both, at other positions from the end), "a" or "b"; row, position, token,
         activation and influence stand beside each other with the suffixes _a and _b.
         """
-        return alignment_table(self.a.graph, self.b.graph, self._aligned)
+        return matching_table(self.a.graph, self.b.graph, self._aligned)
 
     def to_html(self, path: str | Path) -> Path:
         """Write the comparison as it is now to one HTML file that opens from disk, without network or kernel."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Any
 
 import anywidget
 import traitlets as t
 
+from ct_widgets.display import CardSource
 from ct_widgets.errors import CTWidgetsError, GraphError, WidgetError
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.widgets.examples_picture import examples_picture
 from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.traits import Choice
 
-__all__ = ["CardSource", "ExamplesWidget"]
+__all__ = ["ExamplesWidget"]
 
 _NO_SOURCE = (
     "No examples: this graph came without its model. Give the view the model's features: "
@@ -25,18 +26,6 @@ _NO_SOURCE = (
 def _values(card: dict[str, Any] | None) -> dict[str, Any]:
     """A card that may not be there yet."""
     return card or {}
-
-
-class CardSource(Protocol):
-    """What knows features: `model.features`."""
-
-    def card(self, name: str) -> dict[str, Any]:
-        """What a view shows of the feature `name` ("L2/517"), as JSON values."""
-        ...
-
-    def set_label(self, name: str, text: str) -> None:
-        """Keep a label; an empty one takes it away."""
-        ...
 
 
 class ExamplesWidget(anywidget.AnyWidget):

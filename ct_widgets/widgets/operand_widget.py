@@ -15,7 +15,7 @@ import traitlets as t
 
 from ct_widgets.errors import PromptError, WidgetError
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.progress import progress as progress_bar
+from ct_widgets.progress import progress_bar
 from ct_widgets.widgets.operand_payload import Weights, wire
 from ct_widgets.widgets.operand_picture import operand_picture
 from ct_widgets.widgets.operand_rows import Row, choose, links, template_of, token_place
@@ -171,7 +171,7 @@ def _families(operands: OperandActivations, rows: tuple[Row, ...]) -> list[Famil
 
     plain = operands if operands.before is None else operands.before
     found: list[Family] = []
-    with progress_bar(len(rows), "families", unit="feature") as bar:
+    with progress_bar("families", len(rows), unit="feature") as bar:
         for row in rows:
             found.append(classify(plain.plot(*row.feature), operands.a, operands.b))
             bar.advance()

@@ -13,11 +13,11 @@ from torch.nn.functional import cross_entropy
 
 from ct_widgets.errors import PromptError
 from ct_widgets.evaluation import Variant, measure, sweep_of
-from ct_widgets.neurons import neuron_transcoder
 from ct_widgets.evaluation.dictionaries import density_table, dictionaries_table, layers_table
 from ct_widgets.evaluation.texts import batches, tokenize
 from ct_widgets.language_model import LanguageModel
-from ct_widgets.progress import progress
+from ct_widgets.neurons import neuron_transcoder
+from ct_widgets.progress import progress_bar
 from ct_widgets.training import replacement_logits
 from ct_widgets.transcoders import Transcoder
 
@@ -37,7 +37,7 @@ def clt() -> Transcoder:
 
 
 def run(model: LanguageModel, variants: Any, batch_tokens: int) -> Any:
-    with progress(0, "test", show=False) as bar:
+    with progress_bar("test", show=False) as bar:
         return measure(model, variants, list(batches(tokenize(model, TEXTS), batch_tokens)), bar)
 
 

@@ -21,7 +21,7 @@ from ct_widgets.evaluation import Validation, ablate, correlations, faithfulness
 from ct_widgets.evaluation.ablation import Ablation, baseline
 from ct_widgets.evaluation.faithfulness import ADDED, make_pushes
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.progress import progress
+from ct_widgets.progress import progress_bar
 from ct_widgets.replacement_model import ReplacementModel
 
 CASES = [("native ln", {}), ("llama", NORM), ("gpt2", PRE), ("gemma2", {})]
@@ -35,7 +35,7 @@ def model(request: pytest.FixtureRequest, make_bridge: Make) -> ReplacementModel
 
 
 def ablated(model: ReplacementModel, graph: AttributionGraph, most: int = 10_000) -> Ablation:
-    with progress(0, "test", show=False) as bar:
+    with progress_bar("test", show=False) as bar:
         return ablate(model.language_model, model.transcoder, graph, bar, most=most, seed=0)
 
 
@@ -135,7 +135,7 @@ def pushed(model: ReplacementModel, layer: int, position: int, vector: Tensor, *
 @pytest.mark.filterwarnings("ignore:A forward hook edited hook_scale")
 def test_responses_equal_forward_passes_with_hooks(model: ReplacementModel) -> None:
     graph = model.attribute(TOKENS)
-    with progress(0, "test", show=False) as bar:
+    with progress_bar("test", show=False) as bar:
         found = faithfulness(model.language_model, model.transcoder, graph, bar, per_layer=2, seed=0)
     base = baseline(model.language_model, model.transcoder, graph)
     rows = found.to_dict("records")
@@ -173,7 +173,7 @@ def test_neurons_without_threshold_respond_as_the_model_does(make_bridge: Make) 
     """All that differs then are norms that are frozen here and live there, and they differ little for a small push."""
     model = ReplacementModel(make_bridge("native ln"), random_transcoder(3, 24)).neurons()
     graph = model.attribute(TOKENS)
-    with progress(0, "test", show=False) as bar:
+    with progress_bar("test", show=False) as bar:
         found = faithfulness(model.language_model, model.transcoder, graph, bar, per_layer=4, seed=0)
     assert found["cosine"].median() > 0.95
 

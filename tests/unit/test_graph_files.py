@@ -13,7 +13,7 @@ from graph_samples import random_graph
 from ct_widgets import columns
 from ct_widgets.errors import FileFormatError
 from ct_widgets.graph import AttributionGraph, ctgraph
-from ct_widgets.graph.checks import NODE_COLUMNS
+from ct_widgets.graph.schema import NODE_COLUMNS
 
 
 def marked_graph() -> AttributionGraph:

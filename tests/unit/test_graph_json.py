@@ -14,8 +14,8 @@ from graph_samples import DATA, random_columns, random_graph
 
 from ct_widgets.errors import FileFormatError
 from ct_widgets.graph import AttributionGraph, NodeId
-from ct_widgets.graph.checks import NODE_COLUMNS
 from ct_widgets.graph.graph_json import cantor_pair, cantor_unpair
+from ct_widgets.graph.schema import NODE_COLUMNS
 
 Json = dict[str, Any]
 

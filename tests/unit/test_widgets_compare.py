@@ -13,7 +13,7 @@ from graph_samples import fetched_by, random_graph
 
 import ct_widgets as ct
 from ct_widgets.errors import WidgetError
-from ct_widgets.graph.alignment import align, alignment_table
+from ct_widgets.graph.node_matching import match_nodes, matching_table
 from ct_widgets.widgets.payload import strongest_nodes
 
 A, B = random_graph(1, per_cell=4), random_graph(2, per_cell=4)
@@ -21,7 +21,7 @@ A, B = random_graph(1, per_cell=4), random_graph(2, per_cell=4)
 
 def test_two_views_their_pairs_and_what_only_one_has() -> None:
     view = ct.compare(A, B, names=("before", "after"))
-    pairs = align(A, B)
+    pairs = match_nodes(A, B)
     state = view.get_state()
     assert state["a"] == f"anywidget:{view.a.model_id}"
     assert state["b"] == f"anywidget:{view.b.model_id}"
@@ -37,7 +37,7 @@ def test_two_views_their_pairs_and_what_only_one_has() -> None:
 
 def test_the_table_is_of_the_graphs_as_they_are_labelled_now() -> None:
     view = ct.compare(A, B)
-    assert list(view.nodes.columns) == list(alignment_table(A, B, align(A, B)).columns)
+    assert list(view.nodes.columns) == list(matching_table(A, B, match_nodes(A, B)).columns)
     row = view.nodes.query("found == 'a' and kind == 'feature'").iloc[0]
     view.a.labels = {A.node(int(row.row_a)): "named later"}
     assert "named later" in set(view.nodes.label)

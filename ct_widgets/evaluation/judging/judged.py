@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from ct_widgets.errors import FileFormatError
 from ct_widgets.evaluation.judging.questions import Question
-from ct_widgets.progress import progress as progress_bar
+from ct_widgets.progress import progress_bar
 
 Judge = Callable[[str], str]
 """From a prompt to an answer."""
@@ -91,7 +91,7 @@ def ask(name: Name, questions: Iterable[Question], judge: Judge, *, progress: bo
     """Put every question to the judge."""
     rows: list[dict[str, Any]] = []
     wanted = list(questions)
-    with progress_bar(len(wanted), f"{name} eval", unit="question", show=progress) as bar:
+    with progress_bar(f"{name} eval", len(wanted), unit="question", show=progress) as bar:
         for question in wanted:
             answer = judge(question.prompt)
             choice = read_choice(answer, question.choices)

@@ -10,7 +10,7 @@ import pytest
 from graph_samples import columns_of, random_graph
 
 from ct_widgets.graph import AttributionGraph, NodeId
-from ct_widgets.graph.alignment import align, alignment_table, unmatched
+from ct_widgets.graph.node_matching import match_nodes, matching_table, unmatched
 
 
 def graph_of(ids: list[NodeId], transcoder: str | None = "one", **marks: Any) -> AttributionGraph:
@@ -40,7 +40,7 @@ B = graph_of(nodes([7, 7, 6, 3], [(0, 0, 5), (0, 3, 4), (1, 1, 8), (1, 2, 8), (1
 
 
 def named(a: AttributionGraph, b: AttributionGraph, **options: Any) -> set[tuple[NodeId, NodeId, bool]]:
-    return {(a.node(pair.a), b.node(pair.b), pair.moved) for pair in align(a, b, **options)}
+    return {(a.node(pair.a), b.node(pair.b), pair.moved) for pair in match_nodes(a, b, **options)}
 
 
 def test_nodes_correspond_from_the_end_and_else_by_name() -> None:
@@ -57,7 +57,7 @@ def test_nodes_correspond_from_the_end_and_else_by_name() -> None:
     }
     assert named(A, B) == same | moved
     assert named(B, A) == {(b, a, moved) for a, b, moved in same | moved}
-    only_a, only_b = unmatched(A, B, align(A, B))
+    only_a, only_b = unmatched(A, B, match_nodes(A, B))
     assert [A.node(row) for row in only_a] == [NodeId("embedding", -1, 0, 9), NodeId("logit", 2, 2, 95)]
     assert [B.node(row) for row in only_b] == [
         NodeId("embedding", -1, 0, 7),
@@ -72,7 +72,7 @@ def test_nodes_correspond_from_the_end_and_else_by_name() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_every_node_is_in_one_pair_at_most_and_a_graph_is_itself(seed: int) -> None:
     a, b = random_graph(seed, per_cell=4), random_graph(seed + 10, per_cell=4)
-    pairs = align(a, b)
+    pairs = match_nodes(a, b)
     for side in list(zip(*pairs, strict=True))[:2]:
         assert len(set(side)) == len(side)
     # No two nodes of one name are left over on both sides.
@@ -82,7 +82,9 @@ def test_every_node_is_in_one_pair_at_most_and_a_graph_is_itself(seed: int) -> N
         for g, rows in ((a, only_a), (b, only_b))
     ]
     assert names[0] & names[1] == set()
-    assert [(pair.a, pair.b, pair.moved) for pair in align(a, a)] == [(row, row, False) for row in range(a.n_nodes)]
+    assert [(pair.a, pair.b, pair.moved) for pair in match_nodes(a, a)] == [
+        (row, row, False) for row in range(a.n_nodes)
+    ]
 
 
 def test_features_of_another_transcoder_are_other_features() -> None:
@@ -100,8 +102,8 @@ def test_logits_correspond_over_models_of_other_depth() -> None:
 
 def test_the_table_has_a_row_per_pair_and_per_lonely_node() -> None:
     a, b = random_graph(1, per_cell=4), random_graph(2, per_cell=4)
-    pairs = align(a, b)
-    table = alignment_table(a, b, pairs)
+    pairs = match_nodes(a, b)
+    table = matching_table(a, b, pairs)
     assert len(table) == a.n_nodes + b.n_nodes - len(pairs)
     assert table.found.value_counts().to_dict() == {
         key: count
@@ -129,7 +131,7 @@ def test_the_table_has_a_row_per_pair_and_per_lonely_node() -> None:
 
 
 def test_labels_of_either_graph_are_in_the_table() -> None:
-    table = alignment_table(B, A, align(B, A)).query("kind == 'feature' and layer == 1")
+    table = matching_table(B, A, match_nodes(B, A)).query("kind == 'feature' and layer == 1")
     assert set(zip(table["index"], table.found, table.label, strict=True)) == {
         (6, "a", ""),
         (8, "a", ""),

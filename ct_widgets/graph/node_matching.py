@@ -31,7 +31,7 @@ class Pair(NamedTuple):
     """Whether they stand at different positions from the end."""
 
 
-def align(a: GraphData, b: GraphData, same_features: bool | None = None) -> tuple[Pair, ...]:
+def match_nodes(a: GraphData, b: GraphData, same_features: bool | None = None) -> tuple[Pair, ...]:
     """Pairs of corresponding nodes, each node in one at most, by their rows in `a`.
 
     same_features: whether a feature's number means the same feature in both; by default if neither graph says that it
@@ -49,7 +49,7 @@ def align(a: GraphData, b: GraphData, same_features: bool | None = None) -> tupl
     return tuple(sorted([Pair(*rows, False) for rows in here] + [Pair(*rows, True) for rows in elsewhere]))
 
 
-def alignment_table(a: GraphData, b: GraphData, pairs: Iterable[Pair]) -> pd.DataFrame:
+def matching_table(a: GraphData, b: GraphData, pairs: Iterable[Pair]) -> pd.DataFrame:
     """One row per pair and per node without partner, the most influential first.
 
     kind, layer, index, label; `found`: "both", "moved" (in both, at other positions), "a" or "b" (only there); and for
