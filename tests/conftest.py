@@ -86,6 +86,10 @@ def tiny_bridge(family: str, folder: Path, seed: int = 0) -> Any:
     return load_bridge(directory)
 
 
+READS_AND_WRITES = {"feature_input_hook": "hook_resid_mid", "feature_output_hook": "hook_mlp_out"}
+"""The hook points of transcoders that read before the norm."""
+
+
 def random_transcoder(
     n_layers: int, d_model: int, n_features: int = 14, *, seed: int = 0, kind: str = "clt", **settings: Any
 ) -> Transcoder:
@@ -106,7 +110,7 @@ def random_transcoder(
         W_dec=[random(n_features, m, d_model, scale=0.2) for m in written],
         b_enc=[random(n_features, scale=0.2) for _ in written],
         b_dec=[random(d_model, scale=0.2) for _ in written],
-        **({"activation": "jumprelu"} | settings),
+        **({"activation": "jumprelu", **READS_AND_WRITES} | settings),
     )
 
 

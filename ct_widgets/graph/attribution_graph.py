@@ -231,8 +231,9 @@ class AttributionGraph(GraphData):
         return view("graph")(self)
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What a notebook shows for a graph: its view, with a static picture for places that run no widgets."""
-        data, metadata = self.show()._repr_mimebundle_()  # pyright: ignore[reportPrivateUsage]  (IPython's protocol)
+        """Show the view in a notebook, with a static picture for places that run no widgets."""
+        # IPython's protocol is private in name only.
+        data, metadata = self.show()._repr_mimebundle_() or ({}, {})  # pyright: ignore[reportPrivateUsage]
         return {**data, "text/plain": repr(self)}, metadata
 
 

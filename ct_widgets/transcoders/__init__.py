@@ -2,6 +2,7 @@
 
 from ct_widgets.transcoders.activation import Activation
 from ct_widgets.transcoders.neurons import NeuronTranscoder
-from ct_widgets.transcoders.transcoder import Kind, Transcoder
+from ct_widgets.transcoders.transcoder import Transcoder
+from ct_widgets.transcoders.weights import Kind
 
 __all__ = ["Activation", "Kind", "NeuronTranscoder", "Transcoder"]

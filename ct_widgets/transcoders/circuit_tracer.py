@@ -11,9 +11,9 @@ import contextlib
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import yaml
 from safetensors import SafetensorError, safe_open
@@ -21,15 +21,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ct_widgets.errors import FileFormatError, TranscoderError
-from ct_widgets.transcoders.transcoder import Transcoder
+from ct_widgets.transcoders.weights import Kind, Weights
+
+W = TypeVar("W", bound=Weights)
 
 CONFIG = "config.yaml"
-_KINDS = {"cross_layer_transcoder": "clt", "transcoder_set": "plt"}
+_KINDS: Mapping[str, Kind] = {"cross_layer_transcoder": "clt", "transcoder_set": "plt"}
 _PLT_THRESHOLD = "activation_function.threshold"
 
 
-def read(directory: Path) -> Transcoder:
-    """Read a CLT or PLT directory; see `Transcoder.load`."""
+def read(directory: Path, build: Callable[..., W]) -> W:
+    """Read a CLT or PLT directory; `build` makes the transcoder from its fields. See `Transcoder.load`."""
     config = read_config(directory)
     kind = _KINDS[config["model_kind"]]
     weights = _read_clt(directory) if kind == "clt" else _read_plt(directory, config)
@@ -38,9 +40,9 @@ def read(directory: Path) -> Transcoder:
         activation, k = "jumprelu", None
     else:
         activation = str(config.get("activation") or ("relu" if k is None else "topk"))
-    return Transcoder(
-        kind=kind,  # pyright: ignore[reportArgumentType]
-        activation=activation,  # pyright: ignore[reportArgumentType] (checked by Transcoder)
+    return build(
+        kind=kind,
+        activation=activation,
         k=int(k) if k is not None and activation == "topk" else None,
         feature_input_hook=str(config["feature_input_hook"]),
         feature_output_hook=str(config["feature_output_hook"]),
@@ -152,7 +154,7 @@ def _tensors(path: Path, pattern: re.Pattern[str]) -> dict[str, Tensor]:
         raise FileFormatError(f"{path} is missing, truncated or not safetensors ({error}); copy it again") from error
 
 
-def write(transcoder: Transcoder, directory: Path) -> None:
+def write(transcoder: Weights, directory: Path) -> None:
     """Write `directory`, all of it or nothing. An older transcoder there is replaced; anything else is refused."""
     if directory.is_dir() and any(directory.iterdir()) and not (directory / CONFIG).is_file():
         raise FileFormatError(f"{directory} exists and is not a transcoder; choose another directory")
@@ -173,7 +175,7 @@ def write(transcoder: Transcoder, directory: Path) -> None:
             shutil.rmtree(unfinished)
 
 
-def _files(transcoder: Transcoder, layer: int) -> dict[str, dict[str, Tensor]]:
+def _files(transcoder: Weights, layer: int) -> dict[str, dict[str, Tensor]]:
     weights = {name: getattr(transcoder, name)[layer] for name in ("W_enc", "b_enc", "b_dec")}
     if transcoder.threshold is not None:
         weights["threshold"] = transcoder.threshold[layer]
@@ -191,7 +193,7 @@ def _files(transcoder: Transcoder, layer: int) -> dict[str, dict[str, Tensor]]:
     return {f"layer_{layer}.safetensors": weights}
 
 
-def _config(transcoder: Transcoder) -> dict[str, Any]:
+def _config(transcoder: Weights) -> dict[str, Any]:
     kinds = {short: long for long, short in _KINDS.items()}
     config: dict[str, Any] = {
         "model_kind": kinds[transcoder.kind],

@@ -19,7 +19,7 @@ from ct_widgets.errors import TranscoderError
 from ct_widgets.transcoders.transcoder import Transcoder
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class NeuronTranscoder(Transcoder):
     """Neurons in the layout of a per-layer transcoder; W_enc is W_in, W_dec is W_out.
 

@@ -10,81 +10,33 @@ feature, counted from its own layer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ct_widgets.errors import TranscoderError
 from ct_widgets.linear import linear
-from ct_widgets.transcoders.activation import ACTIVATIONS, Activation, activate
-
-Kind = Literal["clt", "plt"]
+from ct_widgets.transcoders import circuit_tracer
+from ct_widgets.transcoders.activation import activate
+from ct_widgets.transcoders.weights import Weights
 
 # Encoders stay in the file's dtype and are converted by the chunk, so that a large one never stands in memory twice.
 _ENCODER_CHUNK = 16_384
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Transcoder:
-    """Weights by source layer, ordered and shaped the same whatever file they came from.
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Transcoder(Weights):
+    """Sparse features that read the residual stream and write what the MLPs write; see Weights for its fields.
 
-    W_enc: L x [f, d]; b_enc: L x [f]; b_dec: L x [d]; W_dec: L x [f, L - l, d] for a cross-layer transcoder ("clt"),
-    L x [f, 1, d] for a per-layer one ("plt"); threshold: L x [f], for JumpReLU; W_skip: L x [d, d], y += x @ W_skip.
-    `feature_input_hook` and `feature_output_hook` are TransformerLens names inside a block.
+    `decoder_vectors` reads only the rows it is asked for, so that a decoder may stay on disk.
 
-    Decoders may be memory-mapped files: `decoder_vectors` touches only the rows it is asked for.
+    >>> transcoder = Transcoder.load("my-transcoder")
+    >>> a = [transcoder.encode(layer, x) for layer, x in enumerate(mlp_inputs)]
+    >>> y = transcoder.decode(a)
     """
-
-    kind: Kind | Literal["neurons"]
-    activation: Activation
-    W_enc: Sequence[Tensor]
-    W_dec: Sequence[Tensor]
-    b_enc: Sequence[Tensor]
-    b_dec: Sequence[Tensor]
-    threshold: Sequence[Tensor] | None = None
-    W_skip: Sequence[Tensor] | None = None
-    k: int | None = None
-    feature_input_hook: str = "hook_resid_mid"
-    feature_output_hook: str = "hook_mlp_out"
-    model_name: str | None = None
-    name: str = field(default="transcoder")
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise TranscoderError(f"kind is {self.kind!r}; expected 'clt' or 'plt'")
-        if self.activation not in ACTIVATIONS[:-1]:
-            raise TranscoderError(f"activation is {self.activation!r}; expected one of {', '.join(ACTIVATIONS[:-1])}")
-        if (self.activation == "jumprelu") != (self.threshold is not None):
-            raise TranscoderError("JumpReLU needs `threshold`, and no other activation takes one")
-        if (self.activation == "topk") != (self.k is not None):
-            raise TranscoderError("TopK needs `k`, and no other activation takes one")
-        if not self.W_enc:
-            raise TranscoderError("a transcoder needs at least one layer")
-        self._check_shapes()
-
-    def _check_shapes(self) -> None:
-        d = self.d_model
-        for layer in range(self.n_layers):
-            f = self.n_features(layer)
-            written = self.n_layers - layer if self.kind == "clt" else 1
-            expected = {"W_enc": (f, d), "W_dec": (f, written, d), "b_enc": (f,), "b_dec": (d,)}
-            if self.threshold is not None:
-                expected["threshold"] = (f,)
-            if self.W_skip is not None:
-                expected["W_skip"] = (d, d)
-            for what, shape in expected.items():
-                tensors: Sequence[Tensor] = getattr(self, what)
-                if len(tensors) != self.n_layers:
-                    raise TranscoderError(f"{what} has {len(tensors)} layers, W_enc has {self.n_layers}")
-                if tuple(tensors[layer].shape) != shape:
-                    raise TranscoderError(
-                        f"{what} of layer {layer} has shape {tuple(tensors[layer].shape)}, expected {shape} "
-                        f"({self.n_layers} layers, {f} features, d_model {d}); is it transposed?"
-                    )
 
     def __repr__(self) -> str:
         features = sum(map(self.n_features, range(self.n_layers)))
@@ -95,27 +47,9 @@ class Transcoder:
         )
 
     @property
-    def n_layers(self) -> int:
-        """Number of layers."""
-        return len(self.W_enc)
-
-    @property
-    def d_model(self) -> int:
-        """Width of the residual stream."""
-        return self.W_enc[0].shape[-1]
-
-    @property
     def device(self) -> torch.device:
         """Where features are encoded; decoders may be elsewhere."""
         return self.W_enc[0].device
-
-    def n_features(self, layer: int) -> int:
-        """Features of one layer."""
-        return self.W_enc[layer].shape[0]
-
-    def output_layers(self, layer: int) -> range:
-        """The layers whose MLP output the features of `layer` write to."""
-        return range(layer, self.n_layers) if self.kind == "clt" else range(layer, layer + 1)
 
     def preactivation(self, layer: int, x: Tensor) -> Tensor:
         """W_enc x + b_enc in float32 at least. x: [..., d] -> [..., f]."""
@@ -217,9 +151,7 @@ class Transcoder:
 
     def save(self, directory: str | Path) -> None:
         """Write a circuit-tracer directory of this kind; see `ct_widgets.transcoders.circuit_tracer`."""
-        from ct_widgets.transcoders.circuit_tracer import write
-
-        write(self, Path(directory))
+        circuit_tracer.write(self, Path(directory))
 
     @staticmethod
     def load(directory: str | Path) -> Transcoder:
@@ -227,6 +159,4 @@ class Transcoder:
 
         Raises FileFormatError for a missing, truncated or foreign file, TranscoderError for weights of the wrong shape.
         """
-        from ct_widgets.transcoders.circuit_tracer import read
-
-        return read(Path(directory))
+        return circuit_tracer.read(Path(directory), Transcoder)

@@ -88,6 +88,8 @@ def make_weights(shape: Shape, folder: Path, seed: int = 0) -> None:
         b_enc=[torch.zeros(shape.features)] * shape.layers,
         b_dec=[torch.zeros(shape.width)] * shape.layers,
         threshold=[value.clamp_min(1e-6).repeat(shape.features) for value in lowest],
+        feature_input_hook="hook_resid_mid",
+        feature_output_hook="hook_mlp_out",
         model_name="gpt2",
     ).save(folder / "transcoder")
     (folder / "tokens.json").write_text(json.dumps(tokens.tolist()))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import READS_AND_WRITES
 
 from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import LanguageModel, native_bridge, native_state
@@ -57,7 +58,7 @@ def random_transcoder(kind: Any = "clt", **changes: Any) -> Transcoder:
         "b_enc": [normal(F) for _ in range(L)],
         "b_dec": [normal(D) for _ in range(L)],
     }
-    return Transcoder(kind=kind, **(weights | {"activation": "relu"} | changes))
+    return Transcoder(kind=kind, **(weights | {"activation": "relu", **READS_AND_WRITES} | changes))
 
 
 def neurons(model: LanguageModel) -> Transcoder:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import random_transcoder
+from conftest import READS_AND_WRITES, random_transcoder
 from safetensors.torch import load_file, save_file
 
 from ct_widgets.errors import FileFormatError, TranscoderError
@@ -90,7 +90,7 @@ def test_activations_by_hand() -> None:
     def encode(**settings: Any) -> list[float]:
         transcoder = Transcoder(
             kind="plt", W_enc=[torch.eye(4)], W_dec=[torch.zeros(4, 1, 4)], b_enc=[torch.zeros(4)],
-            b_dec=[torch.zeros(4)], **settings,
+            b_dec=[torch.zeros(4)], **READS_AND_WRITES, **settings,
         )  # fmt: skip
         return transcoder.encode(0, h)[0].tolist()
 
