@@ -84,3 +84,7 @@ register_view("global weights", "ct_widgets.widgets.global_weights_widget:Global
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add %trace and %%trace to the notebook; `%load_ext ct_widgets` runs this."""
     import_module("ct_widgets.magics").load(shell)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:  # pyright: ignore[reportUnusedFunction]  (by Jupyter)
+    return [{"module": "ct_widgets.server"}]

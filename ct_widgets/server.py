@@ -1,36 +1,38 @@
-"""A Jupyter server extension: what a kernel says reaches the browser at once.
+"""A Jupyter server extension with one effect: messages of kernels reach the browser without delay (TCP_NODELAY).
 
 The server leaves Nagle's algorithm on. A small message that follows another one, as an answer follows "busy", is then
-held until the browser acknowledges the first, which it puts off for 40 ms: more than the embedded model takes to
-answer a slider. Tornado's documentation advises to switch it off for sockets of this kind. Pages are told, so that
-views need not work around it.
+held until the browser acknowledges the first, which it puts off for 40 ms: more than the demo model takes to answer a
+slider. Tornado's documentation advises to switch it off for sockets of this kind. Pages are told, so that views need
+not work around it. `jupyter server extension disable ct_widgets` switches the extension off; sliders are then slower.
 """
 
 from __future__ import annotations
 
-from functools import wraps
 from typing import Any
 
-__all__ = ["_jupyter_server_extension_points", "_load_jupyter_server_extension"]  # Jupyter's names
+__all__ = ["AT_ONCE", "_load_jupyter_server_extension"]  # the second is Jupyter's name
 
 AT_ONCE = "ctWidgetsAtOnce"
-"""What is true in the configuration of a page whose kernel sockets send at once; js/src/host/anywidget.ts reads it."""
+"""True in the configuration of a page whose kernel sockets send without delay; js/src/host/anywidget.ts reads it."""
 
-
-def _jupyter_server_extension_points() -> list[dict[str, str]]:
-    return [{"module": __name__}]
+_SETTING = "kernel_websocket_connection_class"
 
 
 def _load_jupyter_server_extension(app: Any) -> None:
-    from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
+    """Let the server `app` make kernel connections without delay; one whose connections are unknown stays as it is."""
+    from jupyter_server.services.kernels.connection.base import BaseKernelWebsocketConnection
 
-    opened = KernelWebsocketHandler.open
+    settings = app.web_app.settings
+    present = settings.get(_SETTING)
+    if not (isinstance(present, type) and issubclass(present, BaseKernelWebsocketConnection)):
+        app.log.info(f"ct_widgets: kernel connections stay as they are, since {present!r} is unknown")
+        return
 
-    @wraps(opened)
-    async def open_without_delay(self: KernelWebsocketHandler, kernel_id: str) -> None:
-        self.set_nodelay(True)
-        await opened(self, kernel_id)
+    class Connection(present):
+        def connect(self) -> Any:
+            self.websocket_handler.set_nodelay(True)
+            return super().connect()
 
-    KernelWebsocketHandler.open = open_without_delay
-    app.web_app.settings.setdefault("page_config_data", {})[AT_ONCE] = True
-    app.log.debug("ct_widgets: kernel sockets send at once")
+    settings[_SETTING] = Connection
+    settings.setdefault("page_config_data", {})[AT_ONCE] = True
+    app.log.debug("ct_widgets: kernel connections send without delay")

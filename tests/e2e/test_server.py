@@ -26,4 +26,4 @@ def test_answers_are_not_held_back(open_notebook: Callable[..., Notebook], lab: 
     print(f"an empty request takes {statistics.median(times):.0f} ms")
     told = "() => JSON.parse(document.getElementById('jupyter-config-data').textContent).ctWidgetsAtOnce"
     assert notebook.page.evaluate(told) is True
-    assert "ct_widgets.server | extension was successfully loaded" in (lab.folder.parent / "log").read_text()
+    assert "ct_widgets | extension was successfully loaded" in (lab.folder.parent / "log").read_text()

@@ -104,7 +104,7 @@ def test_a_missing_directory_is_found_before_the_work(
     tmp_path: Path, model: StubModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["trace", "a", "--out", str(tmp_path / "no" / "graph.ctgraph")]) == cli.FAILED
-    assert "there is no directory" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
     assert model.asked == []
 
 

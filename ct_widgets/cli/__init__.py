@@ -22,7 +22,7 @@ TOP = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Whatever a user can mend is one line on stderr, never a traceback."""
+    """Run one command; returns the exit code. Whatever a user can fix is one line on stderr, never a traceback."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     info = commands.add_parser("info", help="what is in a graph file, or what the demo model is")
     info.add_argument("what", metavar="FILE", help="a .ctgraph, .json or .pt file, or `demo`")
-    train = commands.add_parser("train", help="train a transcoder, or go on with one that was interrupted")
+    train = commands.add_parser("train", help="train a transcoder, or resume one that was interrupted")
     train.add_argument("config", type=Path, metavar="FILE", help="TOML: model, texts, directory, [training]")
     return parser
 
@@ -99,7 +99,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     if (options.model is None) != (options.transcoder is None):
         parser.error("--model and --transcoder go together: a transcoder fits the one model it was trained on")
     if not options.out.absolute().parent.is_dir():
-        raise NotADirectoryError(f"--out {options.out}: there is no directory {options.out.parent}")
+        raise NotADirectoryError(f"--out {options.out}: the directory {options.out.parent} does not exist")
 
 
 def _evaluate(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -133,11 +133,11 @@ def _texts(path: str | None) -> list[Any]:
 
 
 def _train(config: Path) -> int:
-    from ct_widgets.training.command import train_from_file
+    from ct_widgets.cli.train import train_from_file
 
     training = train_from_file(config)
     if not training.finished:
-        print(f"stopped after {len(training.history):,} steps; the same command goes on", file=sys.stderr)
+        print(f"stopped after {len(training.history):,} steps; the same command resumes", file=sys.stderr)
         return INTERRUPTED
     if os.environ.get("RANK", "0") != "0":
         return 0  # of several processes, one tells
@@ -194,7 +194,3 @@ def _prediction(graph: AttributionGraph, top: int) -> str:
 def _scores(graph: AttributionGraph) -> str:
     scores = graph.scores()
     return f"replacement {scores.replacement:.3f}, completeness {scores.completeness:.3f}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,10 +1,10 @@
-"""What `ct-widgets train FILE` does: a run whose settings are a TOML file.
+"""`ct-widgets train FILE`: a training run whose settings are a TOML file.
 
     model = "gpt2"              # name on the Hugging Face hub or directory, or "demo"
     texts = "texts.txt"         # text file (one text per line) or parquet file
     directory = "my-transcoder" # where everything goes
     column = "text"             # of a parquet file
-    cache = "activations"       # make a disk cache there first, or go on with it
+    cache = "activations"       # make a disk cache there first, or resume one
 
     [training]                  # fields of TrainingConfig
     features = 6144
@@ -57,7 +57,7 @@ def train_from_file(path: Path) -> Training:
             elif cache.exists():
                 texts = ActivationCache(cache)
             else:
-                raise TrainingError(f"{cache} is not there; make it with one process first, then train with several")
+                raise TrainingError(f"{cache} does not exist; make it with one process first, then train with several")
         return train_transcoder(model, texts, config, directory=where["directory"], column=column, progress=True)
     finally:
         if together:
