@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor
 
 from ct_widgets.errors import ModelError
-from ct_widgets.language_model import LanguageModel
+from ct_widgets.language_model import MLP_IN, MLP_OUT, LanguageModel
 from ct_widgets.language_model.frozen_run import relative_error
 from ct_widgets.transcoders import NeuronTranscoder, Transcoder
 
@@ -29,8 +29,8 @@ def neuron_transcoder(model: LanguageModel, threshold: float = 0.0) -> Transcode
         b_gate=None if first.b_gate is None else [cast("Tensor", mlp.b_gate) for mlp in mlps],
         W_out=[mlp.W_out for mlp in mlps] if has_norm else None,
         norm_eps=first.norm_eps,
-        feature_input_hook="mlp.hook_in",
-        feature_output_hook="hook_mlp_out",
+        feature_input_hook=MLP_IN,
+        feature_output_hook=MLP_OUT,
         model_name=model.name,
         name=f"{model.name}-neurons",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from ct_widgets.errors import TranscoderError
-from ct_widgets.language_model import LanguageModel
+from ct_widgets.language_model import MLP_OUT, LanguageModel
 from ct_widgets.transcoders import Transcoder
 
 
@@ -39,11 +39,8 @@ def _check_fit(model: LanguageModel, transcoder: Transcoder) -> None:
         raise TranscoderError(f"transcoder has {transcoder.n_layers} layers, {model.name} has {model.n_layers}{says}")
     if transcoder.d_model != model.d_model:
         raise TranscoderError(f"transcoder has d_model {transcoder.d_model}, {model.name} has {model.d_model}{says}")
-    written = transcoder.feature_output_hook
-    # `mlp.hook_out` is the same place unless a norm stands between the MLP and the residual stream.
-    same = written == "mlp.hook_out" and not model.has_post_norms
-    if written != "hook_mlp_out" and not same:
+    if not model.writes_to_stream(transcoder.feature_output_hook):
         raise TranscoderError(
-            f"transcoder writes to {written!r}; {model.name} can be replaced at 'hook_mlp_out' only, "
-            "where the MLP's output enters the residual stream"
+            f"transcoder writes to {transcoder.feature_output_hook!r}; {model.name} can be replaced at {MLP_OUT!r} "
+            "only, where the MLP's output enters the residual stream"
         )

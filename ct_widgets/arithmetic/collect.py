@@ -19,7 +19,6 @@ from ct_widgets.arithmetic.operands import OperandActivations, columns
 from ct_widgets.arithmetic.prefixes import shared_prefixes
 from ct_widgets.errors import PromptError
 from ct_widgets.interventions import Intervention
-from ct_widgets.interventions.locks import model_lock
 from ct_widgets.language_model.frozen_map import full_precision
 from ct_widgets.progress import Progress, progress_bar
 
@@ -64,7 +63,7 @@ def operand_activations(
         return OperandActivations(template, a, b, position, printed, n_features, **cells.columns(), before=before)
 
     with (
-        model_lock(model.language_model.bridge),
+        model.language_model.lock,
         torch.no_grad(),
         progress_bar("operands", n, unit="prompt", show=progress) as bar,
     ):
@@ -79,7 +78,7 @@ def _reader(model: ReplacementModel, tokens: Int64, at: int) -> Callable[[Int64]
     """Activations at one position of prompts [n, p], of which what follows that position is no part."""
     t, language_model = model.transcoder, model.language_model
     upto = slice(0, at + 1)
-    hooks = [f"blocks.{layer}.{t.feature_input_hook}" for layer in range(t.n_layers)]
+    hooks = language_model.hook_names(t.feature_input_hook)
     shared = None
     if len(tokens) >= _FEWEST:
         shared = shared_prefixes(language_model, tokens[:, upto], t.feature_input_hook)

@@ -111,8 +111,7 @@ def _encode(model: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
     if not texts:
         raise PromptError("there are no operands; give at least one number for a and one for b")
     before = model.tokens(texts[0]).tolist()  # checks that the model has a tokenizer that knows the template
-    tokenizer = model.bridge.tokenizer
-    encoded: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    encoded: list[list[int]] = model.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     if len(before) >= len(encoded[0]) and before[len(before) - len(encoded[0]) :] == encoded[0]:
         bos = before[: len(before) - len(encoded[0])]
         return [[*bos, *row] for row in encoded]

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from ct_widgets.errors import ModelError
-from ct_widgets.interventions.live_blocks import LiveBlock, live_model
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.language_model.frozen_map import full_precision
 from ct_widgets.language_model.frozen_run import relative_error
+from ct_widgets.language_model.live_blocks import LiveBlock
 
 Int64 = npt.NDArray[np.int64]
 
@@ -78,7 +78,7 @@ class SharedPrefixes:
     """Runs prompts by their prefixes, once it has learnt what enters the first block."""
 
     def __init__(self, model: LanguageModel, input_hook: str) -> None:
-        live = live_model(model)
+        live = model.live_model()
         if live is None:
             raise ModelError(f"{model.name}: its blocks are not known as functions")
         self._blocks = live.blocks

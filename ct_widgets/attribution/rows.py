@@ -39,7 +39,7 @@ class RowComputer:
         self.logits = Targets(
             layer=torch.full((n_logits,), local.run.n_layers),
             position=torch.full((n_logits,), local.run.n_positions - 1),
-            vector=local.frozen_map.ln_final.pull_back(asked.direction, last_scale),
+            vector=local.frozen_map.final_norm.pull_back(asked.direction, last_scale),
         )
         # Targets are numbered like features, and logits behind them.
         self._node = np.concatenate([nodes.feature, nodes.logit])

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ct_widgets.evaluation.report import shown
+from ct_widgets.language_model import MLP_OUT, RESID_MID
 
 _INTRODUCTION = """\
 # The embedded model
@@ -116,7 +117,7 @@ def _training(transcoder: Mapping[str, Any]) -> str:
     stages, times = transcoder["stages"], [minutes(seconds) for seconds in transcoder["seconds"]]
     base, alignment = stages["base"], stages["alignment"]
     text = f"""\
-{transcoder["features"]:,} JumpReLU features per layer, reading `hook_resid_mid` and writing `hook_mlp_out`.
+{transcoder["features"]:,} JumpReLU features per layer, reading `{RESID_MID}` and writing `{MLP_OUT}`.
 {base["steps"]:,} steps of {base["batch_size"]:,} tokens, Adam at {base["learning_rate"]}, tanh penalty \
 c = {base["saturation"]:g}, lambda {base["sparsity"]:g}, {base["features"]:,} features per layer;
 {times[0]} on {transcoder["machine"]}.

@@ -42,7 +42,7 @@ def accuracy(model: LanguageModel, corpus: Corpus, tasks: Iterable[str] = TASKS)
         for name, splits in (("taught", (TRAIN, OTHER_FORM)), ("held out", (HELD_OUT,))):
             chosen = corpus.select((task,), splits)
             if len(chosen):
-                right = right_answers(model.bridge.original_model, corpus, chosen)
+                right = right_answers(model.module, corpus, chosen)
                 table[task][name] = {"statements": len(chosen), "right": float(right.mean())}
     return table
 

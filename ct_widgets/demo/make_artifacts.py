@@ -99,7 +99,7 @@ def make_language_model(
     """Train the language model, or finish it, and write its files to `out`; returns how it was trained."""
     config = architecture(len(world.tokenizer), recipe.seed)
     bridge = native_bridge(config, world.tokenizer)
-    module = bridge.to(device).original_model
+    module = LanguageModel(bridge.to(device)).module
     _, seconds = language_model_training.train(module, world.corpus, recipe, scratch)
     save_bridge(out, bridge, config, world.tokenizer)
     return {
@@ -166,7 +166,7 @@ def measure(world: World, out: Path, trained: dict[str, Any]) -> dict[str, Any]:
         "seed": SEED,
         "language_model": trained["language_model"] | {"accuracy": accuracy(model, world.corpus)},
         "transcoder": trained["transcoder"] | transcoder_metrics(model, clt, world.corpus, SEED),
-        "families": family_metrics(ReplacementModel(model.bridge, clt)),
+        "families": family_metrics(ReplacementModel(model, clt)),
         "per_layer_transcoder": trained["per_layer_transcoder"] | transcoder_metrics(model, plt, world.corpus, SEED),
         "evaluation": comparison(model, clt, plt),
     }

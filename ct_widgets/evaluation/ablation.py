@@ -26,7 +26,6 @@ from ct_widgets.interventions import Intervention, InterventionResult
 from ct_widgets.interventions.baseline import Baseline
 from ct_widgets.interventions.intervene import run
 from ct_widgets.interventions.intervention import resolve
-from ct_widgets.interventions.locks import model_lock
 from ct_widgets.interventions.plan import make_plan
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.progress import Progress
@@ -64,7 +63,7 @@ def ablate(
     Raises GraphError for a graph of another model or transcoder.
     """
     rows = np.flatnonzero(graph.is_kind("feature"))
-    with model_lock(model.bridge), torch.no_grad():
+    with model.lock, torch.no_grad():
         base = baseline(model, transcoder, graph)
         chosen = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
         offsets = _offsets(base.n_layers)

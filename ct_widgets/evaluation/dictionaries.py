@@ -93,21 +93,20 @@ def _measure_part(
     """Metrics of each transcoder on one batch; the model itself runs once for all."""
     ids, read, predicted = (torch.from_numpy(column).to(model.device) for column in rows)
     predicted = predicted[:, 1:]
-    names = [name for transcoder in transcoders for name in _points(transcoder)]
+    names = [name for transcoder in transcoders for names in _points(model, transcoder) for name in names]
     logits, kept = model.run(ids, dict.fromkeys(names))
     own, answer = logits[:, :-1][predicted], ids[:, 1:][predicted]
     without = ablated_logits(model, transcoders[0], ids)[:, :-1][predicted]
     for transcoder in transcoders:
-        points = _points(transcoder)
-        x, y = (torch.stack([kept[name][read] for name in points[place::2]]).float() for place in (0, 1))
+        points = _points(model, transcoder)
+        x, y = (torch.stack([kept[name][read] for name in names]).float() for names in points)
         replaced = replacement_logits(model, transcoder, ids)[:, :-1][predicted]
         yield dictionary_metrics(transcoder, [Activations(x, y)]), _compare(own, replaced, without, answer)
 
 
-def _points(transcoder: Transcoder) -> list[str]:
-    """Hooks where each layer is read and written, in turn."""
-    hooks = (transcoder.feature_input_hook, transcoder.feature_output_hook)
-    return [f"blocks.{layer}.{hook}" for layer in range(transcoder.n_layers) for hook in hooks]
+def _points(model: LanguageModel, transcoder: Transcoder) -> tuple[list[str], list[str]]:
+    """Hooks where each layer is read, and where each is written."""
+    return model.hook_names(transcoder.feature_input_hook), model.hook_names(transcoder.feature_output_hook)
 
 
 def _compare(own: Tensor, replaced: Tensor, without: Tensor, answer: Tensor) -> ReplacementMetrics:
@@ -130,7 +129,7 @@ def _sizes(model: LanguageModel, transcoder: Transcoder, parts: Sequence[Rows]) 
 @torch.no_grad()
 def _written(model: LanguageModel, transcoder: Transcoder, parts: Sequence[Rows]) -> Tensor:
     """|a_i| ||W_dec,i|| of all features on the first tokens. -> [n, all f]."""
-    points = _points(transcoder)[::2]
+    points = model.hook_names(transcoder.feature_input_hook)
     found: list[Tensor] = []
     for rows in parts[:: max(1, len(parts) // 4)]:  # texts of every length
         read = torch.from_numpy(rows.read).to(model.device)

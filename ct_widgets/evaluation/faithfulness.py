@@ -21,7 +21,6 @@ from ct_widgets.interventions import Intervention
 from ct_widgets.interventions.baseline import Baseline
 from ct_widgets.interventions.intervene import run
 from ct_widgets.interventions.intervention import Changes, resolve
-from ct_widgets.interventions.locks import model_lock
 from ct_widgets.interventions.plan import Plan, make_plan
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.progress import Progress
@@ -58,7 +57,7 @@ def faithfulness(
     """
     import pandas as pd
 
-    with model_lock(model.bridge), torch.no_grad():
+    with model.lock, torch.no_grad():
         base = baseline(model, transcoder, graph)
         pushes = make_pushes(base, graph, per_layer, seed)
         bar.extend(len(pushes))

@@ -45,7 +45,7 @@ class Features:
         """The model's tokens."""
         if self.store is not None:
             return self.store.vocabulary
-        return read_vocabulary(self._model.language_model.bridge.tokenizer, self._model.language_model.d_vocab)
+        return read_vocabulary(self._model.language_model.tokenizer, self._model.language_model.d_vocab)
 
     def __getitem__(self, feature: tuple[int, int] | str) -> Feature:
         layer, index = parse_name(feature) if isinstance(feature, str) else feature

@@ -128,8 +128,7 @@ def active_in_batch(model: ReplacementModel, batch: Batch) -> Iterator[Active]:
 
 def _inputs(model: ReplacementModel, batch: Batch) -> Iterator[tuple[int, Tensor]]:
     """What the features of every layer read at the tokens that count, [n, d]."""
-    t = model.transcoder
-    hooks = [f"blocks.{layer}.{t.feature_input_hook}" for layer in range(t.n_layers)]
+    hooks = model.language_model.hook_names(model.transcoder.feature_input_hook)
     x = model.language_model.activations(torch.from_numpy(batch.ids).to(model.language_model.device), hooks)
     counts = torch.from_numpy(batch.counts)
     for layer, hook in enumerate(hooks):
@@ -238,7 +237,7 @@ class Collection:
             "n_tokens": tally.n_tokens,
             "n_texts": tally.n_texts,
         }
-        vocabulary = read_vocabulary(model.bridge.tokenizer, model.d_vocab)
+        vocabulary = read_vocabulary(model.tokenizer, model.d_vocab)
         write_store(self._path, map(layer_columns, tally.layers), tally.coactivations, vocabulary, facts)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._part(0).parent)

@@ -78,13 +78,10 @@ class RowMaker:
 
     def __init__(self, model: LanguageModel, context: int, batch_tokens: int, *, ignore_bos: bool) -> None:
         self.context = min(context, model.n_ctx)
-        self._tokenizer = model.bridge.tokenizer
+        self._tokenizer = model.tokenizer
         self._batch_tokens = batch_tokens
         self._first = int(ignore_bos)
-        self._bos: int | None = None
-        if self._tokenizer is not None:
-            start = int(model.bridge.to_tokens("a", truncate=False)[0, 0])
-            self._bos = start if start == self._tokenizer.bos_token_id else None
+        self._bos = model.bos_id
         self._pad = self._bos or 0
         if self.context < 2:
             raise FeatureError(f"context is {context}; rows need two tokens at least")

@@ -5,17 +5,14 @@ Axes: m output layer of a feature, d model, v vocabulary.
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from ct_widgets.errors import FeatureError
-from ct_widgets.language_model import FrozenNorm
-from ct_widgets.language_model.frozen_map import read_norm
 from ct_widgets.language_model.frozen_run import READ_POINTS
 from ct_widgets.replacement_model import ReplacementModel
 
@@ -38,24 +35,6 @@ class Directions:
         self.output = lru_cache(_CACHED)(self._output)
         self.input = lru_cache(_CACHED)(self._input)
 
-    @cached_property
-    def _final_norm(self) -> FrozenNorm:
-        """The final norm, of which the denominator is left out."""
-        return read_norm(self._language_model.bridge.ln_final)
-
-    @cached_property
-    def _embedding(self) -> Tensor:
-        """Embeddings of all tokens as they enter the first block, without positions, [v, d]."""
-        bridge = self._language_model.bridge
-        W_E: Tensor = bridge.W_E.detach().float()
-        # Some families scale them; all tokens alike, so that one token tells.
-        probe = torch.zeros(1, 1, dtype=torch.long, device=self._language_model.device)
-        hook = "embed.hook_out"
-        if hook not in bridge.hook_dict:
-            return W_E
-        entering = self._language_model.activations(probe, [hook])[hook][0, 0].float()
-        return W_E * (entering @ W_E[0] / W_E[0].square().sum())
-
     def _output(self, layer: int, index: int, written: int | None) -> npt.NDArray[np.float32]:
         """Logits per unit of activation and final norm's denominator, less their mean, [v]."""
         layers = self._transcoder.output_layers(layer)
@@ -65,7 +44,7 @@ class Directions:
         direction = vectors.sum(0) if written is None else vectors[written - layer]
         unembedding = self._language_model.unembedding
         direction = direction.to(unembedding.W_U.device)
-        normed = self._final_norm.linear(direction[None], direction.new_ones(1))[0]
+        normed = self._language_model.final_norm.linear(direction[None], direction.new_ones(1))[0]
         logits = unembedding.scale * (normed @ unembedding.W_U)
         return (logits - logits.mean()).cpu().numpy()
 
@@ -75,10 +54,10 @@ class Directions:
         Where the transcoder reads after a norm, that of the embedding by itself.
         """
         encoder = self._transcoder.encoder_vectors(layer, torch.tensor([index], device=self._transcoder.device))[0]
-        x = self._embedding.to(encoder.device)
+        x = self._language_model.embeddings.to(encoder.device)
         point = READ_POINTS[self._transcoder.feature_input_hook]
         if point in ("norm", "normalized"):
-            norm = read_norm(self._language_model.bridge.blocks[layer].ln2)
+            norm = self._language_model.mlp_norm(layer)
             x = x - x.mean(-1, keepdim=True) if norm.centred else x
             x = x / x.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-6)
             if point == "norm" and norm.weight is not None:
@@ -89,7 +68,7 @@ class Directions:
         """For every feature of a layer: by how many standard deviations the most promoted of the tokens `ids` stands
         above the mean over the vocabulary, [f].
         """
-        W_U = self._final_norm.fold_into(self._language_model.unembedding.W_U)
+        W_U = self._language_model.final_norm.fold_into(self._language_model.unembedding.W_U)
         centred = W_U - W_U.mean(1, keepdim=True)
         covariance = centred @ centred.T / W_U.shape[1]
         written = self._transcoder.W_dec[layer].to(W_U).sum(1)

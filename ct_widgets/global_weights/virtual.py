@@ -3,7 +3,7 @@
     V[s, t] = < sum over l_s <= l < l_t of W_dec^{s -> l}, W_enc^t >     [CT25, "Global weights"]
 
 Paths through attention, and through skip connections of a transcoder, depend on more than the two features and are
-left out. A transcoder that reads behind a norm (`mlp.hook_in`) sees the stream centred and weighted as the norm does,
+left out. A transcoder that reads behind a norm sees the stream centred and weighted as the norm does,
 which is folded into W_enc; the norm's denominator belongs to a prompt and is left out, so that such weights are per
 unit of it.
 
@@ -19,7 +19,6 @@ from torch import Tensor
 
 from ct_widgets.global_weights.feature_set import FeatureSet
 from ct_widgets.language_model import LanguageModel
-from ct_widgets.language_model.frozen_map import read_norm
 from ct_widgets.language_model.frozen_run import READ_POINTS
 from ct_widgets.replacement_model import ReplacementModel
 
@@ -40,7 +39,7 @@ def read_directions(model: LanguageModel, hook: str, layer: int, encoders: Tenso
     point = READ_POINTS[hook]
     if point in ("pre", "mid"):
         return encoders
-    norm = read_norm(model.bridge.blocks[layer].ln2)
+    norm = model.mlp_norm(layer)
     if point == "normalized":
         return encoders - encoders.mean(-1, keepdim=True) if norm.centred else encoders
     return norm.fold_into(encoders.T).T

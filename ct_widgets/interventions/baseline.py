@@ -10,9 +10,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ct_widgets.interventions.live_blocks import LiveModel, live_model
 from ct_widgets.language_model import FrozenRun, LanguageModel
 from ct_widgets.language_model.frozen_run import relative_error
+from ct_widgets.language_model.live_blocks import LiveModel
 from ct_widgets.transcoders import Transcoder
 
 
@@ -48,7 +48,7 @@ class Baseline:
     @cached_property
     def live(self) -> LiveModel | None:
         """The model's blocks as functions, if they are shown to reproduce this run from its first layer on."""
-        live = live_model(self.model)
+        live = self.model.live_model()
         if live is None:
             return None
         with torch.no_grad():

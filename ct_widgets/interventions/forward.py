@@ -7,17 +7,16 @@ Axes: n intervention, l layer, p position, d model, v vocabulary.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from ct_widgets.interventions.baseline import Baseline
-from ct_widgets.interventions.live_blocks import LiveModel
 from ct_widgets.interventions.plan import Plan
 from ct_widgets.interventions.writers import Writer
+from ct_widgets.language_model import NORMED, hooked_pass
+from ct_widgets.language_model.live_blocks import LiveModel
 
 
 class Stream(NamedTuple):
@@ -69,49 +68,14 @@ def run_blocks(
 
 def run_hooked(base: Baseline, plan: Plan, writer: Writer, n: int) -> tuple[Stream, Tensor]:
     """Run the whole model with hooks, which are gone afterwards whatever happens. -> the stream, logits [n, p, v]."""
-    run, bridge = base.run, base.model.bridge
-    inputs: dict[int, Tensor] = {}
-    normed: list[Tensor] = []
-    hooks: list[tuple[str, Any]] = []
-
-    def hold(name: str, value: Tensor) -> None:
-        def hook_fn(activation: Tensor, hook: Any) -> Tensor:
-            return value.to(activation.dtype).reshape(1, *activation.shape[1:]).expand_as(activation).clone()
-
-        hooks.append((name, hook_fn))
-
-    def keep(layer: int) -> None:
-        def hook_fn(activation: Tensor, hook: Any) -> None:
-            inputs[layer] = _full(activation)
-
-        hooks.append((f"blocks.{layer}.{run.input_hook}", hook_fn))
-
-    def replace(layer: int) -> None:
-        def hook_fn(activation: Tensor, hook: Any) -> Tensor:
-            return writer.write(layer, inputs[layer], lambda: _full(activation)).to(activation.dtype)
-
-        hooks.append((f"blocks.{layer}.hook_mlp_out", hook_fn))
-
-    def keep_normed(activation: Tensor, hook: Any) -> None:
-        normed.append(_full(activation))
-
-    for layer in range(base.n_layers):
-        if plan.freeze_attention:
-            hold(f"blocks.{layer}.attn.hook_pattern", run.pattern[layer])
-        if plan.freeze_norms:
-            for norm in run.scales.keys() - {"final"}:
-                hold(f"blocks.{layer}.{norm}.hook_scale", run.scales[norm][layer])
-        keep(layer)
-        replace(layer)
-    if plan.freeze_norms:
-        hold("ln_final.hook_scale", run.scales["final"])
-    hooks.append(("ln_final.hook_out", keep_normed))
-    with warnings.catch_warnings(), bridge.hooks(fwd_hooks=hooks):
-        # TransformerLens notes that an edited denominator is used as edited, which is the point here.
-        warnings.filterwarnings("ignore", message="A forward hook edited hook_scale")
-        logits: Tensor = bridge(run.tokens.expand(n, -1), return_type="logits")
-    return Stream(inputs, normed[-1], 0), _full(logits)
-
-
-def _full(activation: Tensor) -> Tensor:
-    return activation if activation.dtype == torch.float64 else activation.float()
+    run = base.run
+    passed = hooked_pass(
+        base.model,
+        run.tokens.expand(n, -1),
+        lambda layer, read, own: writer.write(layer, read, lambda: own),
+        input_hook=run.input_hook,
+        patterns=run.pattern if plan.freeze_attention else None,
+        scales=run.scales if plan.freeze_norms else None,
+        keep=[NORMED],
+    )
+    return Stream(dict(enumerate(passed.inputs)), passed.kept[NORMED], 0), passed.logits

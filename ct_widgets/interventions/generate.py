@@ -16,7 +16,6 @@ from ct_widgets.errors import InterventionError
 from ct_widgets.interventions.baseline import Baseline
 from ct_widgets.interventions.intervene import run
 from ct_widgets.interventions.intervention import Intervention, resolve
-from ct_widgets.interventions.locks import model_lock
 from ct_widgets.interventions.plan import make_plan
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.transcoders import Transcoder
@@ -113,9 +112,8 @@ def _continue(
     draw: torch.Generator,
 ) -> list[int]:
     written: list[int] = []
-    end = None if model.bridge.tokenizer is None else model.bridge.tokenizer.eos_token_id
-    while len(written) < n and len(tokens) < model.n_ctx and (not written or written[-1] != end):
-        with model_lock(model.bridge), torch.no_grad():
+    while len(written) < n and len(tokens) < model.n_ctx and (not written or written[-1] != model.eos_id):
+        with model.lock, torch.no_grad():
             if changes:
                 base = Baseline(model, transcoder, tokens)
                 change = resolve(changes, transcoder, base.n_positions)

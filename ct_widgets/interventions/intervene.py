@@ -14,7 +14,6 @@ from ct_widgets.errors import InterventionError
 from ct_widgets.interventions.baseline import Baseline
 from ct_widgets.interventions.forward import Stream, run_blocks, run_hooked
 from ct_widgets.interventions.intervention import Changes, Intervention, resolve
-from ct_widgets.interventions.locks import model_lock
 from ct_widgets.interventions.plan import Plan, make_plan
 from ct_widgets.interventions.result import InterventionResult, InterventionResults
 from ct_widgets.interventions.writers import make_writer
@@ -36,7 +35,7 @@ def intervene(
     freeze_norms: bool | None = None,
 ) -> InterventionResult | InterventionResults:
     """See `ReplacementModel.intervene`."""
-    with model_lock(model.bridge), torch.no_grad():
+    with model.lock, torch.no_grad():
         base = Baseline(model, transcoder, model.tokens(prompt))
         named = interventions if isinstance(interventions, Mapping) else {"": interventions}
         changes = {name: resolve(one, transcoder, base.n_positions) for name, one in named.items()}

@@ -21,7 +21,6 @@ from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.interventions.baseline import Baseline
 from ct_widgets.interventions.forward import Stream, run_blocks, run_hooked
 from ct_widgets.interventions.intervention import Changes, Intervention, Sets, resolve
-from ct_widgets.interventions.locks import model_lock
 from ct_widgets.interventions.plan import Plan, make_plan
 from ct_widgets.interventions.prediction import Prediction, predict
 from ct_widgets.interventions.result import outputs_table
@@ -126,7 +125,7 @@ class PerturbationSession:
     ) -> None:
         self.graph = graph
         self.boxes = {name: tuple(node for node in nodes if node.kind == "feature") for name, nodes in boxes.items()}
-        self._lock = model_lock(model.bridge)
+        self._lock = model.lock
         self._tickets = count()
         self._newest = -1
         ids = graph.token_ids.tolist()

@@ -91,7 +91,7 @@ class FrozenMap:
 
     attention: tuple[FrozenAttention, ...]
     ln2: tuple[FrozenNorm, ...]
-    ln_final: FrozenNorm
+    final_norm: FrozenNorm
     parallel: bool
 
 
@@ -120,7 +120,7 @@ def read_frozen_map(bridge: Any) -> FrozenMap:
     return FrozenMap(
         attention=tuple(_read_attention(block, int(bridge.cfg.d_model)) for block in blocks),
         ln2=tuple(read_norm(block.ln2) for block in blocks),
-        ln_final=read_norm(bridge.ln_final),
+        final_norm=read_norm(bridge.ln_final),
         parallel=parallel,
     )
 
@@ -135,6 +135,13 @@ def read_norm(component: Any) -> FrozenNorm:
         weight = full_precision(weight)
         weight = weight + 1.0 if component.uses_weight_offset else weight
     return FrozenNorm(weight=weight, bias=None if rms or bias is None else full_precision(bias), centred=not rms)
+
+
+def read_eps(component: Any) -> float:
+    """Read what a bridge's normalisation component adds to the mean square below its root."""
+    original = component.original_component
+    found = (getattr(original, "eps", None), getattr(original, "variance_epsilon", None))
+    return float(next((eps for eps in found if eps is not None), getattr(component.config, "eps", 1e-5)))
 
 
 def _read_attention(block: Any, d_model: int) -> FrozenAttention:

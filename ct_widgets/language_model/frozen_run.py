@@ -14,9 +14,11 @@ from torch import Tensor
 
 from ct_widgets.errors import ModelError
 from ct_widgets.language_model.frozen_map import FrozenMap, full_precision
+from ct_widgets.language_model.hooks import Hooks, keep_at, run_with_hooks
 from ct_widgets.linear import onednn_pays
 
-# Where a transcoder may read, as TransformerLens names it -> (before attention?, which part of ln2 it has passed).
+# Where a transcoder may read, as TransformerLens names it -> what it sees: the residual stream before ("pre") or after
+# attention ("mid"), or ln2's output with ("norm") or without its weight and bias ("normalized").
 READ_POINTS: dict[str, str] = {
     "hook_resid_pre": "pre",
     "hook_resid_mid": "mid",
@@ -117,7 +119,7 @@ class FrozenRun:
 
     def normed(self, frozen_map: FrozenMap, resid_final: Tensor) -> Tensor:
         """Output of the frozen final norm. resid_final: [p, d] -> [p, d]."""
-        return frozen_map.ln_final(resid_final, self.scales["final"])
+        return frozen_map.final_norm(resid_final, self.scales["final"])
 
     def disagreement(self, frozen_map: FrozenMap) -> float:
         """Largest relative error when the frozen linear map recomputes this run: the proof that it knows the family.
@@ -194,29 +196,14 @@ def run_and_keep(
     With `only_last_logits`, which spares a large vocabulary's other products, logits are [b, 1, v].
     """
     kept: dict[str, Tensor] = {}
-    wanted, known = list(names), bridge.hook_dict
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        raise ModelError(
-            f"{type(bridge.original_model).__name__} has no hook {unknown[0]!r}; "
-            "this family cannot be traced, or the transcoder was made for another one"
-        )
-
-    def named(name: str) -> tuple[str, Any]:
-        def hook_fn(activation: Tensor, hook: Any) -> None:
-            kept[name] = activation.detach()
-
-        return name, hook_fn
-
-    hooks = [named(name) for name in wanted]
-    if only_last_logits and {_UNEMBED_IN, _UNEMBED_OUT} <= known.keys():
-        hooks += _last_position_hooks(bridge, known)
-    with torch.no_grad(), bridge.hooks(fwd_hooks=hooks):
-        logits: Tensor = bridge(tokens, return_type="logits")
-    return logits[:, -1:] if only_last_logits else logits, kept
+    hooks = keep_at(names, kept)
+    if only_last_logits and {_UNEMBED_IN, _UNEMBED_OUT} <= bridge.hook_dict.keys():
+        hooks += _last_position_hooks(bridge, bridge.hook_dict)
+    logits = run_with_hooks(bridge, tokens, hooks)
+    return logits[:, -1:] if only_last_logits else logits, {name: value.detach() for name, value in kept.items()}
 
 
-def _last_position_hooks(bridge: Any, known: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _last_position_hooks(bridge: Any, known: Mapping[str, Any]) -> Hooks:
     """Hooks that send the last position alone through the unembedding, by the faster library where nobody watches."""
     component = bridge.unembed.original_component
     modules: list[Any] = [component, known[_UNEMBED_IN], known[_UNEMBED_OUT]]

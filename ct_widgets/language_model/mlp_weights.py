@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from ct_widgets.errors import ModelError
-from ct_widgets.language_model.frozen_map import read_norm
+from ct_widgets.language_model.frozen_map import read_eps, read_norm
 
 _FUNCTIONS = ("act", "act_fn", "activation_fn", "activation")
 
@@ -52,7 +52,7 @@ def _read(block: Any, name: str) -> MLPWeights:
     W_gate = getattr(mlp, "W_gate", None)
     norm = read_norm(block.ln2_post) if "ln2_post" in block.submodules else None
     if norm is not None and (norm.centred or norm.weight is None or getattr(mlp, "b_out", None) is not None):
-        raise ModelError(f"{name}: the norm after its MLPs is no RMS norm of a sum over neurons")
+        raise ModelError(f"{name}: the norm after its MLPs is not an RMS norm of a sum over neurons")
     functions: list[Any] = [getattr(module, key, None) for key in _FUNCTIONS]
     function: Any = next((found for found in functions if callable(found)), None)
     if function is None:
@@ -71,11 +71,5 @@ def _read(block: Any, name: str) -> MLPWeights:
         b_out=bias("b_out", d_model),
         function=function,
         norm_weight=None if norm is None else norm.weight,
-        norm_eps=_eps(block.ln2_post) if norm is not None else 0.0,
+        norm_eps=read_eps(block.ln2_post) if norm is not None else 0.0,
     )
-
-
-def _eps(component: Any) -> float:
-    original = component.original_component
-    eps = getattr(original, "eps", None)
-    return float(getattr(original, "variance_epsilon", 1e-6) if eps is None else eps)

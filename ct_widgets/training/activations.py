@@ -46,7 +46,7 @@ def read_activations(
     model: LanguageModel, sequences: Iterable[Sequences], input_hook: str, output_hook: str
 ) -> Activations:
     """Activations of the kept tokens at the hooks (TransformerLens names inside a block) of every layer."""
-    hooks = [f"blocks.{layer}.{hook}" for hook in (input_hook, output_hook) for layer in range(model.n_layers)]
+    hooks = [*model.hook_names(input_hook), *model.hook_names(output_hook)]
     sequences = list(sequences)
     n = sum(int(keep.sum()) for _, keep in sequences)
     if not n:

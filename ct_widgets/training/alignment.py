@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
 from ct_widgets.errors import TrainingError
-from ct_widgets.language_model import LanguageModel
+from ct_widgets.language_model import LanguageModel, hooked_pass
 from ct_widgets.progress import progress_bar
 from ct_widgets.training.activations import Sequences
 from ct_widgets.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
@@ -113,8 +113,8 @@ class _Stage:
 
     def __init__(self, training: Training, config: TrainingConfig, model: LanguageModel) -> None:
         self.training, self.config, self.model = training, config, model
-        self.inputs = [f"blocks.{layer}.{config.input_hook}" for layer in range(model.n_layers)]
-        self.outputs = [f"blocks.{layer}.{config.output_hook}" for layer in range(model.n_layers)]
+        self.inputs = model.hook_names(config.input_hook)
+        self.outputs = model.hook_names(config.output_hook)
         self.parameters: list[nn.Parameter] = list(training.dictionary.parameters())
 
     def gradients(self, batch: Iterable[Sequences], weight: float) -> float:
@@ -155,21 +155,16 @@ class _Stage:
     def _replacement_logits(self, ids: Tensor) -> Tensor:
         """Logits [s, p, v] of the replacement model, differentiable; position 0 keeps the model's own MLP outputs."""
         dictionary, inputs, targets = self.training.dictionary, self.training.inputs, self.training.targets
-        read: list[Tensor] = []
         written: dict[int, Tensor] = {}
 
-        def remember(activation: Tensor, hook: Any) -> None:
-            read.append(activation)
+        def reconstruct(layer: int, x: Tensor, own: Tensor) -> Tensor:
+            y = _write(dictionary, layer, (x - inputs.mean[layer]) / inputs.scale[layer], written)
+            return torch.cat([own[:, :1], (y * targets.scale[layer] + targets.mean[layer]).to(own)[:, 1:]], dim=1)
 
-        def reconstruct(activation: Tensor, hook: Any) -> Tensor:
-            layer = len(read) - 1
-            y = _write(dictionary, layer, (read[-1] - inputs.mean[layer]) / inputs.scale[layer], written)
-            y = (y * targets.scale[layer] + targets.mean[layer]).to(activation.dtype)
-            return torch.cat([activation[:, :1], y[:, 1:]], dim=1)
-
-        hooks = [(name, remember) for name in self.inputs] + [(name, reconstruct) for name in self.outputs]
-        with torch.enable_grad(), self.model.bridge.hooks(fwd_hooks=hooks):
-            return self.model.bridge(ids, return_type="logits")
+        config = self.config
+        return hooked_pass(
+            self.model, ids, reconstruct, input_hook=config.input_hook, output_hook=config.output_hook, grad=True
+        ).logits
 
 
 def _write(dictionary: Dictionary, layer: int, x: Tensor, written: dict[int, Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from ct_widgets.errors import TrainingError
+from ct_widgets.language_model import MLP_OUT, RESID_MID
 from ct_widgets.training.jumprelu import Estimator
 from ct_widgets.transcoders import Kind
 
@@ -75,9 +76,9 @@ class TrainingConfig:
     """Steps between checkpoints."""
     evaluate_every: int = 250
     """Steps between measurements on held-out text."""
-    input_hook: str = "hook_resid_mid"
+    input_hook: str = RESID_MID
     """Where features read, a TransformerLens name inside a block."""
-    output_hook: str = "hook_mlp_out"
+    output_hook: str = MLP_OUT
     """What the reconstruction stands in for."""
     context: int = 256
     """Tokens of a row of text that the model reads."""

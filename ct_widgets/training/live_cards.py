@@ -38,7 +38,7 @@ class LiveCards:
         if dist.is_available() and dist.is_initialized():
             return []  # a collection is the work of all processes, and only this one is watched
         with TemporaryDirectory() as folder:
-            model = ReplacementModel(self._model.bridge, transcoder)
+            model = ReplacementModel(self._model, transcoder)
             texts = [row.tolist() for row in self._texts]
             store = collect_features(model, texts, Path(folder) / "features", top=_EXAMPLES, sample=0, progress=False)
             self._choose(store)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div
 
 from ct_widgets.errors import TrainingError
-from ct_widgets.language_model import LanguageModel
+from ct_widgets.language_model import LanguageModel, hooked_pass
 from ct_widgets.training.activations import Sequences
 from ct_widgets.transcoders import Transcoder
 
@@ -101,19 +100,12 @@ def _logits(
     model: LanguageModel, transcoder: Transcoder, tokens: Tensor, output: Callable[[int, Tensor], Tensor]
 ) -> Tensor:
     """Logits when each layer's MLP output is `output(layer, x)`, x as the transcoder reads it."""
-    x: list[Tensor] = []
 
-    def read(activation: Tensor, hook: Any) -> None:
-        x.append(activation)
+    def after_first(layer: int, x: Tensor, own: Tensor) -> Tensor:
+        return torch.cat([own[:, :1], output(layer, x).to(own)[:, 1:]], 1)
 
-    def write(activation: Tensor, hook: Any) -> Tensor:
-        replaced = output(len(x) - 1, x[-1]).to(activation.dtype)
-        return torch.cat([activation[:, :1], replaced[:, 1:]], 1)
-
-    points = ((transcoder.feature_input_hook, read), (transcoder.feature_output_hook, write))
-    hooks = [(f"blocks.{layer}.{name}", hook) for layer in range(model.n_layers) for name, hook in points]
-    with torch.no_grad(), model.bridge.hooks(fwd_hooks=hooks):
-        return model.bridge(tokens, return_type="logits")
+    read, write = transcoder.feature_input_hook, transcoder.feature_output_hook
+    return hooked_pass(model, tokens, after_first, input_hook=read, output_hook=write).logits
 
 
 class _Reconstruction:

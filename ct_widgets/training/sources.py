@@ -38,8 +38,7 @@ class TextRounds:
     def __init__(self, model: LanguageModel, texts: Source, config: TrainingConfig, column: str = "text") -> None:
         self.model, self._texts, self._column, self._config = model, texts, column, config
         self._rows = RowMaker(model, config.context, _PASS_TOKENS, ignore_bos=True)
-        tokenizer = model.bridge.tokenizer
-        self._special = np.array(tokenizer.all_special_ids if tokenizer is not None else [], np.int64)
+        self._special = np.array(model.special_ids, np.int64)
         self.held_out: list[Sequences] = []
         self._n_held_out = 0
         self._hold_out()

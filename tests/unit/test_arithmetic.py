@@ -161,11 +161,11 @@ class Fake:
     name = "fake"
 
     def __init__(self, digits: str) -> None:
-        self.bridge: Any = type("Bridge", (), {"tokenizer": Spaced()})
-        self.bridge.tokenizer.digits = digits
+        self.tokenizer: Any = Spaced()
+        self.tokenizer.digits = digits
 
     def tokens(self, text: str) -> torch.Tensor:
-        return torch.tensor(self.bridge.tokenizer([text])["input_ids"][0])
+        return torch.tensor(self.tokenizer([text])["input_ids"][0])
 
     def str_tokens(self, ids: Any) -> list[str]:
         return [f" {i - 1000}" if 1000 <= i < 2000 else str(i) if i < 1000 else chr(i - 5000) for i in map(int, ids)]

@@ -44,7 +44,7 @@ def random_features(
         biases.append(-_level(x[layer] @ drawn.T, active))
     name = f"{t.name}-random-{seed}"
     made = replace(t, activation="relu", threshold=None, k=None, W_enc=encoders, b_enc=biases, name=name)
-    return ReplacementModel(model.language_model.bridge, made)
+    return ReplacementModel(model.language_model, made)
 
 
 def _level(h: Tensor, active: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ def _level(h: Tensor, active: Tensor) -> Tensor:
 def _inputs(model: ReplacementModel, texts: Source, tokens: int) -> list[Tensor]:
     """What the transcoder reads at the first tokens that count, L x [n, d]."""
     t, language_model = model.transcoder, model.language_model
-    hooks = [f"blocks.{layer}.{t.feature_input_hook}" for layer in range(t.n_layers)]
+    hooks = language_model.hook_names(t.feature_input_hook)
     rows = RowMaker(language_model, _CONTEXT, _BATCH_TOKENS, ignore_bos=True)
     some: Iterable[object] = islice(read_texts(texts), tokens)
     parts: list[list[Tensor]] = []

@@ -11,6 +11,6 @@ _making = threading.Lock()
 
 
 def model_lock(bridge: Any) -> threading.RLock:
-    """The lock of a TransformerBridge; the same for all who hold it. A thread may take it again."""
+    """Return the lock of a TransformerBridge: one for all who hold it, and a thread may take it again."""
     with _making:
         return _locks.setdefault(bridge, threading.RLock())

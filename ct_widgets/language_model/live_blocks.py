@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn.functional import layer_norm, rms_norm
 
 from ct_widgets.errors import ModelError
-from ct_widgets.language_model import FrozenNorm, LanguageModel
-from ct_widgets.language_model.frozen_map import full_precision, read_norm
+from ct_widgets.language_model.frozen_map import full_precision, read_eps, read_norm
 from ct_widgets.language_model.frozen_run import READ_POINTS
+from ct_widgets.language_model.norm import FrozenNorm
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class LiveNorm:
         return rms_norm(x, size, weight, self.eps)
 
     def normalized(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """The same before the norm's weight and bias."""
+        """Normalise x [n, p, d] without the norm's weight and bias. -> [n, p, d]."""
         return LiveNorm(FrozenNorm(None, None, self.norm.centred), self.eps)(x, scale)
 
 
@@ -109,12 +109,11 @@ class LiveModel:
     final: LiveNorm
 
 
-def live_model(model: LanguageModel) -> LiveModel | None:
-    """The blocks of a model, or None where it lacks the parts that they are read from."""
+def read_live_model(bridge: Any, *, parallel: bool) -> LiveModel | None:
+    """Read the blocks of a bridge, or None where it lacks the parts that they are read from."""
     try:
-        parallel = model.frozen_map.parallel
-        blocks = tuple(_read_block(block, parallel) for block in model.bridge.blocks)
-        return LiveModel(blocks, _read_norm(model.bridge.ln_final))
+        blocks = tuple(_read_block(block, parallel) for block in bridge.blocks)
+        return LiveModel(blocks, _read_norm(bridge.ln_final))
     except (ModelError, AttributeError, KeyError, ValueError, TypeError):
         # A bridge of an unknown family may be built in any way; hooks serve it.
         return None
@@ -144,7 +143,4 @@ def _read_block(block: Any, parallel: bool) -> LiveBlock:
 
 
 def _read_norm(component: Any) -> LiveNorm:
-    original = component.original_component
-    eps = getattr(original, "eps", None)
-    eps = getattr(original, "variance_epsilon", None) if eps is None else eps
-    return LiveNorm(read_norm(component), float(getattr(component.config, "eps", 1e-5) if eps is None else eps))
+    return LiveNorm(read_norm(component), read_eps(component))
