@@ -45,7 +45,7 @@ class TraceMagics(Magics):
             calc: 36+59=
             calc: 36+58=
 
-        traces several prompts, one a line: two are shown side by side, more below each other.
+        traces several prompts, one per line: two are shown side by side, more below each other.
         """
         name, rest = _options(line)
         if cell is None:
@@ -53,10 +53,10 @@ class TraceMagics(Magics):
                 raise UsageError("%trace needs a prompt, such as: %trace calc: 36+59=")
             return self._graphs(name, [rest])[0]
         if rest:
-            raise UsageError(f"the prompts of %%trace stand below it, one a line; the first line has {rest!r}")
+            raise UsageError(f"prompts of %%trace go on the lines below it, one per line; its first line has {rest!r}")
         prompts = [prompt for text in cell.splitlines() if (prompt := text.strip())]
         if not prompts:
-            raise UsageError("%%trace needs prompts below it, one a line")
+            raise UsageError("%%trace needs prompts on the lines below it, one per line")
         graphs = self._graphs(name, prompts)
         if len(graphs) == 1:
             return graphs[0]
@@ -82,8 +82,8 @@ class TraceMagics(Magics):
         others = model_names(self.shell)
         hint = f"name yours: %trace --model {others[0]} PROMPT" if others else "run model = ct.load_demo() first"
         if found is None:
-            raise UsageError(f"no model is set: there is no {name!r} in this notebook; {hint}")
-        raise UsageError(f"{name!r} is a {type(found).__name__}, and no ReplacementModel; {hint}")
+            raise UsageError(f"no model is set: this notebook has no variable {name!r}; {hint}")
+        raise UsageError(f"{name!r} is a {type(found).__name__}, not a ReplacementModel; {hint}")
 
 
 def model_names(shell: InteractiveShell | None) -> list[str]:
@@ -114,7 +114,8 @@ def _options(line: str) -> tuple[str, str]:
         return option[1], rest[option.end() :]
     if rest.startswith("--"):
         raise UsageError(
-            f"{rest.split()[0]} is no option of %trace: it takes --model NAME; quote a prompt that begins with dashes"
+            f"{rest.split()[0]} is not an option of %trace, which takes --model NAME; "
+            "quote a prompt that begins with dashes"
         )
     return DEFAULT_MODEL, rest
 

@@ -95,7 +95,7 @@ def _trace(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 
 
 def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """What can be seen to be wrong before any work."""
+    """Refuse what can be seen to be wrong before any work."""
     if (options.model is None) != (options.transcoder is None):
         parser.error("--model and --transcoder go together: a transcoder fits the one model it was trained on")
     if not options.out.absolute().parent.is_dir():

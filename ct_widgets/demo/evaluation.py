@@ -96,7 +96,7 @@ def transcoder_metrics(model: LanguageModel, transcoder: Transcoder, corpus: Cor
 
 
 def comparison(model: LanguageModel, clt: Transcoder, plt: Transcoder) -> dict[str, Any]:
-    """What `ReplacementModel.evaluate` finds on all statements that the transcoders were not trained on."""
+    """Evaluate on all statements that the transcoders were not trained on; see `ReplacementModel.evaluate`."""
     found = evaluate(model, clt, load_texts(), beside={"PLT": plt}, show=True)
     sizes = found.dictionaries.iloc[0]
     return {

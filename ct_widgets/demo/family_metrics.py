@@ -1,4 +1,4 @@
-"""What the card says of arithmetic: families of the features that are active at "=" in additions."""
+"""The card's part on arithmetic: families of the features that are active at "=" in additions."""
 
 from __future__ import annotations
 

@@ -82,12 +82,12 @@ class World(NamedTuple):
 
 
 PARTS = ("language-model", "transcoders", "measures")
-"""What can be made alone, on top of files that are there: the language model; its transcoders; examples of features,
+"""Parts that can be made alone, on top of existing files: the language model; its transcoders; examples of features,
 metrics and card."""
 
 
 def build_world(seed: int = SEED) -> World:
-    """What everything is trained and measured on."""
+    """Make the statements that everything is trained and measured on."""
     texts = [f"{statement.prompt} {statement.answer}" for statement in statements(seed)]
     tokenizer = build_tokenizer(texts, architecture(0, seed)["n_ctx"])
     return World(Corpus.build(seed, tokenizer), tokenizer)
@@ -154,7 +154,7 @@ def stages_as_json(stages: Stages) -> dict[str, Any]:
 
 
 def machine(device: str) -> str:
-    """What training times are of."""
+    """Describe the machine that training times are of."""
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else f"{torch.get_num_threads()} CPU core(s)"
 
 

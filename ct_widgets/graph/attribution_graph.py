@@ -55,7 +55,7 @@ class AttributionGraph(GraphData):
         return edges_table(self)
 
     def with_features(self, features: CardSource) -> Self:
-        """The same graph with `model.features` at hand, from which its views show examples; files do not keep it.
+        """Return this graph with `model.features` at hand, from which its views show examples; files do not keep it.
 
         Labels that they hold for the graph's features are added to the graph.
         """
@@ -172,7 +172,7 @@ class AttributionGraph(GraphData):
         supernodes: Iterable[Sequence[Any]] | None = None,
         pinned: Iterable[Sequence[Any]] | None = None,
     ) -> Self:
-        """The same graph with other labels, supernodes or pinned nodes; what is not given stays.
+        """Return this graph with other labels, supernodes or pinned nodes; what is not given stays.
 
         Keys of `labels` are node ids, or features such as "L2/517"; members of supernodes must be in the graph.
         `with_labels` adds to the labels instead.
@@ -187,7 +187,7 @@ class AttributionGraph(GraphData):
         return replace(self, **changes)
 
     def with_labels(self, source: Labels) -> Self:
-        """The same graph with the labels in `source` added, in place of older ones of the same feature or node.
+        """Return this graph with the labels in `source` added, in place of older ones of the same feature or node.
 
         source: a mapping, a `.json` or `.csv` file, or what has labels: a feature store, another graph, the families
             of `model.operand_activations()`, marked "(auto)".

@@ -1,4 +1,4 @@
-"""What a graph says about its own quality: does it reproduce the model, do its rows close, how much is unexplained?"""
+"""A graph's own quality: does it reproduce the model, do its rows close, how much is unexplained?"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Audit:
     largest_residual: float | None
     """Largest |h - sum A - bias| of a target; None for a pruned graph, whose rows cannot close."""
     relative_residual: float | None
-    """The same, relative to sum |A| + |bias| of its target."""
+    """Largest |h - sum A - bias| of a target, relative to sum |A| + |bias| of that target."""
     on_embeddings: float
     """Share of the output's influence that ends at embeddings. This and the next three count bias as a source, and
     add up to 1 less what ends at features without any input."""

@@ -46,7 +46,7 @@ _IGNORED = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "nu
 
 
 class Tokenizer(Protocol):
-    """What turns token ids into text, such as a tokenizer of Hugging Face."""
+    """Turns token ids into text, as a tokenizer of Hugging Face does."""
 
     def decode(self, token_ids: list[int]) -> str:
         """Text of the tokens."""
@@ -118,7 +118,7 @@ def _stand_in(path: str, base: type) -> type:
 
 
 def _unpickled(data: bytes) -> dict[str, Any]:
-    """What the file holds, if it is a mapping of tensors, plain values and the classes above."""
+    """Read the file if it is a mapping of tensors, plain values and the classes above."""
     import torch
     from torch.serialization import safe_globals
 
@@ -132,7 +132,7 @@ def _unpickled(data: bytes) -> dict[str, Any]:
             saved: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL (\S+)", str(error))
-        what = found[1] if found else "it is no file of torch.save"
+        what = found[1] if found else "it was not written by torch.save"
         raise FileFormatError(f"it holds more than a graph, and nothing of it was run ({what})") from error
     except (RuntimeError, EOFError) as error:
         raise FileFormatError(f"not written by torch.save, or truncated ({error})") from error

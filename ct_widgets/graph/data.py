@@ -100,7 +100,7 @@ class GraphData(Columns):
         """Which nodes are of the kinds named, [n]."""
         unknown = [name for name in names if name not in KIND_NAMES]
         if unknown:
-            raise GraphError(f"{unknown[0]!r} is no kind of node: expected one of {', '.join(KIND_NAMES)}")
+            raise GraphError(f"{unknown[0]!r} is not a kind of node: expected one of {', '.join(KIND_NAMES)}")
         return np.isin(self.kind, [KIND_NAMES.index(name) for name in names])
 
     @property

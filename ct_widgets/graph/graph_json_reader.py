@@ -121,7 +121,7 @@ def _edges(nodes: list[_Node], links: list[Record]) -> list[_Edge]:
     for link in links:
         for end in ("source", "target"):
             if link[end] not in rows:
-                raise FileFormatError(f"a link has the {end} {link[end]!r}, which is no node of the file")
+                raise FileFormatError(f"a link has the {end} {link[end]!r}, which is not a node of the file")
         target = _target(nodes, rows[link["target"]])
         source = _source(nodes, rows[link["source"]], target, link, weights)
         weights[target, source] = weights.get((target, source), 0.0) + float(link["weight"])
@@ -248,7 +248,7 @@ def _edge_columns(n: int, edges: list[_Edge]) -> dict[str, Any]:
 
 
 def _labels(nodes: list[_Node]) -> dict[NodeId, str]:
-    """What the file calls its nodes, but for logits that are called by their token and probability."""
+    """Names that the file gives its nodes, but for logits that are called by their token and probability."""
     labels: dict[NodeId, str] = {}
     for node, record in nodes:
         text = _LOGIT_TEXT.fullmatch(record["clerp"]) if node.kind == "logit" else None

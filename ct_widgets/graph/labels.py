@@ -31,7 +31,10 @@ Labels = Mapping[Any, str] | str | Path | HasLabels
 
 
 def as_labels(source: Labels) -> dict[LabelKey, str]:
-    """All labels in `source`; GraphError for a key that is no feature and no node, FileFormatError for a bad file."""
+    """Read all labels in `source`.
+
+    Raises GraphError for a key that is neither feature nor node, FileFormatError for a bad file.
+    """
     if isinstance(source, str | Path):
         return _read(Path(source))
     found = source if isinstance(source, Mapping) else getattr(source, "labels", None)

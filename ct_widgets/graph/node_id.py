@@ -48,10 +48,10 @@ def as_node_id(value: Sequence[Any]) -> NodeId:
         node = NodeId(str(kind), int(layer), int(position), int(index))
     except (TypeError, ValueError) as error:
         raise GraphError(
-            f"{value!r} is no node id: expected (kind, layer, position, index), e.g. ('feature', 2, 5, 517)"
+            f"{value!r} is not a node id: expected (kind, layer, position, index), e.g. ('feature', 2, 5, 517)"
         ) from error
     if node.kind not in KIND_NAMES:
-        raise GraphError(f"{node.kind!r} is no kind of node: expected one of {', '.join(KIND_NAMES)}")
+        raise GraphError(f"{node.kind!r} is not a kind of node: expected one of {', '.join(KIND_NAMES)}")
     return node
 
 
@@ -69,13 +69,13 @@ def as_supernodes(value: Iterable[Sequence[Any]]) -> tuple[Supernode, ...]:
         try:
             name, members = group
         except (TypeError, ValueError) as error:
-            raise GraphError(f"{group!r} is no supernode: expected (name, [node id, ...])") from error
+            raise GraphError(f"{group!r} is not a supernode: expected (name, [node id, ...])") from error
         groups.append(Supernode(str(name), tuple(as_node_id(member) for member in members)))
     return tuple(groups)
 
 
 LabelKey = NodeId | str
-"""What a label is for: one node, or as "L{layer}/{index}" a feature wherever it is active."""
+"""A label is for one node or, as "L{layer}/{index}" a feature wherever it is active."""
 
 
 def feature_name(layer: int, index: int) -> str:

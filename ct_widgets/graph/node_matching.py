@@ -79,7 +79,7 @@ def unmatched(a: GraphData, b: GraphData, pairs: Iterable[Pair]) -> tuple[list[i
 
 
 _Name = tuple[str, int | None, int]
-"""What a node is, wherever it stands: kind, layer, index."""
+"""Kind, layer and index: who a node is, wherever it stands."""
 
 
 def _places(graph: GraphData, kinds: list[str]) -> dict[int, tuple[_Name, int]]:

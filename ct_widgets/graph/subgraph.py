@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Box(NamedTuple):
-    """What is drawn as one: its name and the rows of its nodes."""
+    """A group that is drawn as one: its name and the rows of its nodes."""
 
     name: str
     rows: tuple[int, ...]

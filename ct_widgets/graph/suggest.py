@@ -41,7 +41,7 @@ class Suggestion(NamedTuple):
     name: str
     nodes: tuple[NodeId, ...]
     reason: str
-    """What the nodes have in common, in words."""
+    """The reason in words: what the nodes have in common."""
 
 
 def suggest_supernodes(

@@ -22,7 +22,7 @@ def activate(h: Tensor, activation: Activation, threshold: Tensor | None, k: int
             raise TranscoderError("JumpReLU needs a threshold per feature; give `threshold`, or use activation='relu'")
         return h * (h > threshold)
     if activation != "topk":
-        raise TranscoderError(f"activation {activation!r} is no function of the pre-activation alone")
+        raise TranscoderError(f"activation {activation!r} is not a function of the pre-activation alone")
     if not k or k > h.shape[-1]:
         raise TranscoderError(f"TopK needs k between 1 and the {h.shape[-1]} features of a layer, got {k}")
     kept = h.topk(k, dim=-1)  # the largest raw values: some may be negative

@@ -138,7 +138,7 @@ class Transcoder(Weights):
         return found
 
     def to(self, device: torch.device | str) -> Transcoder:
-        """The same transcoder on `device`; decoders stay where they are, unless a GPU has four times their room."""
+        """Move the transcoder to `device`; decoders stay where they are, unless a GPU has four times their room."""
 
         def moved(tensors: Sequence[Tensor] | None) -> list[Tensor] | None:
             return None if tensors is None else [tensor.to(device) for tensor in tensors]

@@ -53,8 +53,8 @@ FIRST_FEATURE, FIRST_ERROR, N = P, P + 2 * P, P + 3 * L * P + 3
         ({"row_total": np.full(N, -1.0)}, "row totals"),
         ({"labels": {"517": "x"}}, 'a feature such as "L2/517"'),
         ({"pinned": [("feature", 0, 0, 12345)]}, "the graph has no node L0/12345 @0"),
-        ({"supernodes": ["ab", "abc"]}, "no node id|no supernode"),
-        ({"supernodes": [("name", [("neuron", 0, 0, 1)])]}, "'neuron' is no kind of node"),
+        ({"supernodes": ["ab", "abc"]}, "not a node id|not a supernode"),
+        ({"supernodes": [("name", [("neuron", 0, 0, 1)])]}, "'neuron' is not a kind of node"),
     ],
 )
 def test_from_columns_refuses(changes: dict[str, Any], message: str) -> None:
@@ -82,7 +82,7 @@ def test_nodes_are_found_by_row_id_and_tuple() -> None:
         graph.node(43)
     with pytest.raises(GraphError, match=r"L0/\d+ @3; it is there at position 0"):
         graph.node(node._replace(position=3))
-    with pytest.raises(GraphError, match="no node id"):
+    with pytest.raises(GraphError, match="not a node id"):
         graph.node("L0/3")
 
 

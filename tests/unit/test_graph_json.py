@@ -209,7 +209,7 @@ def broken(**changes: object) -> Json:
         ({"nodes": []}, "it lacks metadata, qParams, links"),
         (
             broken(links__0={"source": "0_99_1", "target": "1_4_1", "weight": 1}),
-            "the source '0_99_1', which is no node",
+            "the source '0_99_1', which is not a node",
         ),
         (broken(links__0={"source": "1_4_1", "target": "0_3_1", "weight": 1}), "cycle"),
         (broken(nodes__2={"node_id": "0_3_1"}), "wrong form"),

@@ -106,7 +106,7 @@ def test_a_pruned_graph_remembers() -> None:
         ({"node_threshold": 80}, "node_threshold is 80"),
         ({"edge_threshold": -0.1}, "edge_threshold is -0.1"),
         ({"edge_threshold": float("nan")}, "share of the influence"),
-        ({"protect": ("errors",)}, "'errors' is no kind of node: expected one of embedding, feature, error"),
+        ({"protect": ("errors",)}, "'errors' is not a kind of node: expected one of embedding, feature, error"),
     ],
 )
 def test_prune_refuses(settings: dict[str, object], message: str) -> None:

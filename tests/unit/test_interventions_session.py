@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import FAMILIES, random_transcoder
-from ct_widgets.language_model.locks import model_lock
 
 from ct_widgets import AttributionGraph, Intervention
 from ct_widgets.errors import InterventionError
 from ct_widgets.interventions import PerturbationSession, Settings, predict, turns
+from ct_widgets.language_model.locks import model_lock
 from ct_widgets.replacement_model import ReplacementModel
 
 TOKENS = [3, 17, 5, 41, 5, 29, 58]

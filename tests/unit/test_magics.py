@@ -115,15 +115,15 @@ def run(shell: InteractiveShell, line: str, cell: str | None) -> Any:
     [
         ("", None, "%trace needs a prompt"),
         ("--model model", None, "%trace needs a prompt"),
-        ("--modle other a", None, "--modle is no option of %trace: it takes --model NAME"),
-        ("calc: 1", "calc: 2", "the prompts of %%trace stand below it"),
+        ("--modle other a", None, "--modle is not an option of %trace, which takes --model NAME"),
+        ("calc: 1", "calc: 2", "prompts of %%trace go on the lines below it"),
         ("", " \n\n", "%%trace needs prompts"),
         (
             "--model nobody a",
             None,
-            "no model is set: there is no 'nobody' in this notebook; name yours: %trace --model mo",
+            "no model is set: this notebook has no variable 'nobody'; name yours: %trace --model mo",
         ),
-        ("--model number a", None, "'number' is a int, and no ReplacementModel"),
+        ("--model number a", None, "'number' is a int, not a ReplacementModel"),
         ("xyzzy", None, "the tokenizer does not know 'xyzzy'"),
     ],
 )
