@@ -66,7 +66,7 @@ def alignment_batch(corpus: Corpus, seed: int, step: int) -> list[Sequences]:
 
 
 def survey(corpus: Corpus, seed: int, n: int = 4000) -> list[Sequences]:
-    """Statements that tell whether a feature is dead: all facts in every form, and some `n` statements about numbers."""
+    """Statements that tell whether a feature is dead: all facts in every form, and `n` statements about numbers."""
     rng = np.random.default_rng([seed, 1])
     tasks = [task for task in TASKS if task not in FACT_TASKS]
     pools = [corpus.select((task,), (TRAIN, HELD_OUT)) for task in tasks]

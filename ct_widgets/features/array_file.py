@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
+from ct_widgets import atomic
 from ct_widgets.errors import FileFormatError
 
 Array = npt.NDArray[Any]
@@ -44,18 +45,13 @@ def write_arrays(path: Path, pieces: Pieces, metadata: Mapping[str, Any]) -> Non
         header[name] = {"dtype": _CODES[parts[0].dtype.name], "shape": shape, "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(struct.pack("<Q", len(text)) + text)
-            for name in order:
-                for part in pieces[name]:
-                    np.ascontiguousarray(part, part.dtype.newbyteorder("<")).tofile(file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with atomic.file(path) as unfinished, unfinished.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in order:
+            for part in pieces[name]:
+                np.ascontiguousarray(part, part.dtype.newbyteorder("<")).tofile(file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 class ArrayFile:

@@ -21,6 +21,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from ct_widgets import atomic
 from ct_widgets.errors import FileFormatError
 from ct_widgets.features.bins import EDGES, N_BINS, bin_of, span
 from ct_widgets.features.catalog import Feature, Features
@@ -52,19 +53,15 @@ def write_feature_json(features: Features, directory: str | Path, *, progress: b
         for layer, n in enumerate(features.n_features):
             name = f"layer_{layer}.bin"
             offsets = [0]
-            unfinished = folder / f".{name}"
-            with unfinished.open("wb") as file:
+            with atomic.file(folder / name) as unfinished, unfinished.open("wb") as file:
                 for i in range(n):
                     data = zlib.compress(json.dumps(_to_json(features[layer, i]), ensure_ascii=False).encode())
                     file.write(_LENGTH.pack(len(data)) + data)
                     offsets.append(file.tell())
                     bar.advance()
-            unfinished.replace(folder / name)
             index.append({"filename": name, "offsets": offsets})
     # Last, so that an index never names what is not there.
-    unfinished = folder / f".{INDEX}"
-    unfinished.write_bytes(gzip.compress(json.dumps(index).encode(), mtime=0))
-    unfinished.replace(folder / INDEX)
+    atomic.write_bytes(folder / INDEX, gzip.compress(json.dumps(index).encode(), mtime=0))
     return folder
 
 

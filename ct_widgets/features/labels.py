@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from ct_widgets import atomic
 from ct_widgets.errors import FeatureError, FileFormatError
 
 Origin = Literal["person", "model"]
@@ -86,22 +85,14 @@ class Labels(MutableMapping[str, str]):
             for name, label in sorted(self._entries.items(), key=lambda item: parse_name(item[0]))
         }
         text = json.dumps({"version": VERSION, "labels": entries}, ensure_ascii=False, indent=1)
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        unfinished = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
-            unfinished.chmod(0o644)
-            unfinished.replace(self._path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        atomic.write_bytes(self._path, (text + "\n").encode())
 
 
 def parse_name(name: str) -> tuple[int, int]:
     """(layer, index) of "L2/517". Raises FeatureError for anything else."""
     match = _NAME.fullmatch(name)
     if match is None:
-        raise FeatureError(f'{name!r} is no feature; a feature is named like "L2/517"')
+        raise FeatureError(f'{name!r} is not a feature; a feature is named like "L2/517"')
     return int(match[1]), int(match[2])
 
 

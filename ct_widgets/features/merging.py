@@ -5,9 +5,6 @@ Axes as in `tally.py` and `store.py`.
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ct_widgets import atomic
 from ct_widgets.errors import FeatureError, FileFormatError
 from ct_widgets.features.array_file import ArrayFile, write_arrays
 from ct_widgets.features.bins import span
@@ -51,17 +49,10 @@ def write_store(
     if coactivations is not None:
         pieces["coactivation_features"] = [coactivations.sources]
         pieces |= {f"coactivation_{name}": [array] for name, array in _sums(coactivations).items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        unfinished.chmod(0o755)
+    with atomic.directory(path) as unfinished:
         write_arrays(
             unfinished / ARRAYS, pieces, {"format": FORMAT, "version": VERSION, "spaced": vocabulary.spaced, **facts}
         )
-        unfinished.rename(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(unfinished)
     return FeatureStore.open(path)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 
+from ct_widgets.atomic import write_bytes
 from ct_widgets.display import CardSource, view
 from ct_widgets.errors import GraphError
 from ct_widgets.graph import pruning
@@ -18,7 +19,7 @@ from ct_widgets.graph.adjacency import Adjacency, read_only
 from ct_widgets.graph.audit import Audit, V, Validates, audit
 from ct_widgets.graph.circuit_tracer_pt import Tokenizer
 from ct_widgets.graph.data import GraphData
-from ct_widgets.graph.files import read, write, write_bytes
+from ct_widgets.graph.files import read, write
 from ct_widgets.graph.influence import PathLengths, Scores, path_lengths, scores
 from ct_widgets.graph.labels import HasLabels, Labels, as_labels
 from ct_widgets.graph.node_id import NodeId, Supernode, as_label_key, as_node_id, as_supernodes, feature_name

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ct_widgets.atomic import write_bytes
 from ct_widgets.errors import FileFormatError, GraphError
 from ct_widgets.graph import circuit_tracer_pt, ctgraph, graph_json, graph_json_reader
 from ct_widgets.graph.data import GraphData
@@ -40,23 +39,6 @@ def write(graph: GraphData, path: Path) -> Path:
         return write_bytes(path, ctgraph.encode(graph))
     text = json.dumps(graph_json.encode(graph), ensure_ascii=False, allow_nan=False)
     return write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> Path:
-    """Write a whole file or none: readers see the old file until the new one is complete."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        # mkstemp makes files that only their owner can read; graphs are as readable as any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def _columns(data: bytes, suffix: str, tokenizer: circuit_tracer_pt.Tokenizer | None) -> dict[str, Any]:

@@ -7,10 +7,7 @@ applied transposed. `config.yaml` beside them says the kind, the model and the h
 
 from __future__ import annotations
 
-import contextlib
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ct_widgets import atomic
 from ct_widgets.errors import FileFormatError, TranscoderError
 from ct_widgets.transcoders.weights import Kind, Weights
 
@@ -158,21 +156,12 @@ def write(transcoder: Weights, directory: Path) -> None:
     """Write `directory`, all of it or nothing. An older transcoder there is replaced; anything else is refused."""
     if directory.is_dir() and any(directory.iterdir()) and not (directory / CONFIG).is_file():
         raise FileFormatError(f"{directory} exists and is not a transcoder; choose another directory")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    try:
-        unfinished.chmod(0o755)
+    with atomic.directory(directory) as unfinished:
         for layer in range(transcoder.n_layers):
             for name, tensors in _files(transcoder, layer).items():
                 save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, unfinished / name)
                 (unfinished / name).chmod(0o644)  # safetensors makes files that nobody else can read
         (unfinished / CONFIG).write_text(yaml.safe_dump(_config(transcoder), sort_keys=False), encoding="utf-8")
-        if directory.is_dir():
-            shutil.rmtree(directory)
-        unfinished.replace(directory)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(unfinished)
 
 
 def _files(transcoder: Weights, layer: int) -> dict[str, dict[str, Tensor]]:
