@@ -15,7 +15,7 @@ from ct_widgets.arithmetic.families import classify
 from ct_widgets.arithmetic.numbers import NUMBERS, TEMPLATE, Slot
 from ct_widgets.arithmetic.operands import OperandActivations
 from ct_widgets.arithmetic.weights import embedding_weights, output_weights
-from ct_widgets.features.labels import parse_name
+from ct_widgets.feature_name import FeatureName
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -138,8 +138,7 @@ def _weight_plot(numbers: list[int], weights: npt.NDArray[np.float32], title: st
 
 
 def _numbers_of(feature: Feature) -> tuple[int, int]:
-    layer, index = parse_name(feature) if isinstance(feature, str) else feature
-    return int(layer), int(index)
+    return FeatureName.parse(feature)
 
 
 def _colorbar(title: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ct_widgets.errors import FeatureError
-from ct_widgets.features.labels import check_feature, parse_name
+from ct_widgets.feature_name import FeatureName
+from ct_widgets.features.labels import check_feature
 
 Chosen = Iterable[str | tuple[int, int]]
 """Features by name ("L2/517") or as (layer, index)."""
@@ -32,7 +33,7 @@ class FeatureSet:
         first = np.cumsum([0, *n_features])
         if chosen is None:
             return cls(np.arange(first[-1]), n_features)
-        features = [parse_name(feature) if isinstance(feature, str) else feature for feature in chosen]
+        features = [FeatureName.parse(feature) for feature in chosen]
         if not features:
             raise FeatureError('there are no features to weigh; name some, such as "L2/517"')
         for layer, index in features:

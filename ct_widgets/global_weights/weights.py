@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from ct_widgets.errors import FeatureError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.features import FeatureStore
 from ct_widgets.features.corpus import Source
-from ct_widgets.features.labels import check_feature, parse_name
+from ct_widgets.features.labels import check_feature
 from ct_widgets.global_weights.corpus_sums import Measured, Pairs, measure, sum_corpus
 from ct_widgets.global_weights.feature_set import FeatureSet
 from ct_widgets.global_weights.strongest import strongest_of
@@ -89,7 +90,7 @@ class GlobalWeights:
         self, feature: str | tuple[int, int], direction: Literal["inputs", "outputs"], by: Ranking | None = None
     ) -> Array:
         """Numbers of the kept pairs that a feature is the target or source of, the strongest first."""
-        layer, index = parse_name(feature) if isinstance(feature, str) else feature
+        layer, index = FeatureName.parse(feature)
         check_feature(self.sources.n_features, layer, index)
         number = sum(self.sources.n_features[:layer]) + index
         chosen, end, what = (
@@ -99,7 +100,7 @@ class GlobalWeights:
         )
         if number not in chosen.number:
             raise FeatureError(
-                f"L{layer}/{index} is not among the {len(chosen):,} {what} of these weights; "
+                f"{FeatureName(layer, index)} is not among the {len(chosen):,} {what} of these weights; "
                 f"compute them again with {what}=[...] that hold it"
             )
         mine = np.flatnonzero(end == number)
@@ -166,7 +167,7 @@ class GlobalWeights:
     def name(self, number: int) -> str:
         """Name of the feature of this number."""
         layer = int(np.searchsorted(self._first, number, side="right")) - 1
-        return f"L{layer}/{number - int(self._first[layer])}"
+        return str(FeatureName(layer, number - int(self._first[layer])))
 
     @cached_property
     def _first(self) -> Array:

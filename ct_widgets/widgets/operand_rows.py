@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from ct_widgets.errors import GraphError, WidgetError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.graph import AttributionGraph, NodeId
-from ct_widgets.graph.node_id import as_node_id, feature_name
+from ct_widgets.graph.node_id import as_node_id
 
 if TYPE_CHECKING:
     from ct_widgets.arithmetic.operands import OperandActivations
@@ -40,7 +41,7 @@ class Row(NamedTuple):
     @property
     def name(self) -> str:
         """Such as L2/517."""
-        return feature_name(self.layer, self.index)
+        return str(FeatureName(self.layer, self.index))
 
 
 class Rows(NamedTuple):
