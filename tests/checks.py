@@ -37,6 +37,7 @@ LINT = (
     Check("ruff format", ("ruff", "format", "--check", "--quiet")),
     Check("pyright", ("pyright",)),
     Check("floors (import-linter)", ("lint-imports", "--no-logo")),
+    Check("cycles of imports", ("python", "tests/import_graph.py")),
     Check("tsc", ("npm", "typecheck")),
     Check("biome", ("npm", "lint")),
 )

@@ -1,4 +1,4 @@
-"""Knowledge of TransformerLens stays in `language_model/`: elsewhere no bridge attribute and no name of a hook point."""
+"""Knowledge of TransformerLens stays in `language_model/`: elsewhere no bridge attribute and no hook point's name."""
 
 from __future__ import annotations
 
