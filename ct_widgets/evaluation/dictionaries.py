@@ -70,7 +70,7 @@ def cut(model: LanguageModel, rows: Sequence[Row]) -> list[Rows]:
 def sweep_of(model: LanguageModel, name: str, transcoder: Transcoder, parts: Sequence[Rows]) -> list[Variant]:
     """The dictionary as it is, then at L0 / 2, L0 / 4, ..., down to one active feature per layer and token."""
     sizes = _sizes(model, transcoder, parts)
-    return [Variant(name, 0.0, transcoder), *(Variant(name, size, transcoder.above(size)) for size in sizes)]
+    return [Variant(name, 0.0, transcoder), *(Variant(name, size, transcoder.with_min_output_norm(size)) for size in sizes)]
 
 
 def measure(model: LanguageModel, variants: Sequence[Variant], parts: Sequence[Rows], bar: Progress) -> list[Measured]:

@@ -193,7 +193,7 @@ def test_audit_with_the_model_says_how_far_to_trust_a_graph(make_bridge: Make) -
 
 
 def test_a_graph_without_features_says_nothing_and_does_not_fail(make_bridge: Make) -> None:
-    silent = random_transcoder(3, 24).above(1e9)
+    silent = random_transcoder(3, 24).with_min_output_norm(1e9)
     graph = ReplacementModel(make_bridge("native ln"), silent).attribute(TOKENS)
     found = graph.audit(ReplacementModel(make_bridge("native ln"), silent))
     assert np.isnan(found.correlation("influence"))
