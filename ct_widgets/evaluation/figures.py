@@ -34,7 +34,7 @@ class Look(NamedTuple):
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """A look for each name, by the order in which they come; neurons are grey, and at a threshold like their curve."""
+    """Choose a look for each name, in order; neurons are grey, and at a threshold like their curve."""
     every = list(dict.fromkeys(names))
     neurons = [name for name in every if name.startswith("neurons, ")]
     others = [name for name in every if name not in (*neurons, "neurons")]
@@ -46,7 +46,7 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 def quality(
     table: pd.DataFrame, look: Mapping[str, Look], column: str, title: str, axis: str, *, percent: bool = False
 ) -> go.Figure:
-    """One quality of dictionaries against L0; the dictionary as it is has the large mark."""
+    """Draw one quality of dictionaries against L0; the dictionary as it is has the large mark."""
     figure, shown = go.Figure(), ".1%" if percent else ".3g"
     for name, points in table.groupby("dictionary", sort=False):
         points, own = points.sort_values("l0"), look[str(name)]
@@ -71,7 +71,7 @@ def quality(
 
 
 def path_lengths(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """P_k and B_k: what arrives at the output over at most k edges."""
+    """Draw P_k and B_k: what arrives at the output over at most k edges."""
     figure = make_subplots(
         cols=2,
         shared_yaxes=True,
@@ -88,7 +88,7 @@ def path_lengths(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
 
 
 def scores(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """Replacement and completeness of every prompt."""
+    """Draw replacement and completeness of every prompt."""
     figure = go.Figure()
     for name, rows in table.groupby("dictionary", sort=False):
         own = look[str(name)]
@@ -109,7 +109,7 @@ def scores(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
 
 
 def pruning(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """Features kept by node thresholds, edges kept by edge thresholds."""
+    """Draw features kept by node thresholds, edges kept by edge thresholds."""
     figure = make_subplots(cols=2, horizontal_spacing=0.12, subplot_titles=("features kept", "edges kept"))
     for place, (what, column) in enumerate((("node", "features"), ("edge", "edges")), 1):
         for name, rows in table[table["threshold_of"] == what].groupby("dictionary", sort=False):
@@ -122,7 +122,7 @@ def pruning(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
 
 
 def ablations(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """Rank correlations with ablations, mean over prompts; whiskers reach from the lowest prompt to the highest."""
+    """Draw rank correlations with ablation effects, mean over prompts; whiskers span the lowest to the highest."""
     figure = go.Figure()
     table = table[table["above"] == 0]
     for name, rows in table.groupby("dictionary", sort=False):
@@ -141,11 +141,11 @@ def ablations(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
         )
     figure.update_layout(scattermode="group")
     figure.update_yaxes(title="rank correlation", range=[-1.06, 1.06])
-    return styled(figure, "What the graph ranks high, and the damage of ablating it")
+    return styled(figure, "Influence against the effect of ablation")
 
 
 def responses(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """Response to pushes: local replacement model against model, by layers above the push."""
+    """Draw responses to perturbations: local replacement model against model, by layers above the perturbation."""
     kinds = [kind for kind in _NAMES if kind in set(table["kind"])]
     figure = make_subplots(
         cols=len(kinds), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=[_NAMES[kind] for kind in kinds]
@@ -157,11 +157,11 @@ def responses(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
     figure.update_xaxes(title="layers on", dtick=1)
     figure.update_yaxes(range=[-0.2, 1.04])
     figure.update_yaxes(title="cosine with the model", col=1)
-    return styled(figure, "Whether features respond to a push as the model does")
+    return styled(figure, "Whether features respond to a perturbation as the model does")
 
 
 def density(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """Histogram of feature densities of the dictionaries as they are; neurons are active everywhere."""
+    """Draw histograms of feature densities of the dictionaries as they are; neurons are active everywhere."""
     figure = go.Figure()
     for name, rows in table[table["dictionary"] != "neurons"].groupby("dictionary", sort=False):
         trace = _line(rows["log10_density"], rows["share"], str(name), look)
@@ -188,7 +188,7 @@ def _line(x: Any, y: Any, name: str, look: Mapping[str, Look], *, legend: bool =
 
 
 def styled(figure: go.Figure, title: str) -> go.Figure:
-    """The look that all figures share."""
+    """Give a figure the look that all share."""
     figure.update_layout(
         template="none",
         title={
