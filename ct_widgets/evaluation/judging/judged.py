@@ -53,7 +53,7 @@ class Judged:
         return self.n_right / self.n
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Wilson's confidence interval of the score."""
+        """Compute Wilson's confidence interval of the score."""
         found = binomtest(self.n_right, self.n).proportion_ci(confidence, method="wilson")
         return float(found.low), float(found.high)
 
@@ -76,7 +76,9 @@ class Judged:
             _ = transcript[["prompt", "answer", "choice", "truth", "right"]]
             return cls(content["name"], transcript)
         except (ValueError, LookupError, TypeError) as error:
-            raise FileFormatError(f"{path} holds no answers of a judge ({error}); `Judged.save` writes them") from error
+            raise FileFormatError(
+                f"{path} does not hold answers of a judge ({error}); pass a file that `Judged.save` wrote"
+            ) from error
 
     def __repr__(self) -> str:
         low, high = (100 * end for end in self.interval())
@@ -103,6 +105,6 @@ def ask(name: Name, questions: Iterable[Question], judge: Judge, *, progress: bo
 
 
 def read_choice(answer: str, choices: tuple[str, str]) -> str | None:
-    """The one choice that an answer names as a word of its own; None if it names neither or both."""
+    """Read the one choice that an answer names as a word of its own; None if it names neither or both."""
     named = set(re.findall(rf"\b(?:{'|'.join(choices)})\b", answer))
     return named.pop() if len(named) == 1 else None

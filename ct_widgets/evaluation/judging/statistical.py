@@ -40,7 +40,7 @@ class StatisticalJudge:
     """
 
     def __call__(self, prompt: str) -> str:
-        """The choice that fits better."""
+        """Choose the answer that fits better."""
         shown = _read(prompt)
         if "Text" in shown:
             profiles = [_Profile.of(shown[f"Feature {choice}"]) for choice in SORT_CHOICES]
@@ -48,7 +48,7 @@ class StatisticalJudge:
             scores = [profile.fit(evidence) for profile in profiles]
             return SORT_CHOICES[scores[1] > scores[0]]
         if "Feature" not in shown:
-            raise FeatureError("a StatisticalJudge answers the questions of sort and contrastive evals alone")
+            raise FeatureError("a StatisticalJudge answers only questions of sort and contrastive evals")
         profile = _Profile.of(shown["Feature"])
         first, second = (_possible(shown[f"Prompt {choice}"][0]) for choice in CONTRASTIVE_CHOICES)
         # What both prompts have decides nothing.
