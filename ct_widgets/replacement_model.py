@@ -70,13 +70,17 @@ class ReplacementModel(TranscodedModel):
         bridge = load_bridge(model, device=device, dtype=dtype)
         return cls(bridge, Transcoder.load(_local_directory(transcoder)), features)
 
-    @cached_property
+    @property
     def features(self) -> Features:
         """Every feature by (layer, index), with its examples if there is a store: tokens, statistics, labels, search.
 
         >>> model.features[2, 517]
         >>> model.features.search("basketball")
         """
+        return self._features
+
+    @cached_property  # behind a property: pyright takes no cached one of `self` for a protocol's
+    def _features(self) -> Features:
         from ct_widgets.features import Features, FeatureStore
 
         store = self._store

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ct_widgets.graph.files import write_bytes
+from ct_widgets.atomic import write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -221,6 +221,15 @@ def test_the_transcript_is_kept(tmp_path: Path, model: ReplacementModel) -> None
         Judged.load(tmp_path / "other.json")
 
 
+def test_answers_that_cannot_be_written_leave_the_older_file(tmp_path: Path) -> None:
+    path = Judged("sort", pd.DataFrame({"answer": ["A"], "right": [True]})).save(tmp_path / "answers.json")
+    before = path.read_bytes()
+    with pytest.raises(UnicodeEncodeError):
+        Judged("sort", pd.DataFrame({"answer": ["\ud800"], "right": [True]})).save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(("right", "n"), [(0, 10), (7, 10), (50, 100), (200, 200)])
 def test_the_interval_is_wilsons(right: int, n: int) -> None:
     low, high = Judged("sort", pd.DataFrame({"right": np.arange(n) < right, "choice": "A"})).interval()

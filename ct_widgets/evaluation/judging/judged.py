@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 from scipy.stats import binomtest
 
+from ct_widgets.atomic import write_bytes
 from ct_widgets.errors import FileFormatError
 from ct_widgets.evaluation.judging.questions import Question
 from ct_widgets.progress import progress_bar
@@ -58,12 +59,10 @@ class Judged:
         return float(found.low), float(found.high)
 
     def save(self, path: str | Path) -> Path:
-        """Write every question and answer as JSON."""
-        target = Path(path)
+        """Write every question and answer as JSON, a whole file or none."""
         rows = json.loads(self.transcript.to_json(orient="records"))
         content = {"format": FORMAT, "version": VERSION, "name": self.name, "questions": rows}
-        target.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        return target
+        return write_bytes(Path(path), (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
     @classmethod
     def load(cls, path: str | Path) -> Judged:
