@@ -29,7 +29,7 @@ NAMED = 0.6
 """A family is named if it explains so much of the plot's variance, beyond chance."""
 
 _NEARLY, _CLEARLY = 0.02, 0.1
-"""What a simpler table may explain less than the best one, and what a product has to explain more than a table."""
+"""A simpler table may explain this much less than the best one; a product must explain this much more than a table."""
 
 _MOSTLY = 0.75
 """Share of the pairs at which a mostly active feature is active."""
@@ -37,7 +37,7 @@ _MOSTLY = 0.75
 
 @dataclass(frozen=True)
 class Family:
-    """What a feature does with numbers.
+    """The family of a feature that calculates.
 
     precision: whether its conditions are on single numbers ("exact"), on a range with edges ("range") or on what is
         near a number ("fuzzy"); modularity: what numbers count modulo of.

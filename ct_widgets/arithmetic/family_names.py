@@ -149,7 +149,7 @@ def _one_run(variable: Variable, values: Int64, profile: Float64, run: Int64) ->
 
 
 def _over_half(profile: Float64) -> npt.NDArray[np.bool_]:
-    """What is more than half of the way up from the lowest value."""
+    """Where a profile is more than half of the way up from its lowest value."""
     low = float(profile.min())
     return profile >= low + (float(profile.max()) - low) / 2
 

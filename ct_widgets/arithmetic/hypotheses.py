@@ -1,4 +1,4 @@
-"""What an operand plot may be a function of, and how much of it each such hypothesis explains.
+"""Hypotheses: an operand plot as a function of some variables, and how much of it each one explains.
 
 A plot of 10,000 cells can be fitted by anything that has parameters enough, so every explained variance here is what
 remains beyond chance:
@@ -28,7 +28,7 @@ Int64 = npt.NDArray[np.int64]
 
 _ROUNDS = 12
 _PERIODS = 1.5
-"""What is said modulo something has to have been seen to repeat."""
+"""Numbers must span so many periods of a modulus for it to be tested."""
 
 _MAX_CHANCE_R2 = 0.75
 """A product that explains more of the shuffled plot fits anything so sparse, and says nothing."""
@@ -36,7 +36,7 @@ _MAX_CHANCE_R2 = 0.75
 _EVERYWHERE = 0.6
 _TINY = 1e-12
 COMMUTES = 0.8
-"""A plot whose two halves agree this well (as a cosine) is taken to know operands in either order."""
+"""A plot whose two halves agree this well (as a cosine) is taken to be symmetric in the operands."""
 
 
 class Variable(NamedTuple):
@@ -46,10 +46,10 @@ class Variable(NamedTuple):
     unit: int = 1
     """Numbers are rounded down to a multiple of it: 10 gives tens."""
     modulus: int = 0
-    """What numbers are taken modulo of; 0 is the number itself."""
+    """Numbers are taken modulo this; 0 is the number itself."""
 
     def __call__(self, numbers: Int64) -> Int64:
-        """What the variable is for some a, b or sums."""
+        """Evaluate the variable for some a, b or sums."""
         return (numbers % self.modulus if self.modulus else numbers) // self.unit * self.unit
 
 

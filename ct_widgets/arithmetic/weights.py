@@ -1,4 +1,4 @@
-"""What a feature reads from numbers and writes to them, by its weights alone [CT25, "Operand plots"].
+"""Weights between numbers and a feature: what it reads from them and adds to their logits [CT25, "Operand plots"].
 
 Axes: n number.
 """

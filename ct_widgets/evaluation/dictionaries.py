@@ -129,7 +129,7 @@ def _compare(own: Tensor, replaced: Tensor, without: Tensor, answer: Tensor) -> 
 
 
 def _sizes(model: TranscodedModel, parts: Sequence[Rows]) -> list[float]:
-    """What features must write at least for L0 / 2, L0 / 4, ... active features, at least one per layer and token."""
+    """Least output norms of features for L0 / 2, L0 / 4, ... active features, at least one per layer and token."""
     if model.transcoder.activation == "topk":
         return []
     written = _written(model, parts)

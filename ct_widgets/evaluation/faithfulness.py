@@ -95,10 +95,10 @@ def make_perturbations(base: Baseline, graph: AttributionGraph, per_layer: int, 
 
 
 def _adding(base: Baseline, layer: int, position: int, along: Tensor, added: float) -> Tensor | None:
-    """What adds so much to the pre-activation of the encoder vector `along`, seen from before the block's norm.
+    """The perturbation that adds `added` to the pre-activation of the encoder vector `along`. -> [d].
 
-    Attention of the block's own position counts: what it passes on reaches the encoder too. None where that cancels
-    the perturbation.
+    It is seen from before the block's norm. Attention of the block's own position counts: what it passes on reaches
+    the encoder too. None where that cancels the perturbation.
     """
     run, known = base.run, base.model.explicit_map(base.run)
     if known is None:
@@ -114,7 +114,7 @@ def _adding(base: Baseline, layer: int, position: int, along: Tensor, added: flo
 
 
 def _written_below(base: Baseline, graph: AttributionGraph, row: int, layer: int) -> Tensor:
-    """What a feature writes to the MLP outputs below `layer`, together. -> [d]."""
+    """Write of a feature to the MLP outputs below `layer`, together. -> [d]."""
     own = int(graph.layer[row])
     vectors = base.transcoder.decoder_vectors(own, torch.tensor([int(graph.index[row])]))[0]
     return vectors[: layer - own].sum(0) * float(np.sign(graph.activation[row]))

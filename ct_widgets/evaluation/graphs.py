@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NODE_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 EDGE_THRESHOLDS = (0.8, 0.9, 0.95, 0.98, 0.99)
 NODE_THRESHOLD, EDGE_THRESHOLD = 0.8, 0.98
-"""What a view shows at first: each curve holds the other threshold there."""
+"""The thresholds of a view at first: each curve holds the other threshold there."""
 
 Graphs = Mapping[str, Sequence[AttributionGraph]]
 """Graphs of the same prompts by the dictionary that they were made with."""

@@ -1,4 +1,4 @@
-"""What an evaluation found: tables, figures of them, and one page with all of it."""
+"""The result of an evaluation: tables, figures of them, and one page with all of it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Evaluation:
         return table.sort_values("L0", kind="stable", key=lambda l0: np.isnan(table["path length"]).astype(float))
 
     def _measured(self, name: str) -> dict[str, float]:
-        """What `dictionaries` says of a dictionary, or of the point of a sparsity curve that goes by `name`."""
+        """The row of `dictionaries` for a dictionary, or for the point of a sparsity curve that goes by `name`."""
         dictionary, size = self.points.get(name, (name, 0.0))
         own = _only(self.dictionaries, dictionary)
         row = own[own["size"] == size].iloc[0]

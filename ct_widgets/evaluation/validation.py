@@ -73,9 +73,7 @@ class Validation:
         first = cosines.get(1, float("nan"))
         measured = f"cosine {_signed(first)} one layer on"
         if not n:
-            return (
-                f"What a change of a feature does even one layer on is not what the graph's features do ({measured})."
-            )
+            return f"Even one layer on, the model responds to a change of a feature unlike the graph does ({measured})."
         far = "one layer" if n == 1 else f"{n} layers"
         return (
             f"A change of a feature can be followed for {far}; further up the model responds differently ({measured})."
@@ -94,13 +92,8 @@ class Validation:
         one_on = self.responses.query("on == 1").set_index("kind")
         for i, kind in enumerate(kind for kind in KINDS if kind in one_on.index):
             name = f"{kind} direction" if kind != "upstream" else "upstream feature"
-            cosine, error = one_on.loc[kind, "cosine"], one_on.loc[kind, "normalised_mse"]
-            lines.append(
-                (
-                    f"  {name}" if i else f"response one layer on, cosine / MSE: {name}",
-                    f"{cosine:.2f} / {error:.2f}",
-                )
-            )
+            name = f"  {name}" if i else f"response one layer on, cosine / MSE: {name}"
+            lines.append((name, "{cosine:.2f} / {normalised_mse:.2f}".format(**one_on.loc[kind])))
         return lines
 
     def __repr__(self) -> str:

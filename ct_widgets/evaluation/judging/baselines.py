@@ -1,4 +1,4 @@
-"""Directions at random in place of a transcoder's features: what a judge makes of no dictionary at all.
+"""Random directions in place of a transcoder's features: the control that a dictionary has to beat.
 
 Axes: n token, f feature of one layer, d model.
 """
@@ -58,7 +58,7 @@ def _level(h: Tensor, active: Tensor) -> Tensor:
 
 
 def _inputs(model: TranscodedModel, texts: Source, tokens: int) -> list[Tensor]:
-    """What the transcoder reads at the first tokens that count, L x [n, d]."""
+    """The transcoder's inputs at the first tokens that count, L x [n, d]."""
     t, language_model = model.transcoder, model.language_model
     hooks = language_model.hook_names(t.feature_input_hook)
     rows = RowMaker(language_model, _CONTEXT, _BATCH_TOKENS, ignore_bos=True)

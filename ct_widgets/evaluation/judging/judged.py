@@ -1,4 +1,4 @@
-"""What a judge answered, question by question, and how much of it was right."""
+"""The answers of a judge, question by question, and how many of them were right."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Judged:
 
 
 def ask(name: Name, questions: Iterable[Question], judge: Judge, *, progress: bool | None = None) -> Judged:
-    """Put every question to the judge."""
+    """Put every question to the judge; an answer that names no choice, or both, counts as wrong."""
     rows: list[dict[str, Any]] = []
     wanted = list(questions)
     with progress_bar(f"{name} eval", len(wanted), unit="question", show=progress) as bar:
