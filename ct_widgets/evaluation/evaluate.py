@@ -75,15 +75,10 @@ def evaluate(
         measured = measure(model, variants, parts, progress=bar)
         compared = {one.name: one for one in measured if one.name in models and not one.size}
         compared |= _neurons_beside(measured, main)
-        bar.extend(2 * len(compared) * len(asked))
-        graphs = {
-            name: [_graph(model.with_transcoder(one.transcoder), prompt, max_feature_nodes, bar) for prompt in asked]
-            for name, one in compared.items()
-        }
-        tested = {
-            name: [_test(model.with_transcoder(compared[name].transcoder), graph, seed, bar) for graph in some]
-            for name, some in graphs.items()
-        }
+        chosen = {name: model.with_transcoder(one.transcoder) for name, one in compared.items()}
+        bar.extend(2 * len(chosen) * len(asked))
+        graphs = {name: [_graph(one, text, max_feature_nodes, bar) for text in asked] for name, one in chosen.items()}
+        tested = {name: [_test(chosen[name], graph, seed, bar) for graph in some] for name, some in graphs.items()}
     return Evaluation(
         model=model.language_model.name,
         points={name: (one.name, one.size) for name, one in compared.items()},
