@@ -70,13 +70,17 @@ class ReplacementModel(TranscodedModel):
         bridge = load_bridge(model, device=device, dtype=dtype)
         return cls(bridge, Transcoder.load(_local_directory(transcoder)), features)
 
-    @cached_property
+    @property
     def features(self) -> Features:
         """Every feature by (layer, index), with its examples if there is a store: tokens, statistics, labels, search.
 
         >>> model.features[2, 517]
         >>> model.features.search("basketball")
         """
+        return self._features
+
+    @cached_property  # behind a property: pyright takes no cached one of `self` for a protocol's
+    def _features(self) -> Features:
         from ct_widgets.features import Features, FeatureStore
 
         store = self._store
@@ -263,20 +267,20 @@ class ReplacementModel(TranscodedModel):
 
         return PerturbationSession(self.language_model, self.transcoder, graph, boxes)
 
-    def validate(self, graph: AttributionGraph, *, ablations: int = 128, pushes: int = 16, seed: int = 0) -> Validation:
-        """Put a graph of this model to the test: what `graph.audit(model)` shows.
+    def validate(
+        self, graph: AttributionGraph, *, ablations: int = 128, perturbations: int = 16, seed: int = 0
+    ) -> Validation:
+        """Test the claims of a graph of this model: what `graph.audit(model)` shows.
 
-        At most `ablations` random features are ablated, and the residual stream is pushed around `pushes` random
-        features per layer. Raises GraphError for a graph of another model or transcoder.
+        At most `ablations` random features are ablated, and the residual stream is perturbed around `perturbations`
+        random features per layer. Raises GraphError for a graph of another model or transcoder.
 
         >>> model.validate(graph).correlations
         """
         from ct_widgets.evaluation import validate
 
         with progress_bar("validation", unit="run") as bar:
-            return validate(
-                self.language_model, self.transcoder, graph, bar, ablations=ablations, pushes=pushes, seed=seed
-            )
+            return validate(self, graph, ablations=ablations, perturbations=perturbations, seed=seed, progress=bar)
 
     def evaluate(
         self,
@@ -285,7 +289,7 @@ class ReplacementModel(TranscodedModel):
         prompts: Sequence[str | Sequence[int]] | None = None,
         beside: Mapping[str, Transcoder] | None = None,
         neurons: bool = True,
-        sweep: bool = True,
+        sparsity_curve: bool = True,
         max_feature_nodes: int | None = 5000,
         seed: int = 0,
         progress: bool | None = None,
@@ -296,7 +300,7 @@ class ReplacementModel(TranscodedModel):
         prompts: what graphs are made of; by default 12 random texts, up to the answer or without their last token.
         beside: other transcoders of the same model by name, e.g. {"PLT": other}.
         neurons: the model's own neurons too, at several thresholds.
-        sweep: transcoders also without the features that write little, which reads their decoders whole.
+        sparsity_curve: transcoders also without the features that write little, which reads their decoders whole.
         max_feature_nodes: of each graph; see `attribute`.
 
         >>> report = model.evaluate([("calc: 36+59=", "95"), ("calc: 2+2=", "4")])
@@ -305,16 +309,15 @@ class ReplacementModel(TranscodedModel):
         from ct_widgets.evaluation import evaluate
 
         return evaluate(
-            self.language_model,
-            self.transcoder,
+            self,
             texts,
             prompts=prompts,
             beside=beside,
             neurons=neurons,
-            sweep=sweep,
+            sparsity_curve=sparsity_curve,
             max_feature_nodes=max_feature_nodes,
             seed=seed,
-            show=progress,
+            progress=progress,
         )
 
     def generate(

@@ -15,19 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from ct_widgets.arithmetic.family_names import Modularity, Precision, describe
 from ct_widgets.arithmetic.hypotheses import PRODUCTS, Fit, Kind, fit_all
-from ct_widgets.progress import progress_bar
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from ct_widgets.arithmetic.operands import OperandActivations
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -35,7 +29,7 @@ NAMED = 0.6
 """A family is named if it explains so much of the plot's variance, beyond chance."""
 
 _NEARLY, _CLEARLY = 0.02, 0.1
-"""What a simpler table may explain less than the best one, and what a product has to explain more than a table."""
+"""A simpler table may explain this much less than the best one; a product must explain this much more than a table."""
 
 _MOSTLY = 0.75
 """Share of the pairs at which a mostly active feature is active."""
@@ -43,12 +37,12 @@ _MOSTLY = 0.75
 
 @dataclass(frozen=True)
 class Family:
-    """What a feature does with numbers.
+    """The family of a feature that calculates.
 
     precision: whether its conditions are on single numbers ("exact"), on a range with edges ("range") or on what is
         near a number ("fuzzy"); modularity: what numbers count modulo of.
     name: short, such as "sum = _5", "_6 + _9", "add 9", "~36 + ~60"; explained: share of the plot's variance that the
-        family explains beyond chance; evidence: the same for every hypothesis.
+        family explains beyond chance; evidence: that share for every hypothesis.
     """
 
     kind: Kind
@@ -60,7 +54,7 @@ class Family:
 
 
 def classify(plot: npt.ArrayLike, a: Iterable[int] = range(100), b: Iterable[int] = range(100)) -> Family:
-    """The family of a feature by its operand plot [a, b]; of plots with a sign the magnitude counts.
+    """Tell the family of a feature by its operand plot [a, b]; of plots with a sign the magnitude counts.
 
     >>> classify(operands.plot(2, 517), operands.a, operands.b).name
     """
@@ -99,22 +93,3 @@ def _by_sum(chosen: Fit, fits: Iterable[Fit]) -> Fit | None:
     explained = {fit.hypothesis: fit.explained for fit in fits}
     by_sum = next((fit for fit in fits if fit.hypothesis == "sum"), None)
     return by_sum if by_sum is not None and by_sum.explained > explained[PRODUCTS[0]] else None
-
-
-def families(operands: OperandActivations, *, progress: bool | None = None) -> pd.DataFrame:
-    """The family of every feature that is active for some pair, and the evidence.
-
-    Columns: layer, index, n_active, kind, precision, modularity, name, explained, and for every hypothesis how much it
-    explains beyond chance.
-    """
-    import pandas as pd
-
-    rows: list[dict[str, object]] = []
-    count = np.diff(operands.start).tolist()
-    with progress_bar("families", len(operands), unit="feature", show=progress) as bar:
-        for layer, index, n in zip(operands.layer.tolist(), operands.index.tolist(), count, strict=True):
-            family = classify(operands.plot(layer, index), operands.a, operands.b)
-            told = {name: getattr(family, name) for name in ("kind", "precision", "modularity", "name", "explained")}
-            rows.append({"layer": layer, "index": index, "n_active": n, **told, **family.evidence})
-            bar.advance()
-    return pd.DataFrame(rows)

@@ -28,7 +28,7 @@ _DIGITS = 3
 
 
 class Condition(NamedTuple):
-    """What a variable has to be, as text: "_6", "36", "30–39", "~36"; and how exactly."""
+    """The value that a variable has to have, as text: "_6", "36", "30–39", "~36"; and how exactly."""
 
     text: str
     precision: Precision
@@ -36,7 +36,7 @@ class Condition(NamedTuple):
 
 
 class Named(NamedTuple):
-    """What `describe` says of a fit."""
+    """The family that `describe` makes of a fit."""
 
     kind: Kind
     name: str
@@ -45,7 +45,7 @@ class Named(NamedTuple):
 
 
 def describe(fit: Fit, by_sum: Fit | None = None) -> Named:
-    """The name of a fit; `by_sum` is that of the sum alone where it tells more than the operands beside it."""
+    """Name a fit; `by_sum` is that of the sum alone where it tells more than the operands beside it."""
     if by_sum is not None:
         on_sum = condition(by_sum.sections[0])
         return Named("sum", f"{_sum(on_sum)}, in part", on_sum.precision, on_sum.modularity)
@@ -81,7 +81,7 @@ def _common(conditions: list[Condition]) -> Modularity:
 
 
 def condition(section: Section) -> Condition:
-    """The condition that a section is the profile of."""
+    """Read the condition that a section is the profile of."""
     variable, values, profile = section
     if variable.modulus:
         return _modular(variable.modulus, values, profile)
@@ -149,7 +149,7 @@ def _one_run(variable: Variable, values: Int64, profile: Float64, run: Int64) ->
 
 
 def _over_half(profile: Float64) -> npt.NDArray[np.bool_]:
-    """What is more than half of the way up from the lowest value."""
+    """Where a profile is more than half of the way up from its lowest value."""
     low = float(profile.min())
     return profile >= low + (float(profile.max()) - low) / 2
 

@@ -16,11 +16,10 @@ from ct_widgets.arithmetic.numbers import NUMBERS, TEMPLATE, Slot
 from ct_widgets.arithmetic.operands import OperandActivations
 from ct_widgets.arithmetic.weights import embedding_weights, output_weights
 from ct_widgets.feature_name import FeatureName
+from ct_widgets.features.catalog import WithFeatures
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-    from ct_widgets.replacement_model import ReplacementModel
 
 Feature = str | tuple[int, int]
 """By name, such as "L2/517", or (layer, index)."""
@@ -32,7 +31,7 @@ _SIZE = 380
 
 
 def operand_plot(feature: Feature, operands: OperandActivations) -> Figure:
-    """See `ReplacementModel.operand_plot`."""
+    """Draw a feature's activation for all pairs of operands; see `ReplacementModel.operand_plot`."""
     import plotly.graph_objects as go
 
     layer, index = _numbers_of(feature)
@@ -67,9 +66,9 @@ def operand_plot(feature: Feature, operands: OperandActivations) -> Figure:
 
 
 def output_weight_plot(
-    model: ReplacementModel, feature: Feature, numbers: Iterable[int] = NUMBERS, *, template: str = TEMPLATE
+    model: WithFeatures, feature: Feature, numbers: Iterable[int] = NUMBERS, *, template: str = TEMPLATE
 ) -> Figure:
-    """See `ReplacementModel.output_weight_plot`."""
+    """Draw what a feature adds to the logits of numbers; see `ReplacementModel.output_weight_plot`."""
     layer, index = _numbers_of(feature)
     wanted = list(numbers)
     weights = output_weights(model, layer, index, wanted, template=template)
@@ -77,14 +76,14 @@ def output_weight_plot(
 
 
 def embedding_weight_plot(
-    model: ReplacementModel,
+    model: WithFeatures,
     feature: Feature,
     numbers: Iterable[int] = NUMBERS,
     *,
     template: str = TEMPLATE,
     slot: Slot = "a",
 ) -> Figure:
-    """See `ReplacementModel.embedding_weight_plot`."""
+    """Draw what numbers add to a feature; see `ReplacementModel.embedding_weight_plot`."""
     layer, index = _numbers_of(feature)
     wanted = list(numbers)
     weights = embedding_weights(model, layer, index, wanted, template=template, slot=slot)

@@ -1,4 +1,4 @@
-"""What an operand plot may be a function of, and how much of it each such hypothesis explains.
+"""Hypotheses: an operand plot as a function of some variables, and how much of it each one explains.
 
 A plot of 10,000 cells can be fitted by anything that has parameters enough, so every explained variance here is what
 remains beyond chance:
@@ -28,15 +28,15 @@ Int64 = npt.NDArray[np.int64]
 
 _ROUNDS = 12
 _PERIODS = 1.5
-"""What is said modulo something has to have been seen to repeat."""
+"""Numbers must span so many periods of a modulus for it to be tested."""
 
-_TELLING = 0.75
-"""A product that explains more of the shuffled plot fits anything so sparse, and tells nothing."""
+_MAX_CHANCE_R2 = 0.75
+"""A product that explains more of the shuffled plot fits anything so sparse, and says nothing."""
 
 _EVERYWHERE = 0.6
 _TINY = 1e-12
 COMMUTES = 0.8
-"""A plot whose two halves agree this well (as a cosine) is taken to know operands in either order."""
+"""A plot whose two halves agree this well (as a cosine) is taken to be symmetric in the operands."""
 
 
 class Variable(NamedTuple):
@@ -46,10 +46,10 @@ class Variable(NamedTuple):
     unit: int = 1
     """Numbers are rounded down to a multiple of it: 10 gives tens."""
     modulus: int = 0
-    """What numbers are taken modulo of; 0 is the number itself."""
+    """Numbers are taken modulo this; 0 is the number itself."""
 
     def __call__(self, numbers: Int64) -> Int64:
-        """What the variable is for some a, b or sums."""
+        """Evaluate the variable for some a, b or sums."""
         return (numbers % self.modulus if self.modulus else numbers) // self.unit * self.unit
 
 
@@ -99,7 +99,7 @@ PRODUCTS = ("a and b", "a and b and sum")
 
 
 def fit_all(plot: Float64, a: Sequence[int], b: Sequence[int]) -> list[Fit]:
-    """Every hypothesis fitted to a plot [a, b] that is not constant; sections are those of the fit."""
+    """Fit every hypothesis to a plot [a, b] that is not constant; sections are those of the fit."""
     rows, columns = np.array(a, np.int64), np.array(b, np.int64)
     tables = _tables(tuple(a), tuple(b))
     fits = [_pair(plot, a, b), *(_fit_table(plot, table) for table in tables)]
@@ -189,7 +189,7 @@ def _fit_products(plot: Float64, a: Int64, b: Int64) -> list[Fit]:
         left = float(((plot - model) ** 2).sum()) / _variation(plot)
         by_chance = float(((shuffled - _product(shuffled, a, b, with_sum=with_sum, commutes=commutes)) ** 2).sum())
         unexplained_by_chance = by_chance / _variation(plot)
-        explained = 1 - left / unexplained_by_chance if unexplained_by_chance >= 1 - _TELLING else 0.0
+        explained = 1 - left / unexplained_by_chance if unexplained_by_chance >= 1 - _MAX_CHANCE_R2 else 0.0
         row, column = np.unravel_index(int(np.triu(model).argmax() if commutes else model.argmax()), model.shape)
         sections = (Section(Variable("a"), a, model[:, column]), Section(Variable("b"), b, model[row]))
         count = (len(a) + len(b) - 1) * (1 + with_sum)  # there are about as many sums as operands

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ from ct_widgets.errors import PromptError
 
 if TYPE_CHECKING:
     from ct_widgets.language_model import LanguageModel
-    from ct_widgets.replacement_model import ReplacementModel
 
 TEMPLATE = "calc: {a}+{b}="
 NUMBERS = range(100)
@@ -28,7 +27,7 @@ _SHOWN = 8
 
 
 def render(template: str, a: object, b: object) -> str:
-    """The prompt for one pair of operands; other braces in the template stay as they are."""
+    """Write the prompt for one pair of operands; other braces in the template stay as they are."""
     return template.replace("{a}", str(a)).replace("{b}", str(b))
 
 
@@ -40,7 +39,7 @@ def check_template(template: str) -> None:
 
 
 def prompt_tokens(model: LanguageModel, template: str, a: Sequence[int], b: Sequence[int]) -> Int64:
-    """Token ids of the prompts of all pairs, those of one `a` together. -> [b, p].
+    """Tokenize the prompts of all pairs, those of one `a` together. -> [b, p].
 
     Raises PromptError if the tokenizer splits one of the numbers, or if the prompts are not all of one length.
     """
@@ -58,23 +57,22 @@ def prompt_tokens(model: LanguageModel, template: str, a: Sequence[int], b: Sequ
 
 
 def number_tokens(
-    model: LanguageModel | ReplacementModel,
+    model: LanguageModel,
     numbers: Iterable[int] = NUMBERS,
     *,
     template: str = TEMPLATE,
     slot: Slot = "answer",
 ) -> Int64:
-    """Token ids of `numbers` as they are written in a place of the template: as operand, or as what follows it.
+    """Find the token ids of `numbers` as they are written in a place of the template: as operand, or as the answer.
 
-    The same number can be several tokens, with a space before it or without; the template tells which one counts.
-    Raises PromptError that names the numbers which are no single token there. -> [n].
+    A number can be another token with a space before it than without; the template tells which one counts. -> [n].
+    Raises PromptError that names the numbers which are not a single token there.
 
-    >>> number_tokens(model, range(100), slot="a")
+    >>> number_tokens(model.language_model, range(100), slot="a")
     """
-    language_model = cast("LanguageModel", getattr(model, "language_model", model))
     wanted = [int(number) for number in numbers]
-    rows = _encode(language_model, [_context(template, slot, number) for number in wanted])
-    texts = {i: text.strip() for i in {i for row in rows for i in row} for text in language_model.str_tokens([i])}
+    rows = _encode(model, [_context(template, slot, number) for number in wanted])
+    texts = {i: text.strip() for i in {i for row in rows for i in row} for text in model.str_tokens([i])}
     places = [
         [p for p, i in enumerate(row) if texts[i] == str(number)] for row, number in zip(rows, wanted, strict=True)
     ]
@@ -82,7 +80,7 @@ def number_tokens(
     common = Counter(p for found in places for p in found)
     split = [number for number, found in zip(wanted, places, strict=True) if not found]
     if split:
-        raise PromptError(_why_split(language_model, template, slot, split, rows[wanted.index(split[0])]))
+        raise PromptError(_why_split(model, template, slot, split, rows[wanted.index(split[0])]))
     return np.array(
         [row[max(found, key=lambda p: (common[p], p))] for row, found in zip(rows, places, strict=True)], np.int64
     )
@@ -109,7 +107,7 @@ def _why_split(model: LanguageModel, template: str, slot: Slot, split: Sequence[
 def _encode(model: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of many texts, with what the model expects before them."""
     if not texts:
-        raise PromptError("there are no operands; give at least one number for a and one for b")
+        raise PromptError("there are no operands; pass at least one number for a and one for b")
     before = model.tokens(texts[0]).tolist()  # checks that the model has a tokenizer that knows the template
     encoded: list[list[int]] = model.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     if len(before) >= len(encoded[0]) and before[len(before) - len(encoded[0]) :] == encoded[0]:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ct_widgets.arithmetic.families import classify
 from ct_widgets.errors import FeatureError
+from ct_widgets.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +34,7 @@ class OperandActivations:
     n_features: [l], features of every layer of the transcoder, active or not.
     layer, index: [f], the features that are active for some pair, in order; those of feature i are the cells
     `start[i]` to `start[i + 1]` of cell: [c], the place of the pair in the flattened plot, and value: [c].
-    before: the same without the intervention, if there was one.
+    before: activations without the intervention, if there was one.
 
     >>> operands = model.operand_activations()
     >>> operands.plot(2, 517)          # float32 [a, b]
@@ -66,7 +68,7 @@ class OperandActivations:
         return {feature: row for row, feature in enumerate(zip(self.layer.tolist(), self.index.tolist(), strict=True))}
 
     def plot(self, layer: int, index: int) -> Float32:
-        """The operand plot of a feature, 0 where it is inactive. -> [a, b].
+        """Draw up the operand plot of a feature, 0 where it is inactive. -> [a, b].
 
         Raises FeatureError for a feature that the transcoder does not have.
         """
@@ -94,10 +96,24 @@ class OperandActivations:
 
     @cached_property
     def families(self) -> pd.DataFrame:
-        """The family of every feature that is active for some pair; see `ct_widgets.arithmetic.families`."""
-        from ct_widgets.arithmetic.families import families
+        """The family of every feature that is active for some pair, see `classify`, and the evidence.
 
-        return families(self)
+        Columns: layer, index, n_active, kind, precision, modularity, name, explained, and for every hypothesis how much
+        it explains beyond chance.
+        """
+        import pandas as pd
+
+        rows: list[dict[str, object]] = []
+        count = np.diff(self.start).tolist()
+        with progress_bar("families", len(self), unit="feature") as bar:
+            for layer, index, n in zip(self.layer.tolist(), self.index.tolist(), count, strict=True):
+                family = classify(self.plot(layer, index), self.a, self.b)
+                told = {
+                    name: getattr(family, name) for name in ("kind", "precision", "modularity", "name", "explained")
+                }
+                rows.append({"layer": layer, "index": index, "n_active": n, **told, **family.evidence})
+                bar.advance()
+        return pd.DataFrame(rows)
 
     @cached_property
     def labels(self) -> Mapping[str, str]:
@@ -107,8 +123,8 @@ class OperandActivations:
         return {f"L{layer}/{index}": f"{name} (auto)" for layer, index, name in columns}
 
     @cached_property
-    def guesses(self) -> Mapping[str, tuple[str, str]]:
-        """The same as guesses with their reasons, for `model.features.take_guesses(operands.guesses)`."""
+    def auto_labels(self) -> Mapping[str, tuple[str, str]]:
+        """Families with a name and a reason, by feature, for `model.features.take_guesses(operands.auto_labels)`."""
         named = self.families.query("kind != 'other'")
         columns = zip(named["layer"], named["index"], named["name"], named["explained"], strict=True)
         plots = f"the variance of its activations for all pairs in {self.template!r}"
@@ -118,12 +134,14 @@ class OperandActivations:
 
     @cached_property
     def difference(self) -> OperandActivations:
-        """What the intervention changed, after less before, as plots with a sign.
+        """Changes by the intervention, after less before, as plots with a sign.
 
         Raises FeatureError where nothing was intervened on.
         """
         if self.before is None:
-            raise FeatureError("there was no intervention; operand_activations(interventions=[...]) has a difference")
+            raise FeatureError(
+                "there was no intervention; pass interventions=[...] to operand_activations to have a difference"
+            )
         return _difference(self, self.before)
 
     def __len__(self) -> int:

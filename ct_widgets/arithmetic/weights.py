@@ -1,4 +1,4 @@
-"""What a feature reads from numbers and writes to them, by its weights alone [CT25, "Operand plots"].
+"""Weights between numbers and a feature: what it reads from them and adds to their logits [CT25, "Operand plots"].
 
 Axes: n number.
 """
@@ -6,29 +6,30 @@ Axes: n number.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ct_widgets.arithmetic.numbers import NUMBERS, TEMPLATE, Slot, number_tokens
-
-if TYPE_CHECKING:
-    from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.features.catalog import WithFeatures
 
 
 def output_weights(
-    model: ReplacementModel, layer: int, index: int, numbers: Iterable[int] = NUMBERS, *, template: str = TEMPLATE
+    model: WithFeatures, layer: int, index: int, numbers: Iterable[int] = NUMBERS, *, template: str = TEMPLATE
 ) -> npt.NDArray[np.float32]:
-    """What a feature adds to the logits of `numbers` as the answer, by all its decoder vectors together. -> [n].
+    """Compute what a feature adds to the logits of `numbers` as the answer, by all its decoder vectors. -> [n].
 
     Per unit of activation, less the mean over the vocabulary; the final norm's denominator is left out.
+    Raises PromptError for numbers that are not a single token.
+
+    >>> output_weights(model, 2, 517)[95]
     """
-    return model.features.directions.output(layer, index, None)[number_tokens(model, numbers, template=template)]
+    tokens = number_tokens(model.language_model, numbers, template=template)
+    return model.features.directions.output(layer, index, None)[tokens]
 
 
 def embedding_weights(
-    model: ReplacementModel,
+    model: WithFeatures,
     layer: int,
     index: int,
     numbers: Iterable[int] = NUMBERS,
@@ -36,8 +37,12 @@ def embedding_weights(
     template: str = TEMPLATE,
     slot: Slot = "a",
 ) -> npt.NDArray[np.float32]:
-    """What the embedding of each of `numbers`, as an operand, adds to a feature's pre-activation. -> [n].
+    """Compute what the embedding of each of `numbers`, as an operand, adds to a feature's pre-activation. -> [n].
 
     Embeddings reach the feature directly at their own position alone; at "=" they come through attention.
+    Raises PromptError for numbers that are not a single token.
+
+    >>> embedding_weights(model, 0, 12, slot="b")
     """
-    return model.features.directions.input(layer, index)[number_tokens(model, numbers, template=template, slot=slot)]
+    tokens = number_tokens(model.language_model, numbers, template=template, slot=slot)
+    return model.features.directions.input(layer, index)[tokens]

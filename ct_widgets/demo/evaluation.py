@@ -21,6 +21,7 @@ from ct_widgets.training import (
     read_activations,
     replacement_metrics,
 )
+from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
 
 SHOWN = {
@@ -97,7 +98,7 @@ def transcoder_metrics(model: LanguageModel, transcoder: Transcoder, corpus: Cor
 
 def comparison(model: LanguageModel, clt: Transcoder, plt: Transcoder) -> dict[str, Any]:
     """Evaluate on all statements that the transcoders were not trained on; see `ReplacementModel.evaluate`."""
-    found = evaluate(model, clt, load_texts(), beside={"PLT": plt}, show=True)
+    found = evaluate(TranscodedModel(model, clt), load_texts(), beside={"PLT": plt}, progress=True)
     sizes = found.dictionaries.iloc[0]
     return {
         "tokens": int(sizes["tokens"]),

@@ -1,7 +1,7 @@
 """Does the explanation hold? Dictionaries, graphs and single claims measured [CT25, "Evaluating"]."""
 
 from ct_widgets.evaluation.ablation import Ablation, ablate, correlations
-from ct_widgets.evaluation.dictionaries import Measured, Variant, measure, sweep_of
+from ct_widgets.evaluation.dictionaries import Measured, Variant, measure, sparsity_variants
 from ct_widgets.evaluation.evaluate import evaluate
 from ct_widgets.evaluation.faithfulness import faithfulness
 from ct_widgets.evaluation.graphs import graphs_table, paths_table, pruning_table, reach
@@ -25,6 +25,6 @@ __all__ = [
     "paths_table",
     "pruning_table",
     "reach",
-    "sweep_of",
+    "sparsity_variants",
     "validate",
 ]

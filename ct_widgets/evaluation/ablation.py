@@ -1,9 +1,8 @@
-"""Does what a graph calls influential matter to the model? Every feature is ablated and the damage compared.
+"""Does what a graph calls influential matter to the model? Features are ablated and the effects compared.
 
 A feature is set to 0 by constrained patching from its own layer to one that is so many layers `above` it: inside that
 range only direct effects are felt, above it the model's own MLPs respond. Attention patterns are frozen, norms live.
-Ranks are compared, for influence is a share
-of paths and no amount [CT25, "Evaluating"].
+Ranks are compared, for influence is a share of paths and not an amount [CT25, "Evaluating"].
 Axes: n feature node, t target, s source, p position, v vocabulary.
 """
 
@@ -22,14 +21,9 @@ from torch.nn.functional import kl_div
 from ct_widgets.errors import GraphError
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.graph.influence import influence_of
-from ct_widgets.interventions import Intervention, InterventionResult
-from ct_widgets.interventions.baseline import Baseline
-from ct_widgets.interventions.intervene import run
-from ct_widgets.interventions.intervention import resolve
-from ct_widgets.interventions.plan import make_plan
-from ct_widgets.language_model import LanguageModel
-from ct_widgets.progress import Progress
-from ct_widgets.transcoders import Transcoder
+from ct_widgets.interventions import Baseline, Intervention, InterventionResult, make_plan, resolve, run
+from ct_widgets.progress import SILENT, Progress
+from ct_widgets.transcoded_model import TranscodedModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,18 +50,20 @@ class Ablation:
 
 
 def ablate(
-    model: LanguageModel, transcoder: Transcoder, graph: AttributionGraph, bar: Progress, *, most: int, seed: int
+    model: TranscodedModel, graph: AttributionGraph, *, max_features: int, seed: int = 0, progress: Progress = SILENT
 ) -> Ablation:
-    """Ablate the features of a graph, or `most` random ones if it has more.
+    """Ablate the features of a graph, or `max_features` random ones if it has more. `progress` counts ablations.
 
     Raises GraphError for a graph of another model or transcoder.
+
+    >>> correlations(ablate(model, graph, max_features=128))
     """
     rows = np.flatnonzero(graph.is_kind("feature"))
-    with model.lock, torch.no_grad():
-        base = baseline(model, transcoder, graph)
-        chosen = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+    with model.language_model.lock, torch.no_grad():
+        base = baseline(model, graph)
+        chosen = np.sort(np.random.default_rng(seed).permutation(rows)[:max_features])
         offsets = _offsets(base.n_layers)
-        bar.extend(len(chosen) * len(offsets))
+        progress.extend(len(chosen) * len(offsets))
         layers = graph.layer[chosen].astype(np.int64)
         kl = np.zeros((len(offsets), len(chosen)))
         relative = np.full((len(chosen), graph.n_nodes), np.nan)
@@ -78,17 +74,18 @@ def ablate(
                     kl[place, n] = _kl(result)
                     if above == 0:
                         relative[n] = _relative_change(result, graph, rows)
-                    bar.advance()
+                    progress.advance()
     return Ablation(_features(graph, chosen, offsets, kl), _pairs(graph, chosen, relative))
 
 
-def baseline(model: LanguageModel, transcoder: Transcoder, graph: AttributionGraph) -> Baseline:
-    """The run of a graph's prompt; GraphError unless its features are active there as the graph says."""
+def baseline(model: TranscodedModel, graph: AttributionGraph) -> Baseline:
+    """Run a graph's prompt; raises GraphError unless its features are active there as the graph says."""
     if (graph.token_ids < 0).any():
-        raise GraphError("the graph's file does not say its token ids, so its prompt cannot be run")
-    base = Baseline(model, transcoder, model.tokens(graph.token_ids.tolist()))
+        raise GraphError("the graph's file does not hold token ids, so its prompt cannot be run; attribute it again")
+    language_model, transcoder = model.language_model, model.transcoder
+    base = Baseline(language_model, transcoder, language_model.tokens(graph.token_ids.tolist()))
     features = np.flatnonzero(graph.is_kind("feature"))
-    unfit = f"the graph of {graph.prompt!r} was not made with {model.name} and {transcoder.name}"
+    unfit = f"the graph of {graph.prompt!r} was not made with {language_model.name} and {transcoder.name}"
     for layer in np.unique(graph.layer[features]).tolist():
         rows = features[graph.layer[features] == layer]
         if layer >= base.n_layers or graph.index[rows].max() >= transcoder.n_features(layer):
@@ -101,7 +98,7 @@ def baseline(model: LanguageModel, transcoder: Transcoder, graph: AttributionGra
 
 
 def _offsets(n_layers: int) -> list[int]:
-    """How far ranges go above a feature's layer: 0, 1, 2, 4, ... and to the last layer."""
+    """Tell how far ranges go above a feature's layer: 0, 1, 2, 4, ... and to the last layer."""
     return [0, *(2**k for k in range(n_layers.bit_length()) if 2**k < n_layers - 1), *([n_layers - 1] * (n_layers > 1))]
 
 
@@ -180,10 +177,10 @@ def _pairs(graph: AttributionGraph, chosen: Ints, relative: npt.NDArray[np.float
 
 
 def correlations(found: Ablation) -> pd.DataFrame:
-    """Spearman's rank correlations, one row per comparison: what, above, n, correlation.
+    """Compute Spearman's rank correlations, one row per comparison: what, above, n, correlation.
 
-    Of a feature's influence, direct edge and activation with the damage of ablating it; of the influence between two
-    features with the relative change, for all pairs and for those that are more than one layer apart.
+    Of a feature's influence, direct edge and activation with the effect (KL) of ablating it; of the influence between
+    two features with the relative change, for all pairs and for those that are more than one layer apart.
     """
     import pandas as pd
 

@@ -1,7 +1,8 @@
 """Dictionaries side by side on the same texts: how sparse, how exact, and what is left of the model's predictions.
 
-A dictionary is measured as it is and with features that write little left out (`Transcoder.above`), which draws a curve
-of sparsity against quality for each; a model's own neurons are only sparse that way [CT25, "Evaluating"].
+A dictionary is measured as it is and with features that write little left out (`Transcoder.with_min_output_norm`),
+which draws a curve of sparsity against quality for each; a model's own neurons are only sparse that way [CT25,
+"Evaluating"].
 Axes: l layer, s text, p position, n token, f feature.
 """
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from ct_widgets.evaluation.texts import Row, Rows, batches
 from ct_widgets.language_model import LanguageModel
-from ct_widgets.progress import Progress
+from ct_widgets.progress import SILENT, Progress
 from ct_widgets.training import (
     Activations,
     DictionaryMetrics,
@@ -27,6 +28,7 @@ from ct_widgets.training import (
     dictionary_metrics,
     replacement_logits,
 )
+from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
 
 if TYPE_CHECKING:
@@ -34,13 +36,13 @@ if TYPE_CHECKING:
 
 _LOGITS = 2**26  # numbers that one batch of logits may hold
 _PREDICTIONS = 512  # compared at once, in double precision
-_SAMPLE = 2048  # tokens from which the sizes of a sweep are read
+_SAMPLE = 2048  # tokens from which the sizes of a sparsity curve are read
 _HALVINGS = 12
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One dictionary at one point of its sweep; `size` is 0 for the dictionary as it is."""
+    """One dictionary at one point of its sparsity curve; `size` is 0 for the dictionary as it is."""
 
     name: str
     size: float
@@ -55,7 +57,7 @@ class Measured:
 
 
 class Variant(NamedTuple):
-    """A dictionary at one point of its sweep, before it is measured."""
+    """A dictionary at one point of its sparsity curve, before it is measured."""
 
     name: str
     size: float
@@ -63,18 +65,29 @@ class Variant(NamedTuple):
 
 
 def cut(model: LanguageModel, rows: Sequence[Row]) -> list[Rows]:
-    """Rows in batches that a model with this vocabulary can answer at once."""
+    """Cut rows into batches that a model with this vocabulary can answer at once."""
     return list(batches(rows, max(256, min(4096, _LOGITS // model.d_vocab))))
 
 
-def sweep_of(model: LanguageModel, name: str, transcoder: Transcoder, parts: Sequence[Rows]) -> list[Variant]:
-    """The dictionary as it is, then at L0 / 2, L0 / 4, ..., down to one active feature per layer and token."""
-    sizes = _sizes(model, transcoder, parts)
-    return [Variant(name, 0.0, transcoder), *(Variant(name, size, transcoder.above(size)) for size in sizes)]
+def sparsity_variants(model: TranscodedModel, name: str, parts: Sequence[Rows]) -> list[Variant]:
+    """Make the dictionary sparser: as it is, then at L0 / 2, L0 / 4, ..., to one active feature per layer and token.
+
+    parts: texts from which the activations are read, see `cut`.
+
+    >>> measure(model, sparsity_variants(model, "CLT", parts), parts)
+    """
+    t = model.transcoder
+    sizes = _sizes(model, parts)
+    return [Variant(name, 0.0, t), *(Variant(name, size, t.with_min_output_norm(size)) for size in sizes)]
 
 
-def measure(model: LanguageModel, variants: Sequence[Variant], parts: Sequence[Rows], bar: Progress) -> list[Measured]:
-    """Every variant on the same texts; `bar` counts variants times parts."""
+def measure(
+    model: TranscodedModel, variants: Sequence[Variant], parts: Sequence[Rows], *, progress: Progress = SILENT
+) -> list[Measured]:
+    """Measure every variant on the same texts; `progress` counts variants times parts.
+
+    >>> measure(model, [Variant("CLT", 0.0, model.transcoder)], parts)[0].l0
+    """
     found: list[tuple[DictionaryMetrics, ReplacementMetrics]] = []
     for part in parts:
         for place, new in enumerate(_measure_part(model, [variant.transcoder for variant in variants], part)):
@@ -83,24 +96,24 @@ def measure(model: LanguageModel, variants: Sequence[Variant], parts: Sequence[R
             else:
                 dictionary, replacement = found[place]
                 found[place] = (dictionary + new[0], replacement + new[1])
-            bar.advance()
+            progress.advance()
     return [Measured(*variant, *metrics) for variant, metrics in zip(variants, found, strict=True)]
 
 
 def _measure_part(
-    model: LanguageModel, transcoders: Sequence[Transcoder], rows: Rows
+    model: TranscodedModel, transcoders: Sequence[Transcoder], rows: Rows
 ) -> Iterator[tuple[DictionaryMetrics, ReplacementMetrics]]:
     """Metrics of each transcoder on one batch; the model itself runs once for all."""
-    ids, read, predicted = (torch.from_numpy(column).to(model.device) for column in rows)
+    lm = model.language_model
+    ids, read, predicted = (torch.from_numpy(column).to(lm.device) for column in rows)
     predicted = predicted[:, 1:]
-    names = [name for transcoder in transcoders for names in _points(model, transcoder) for name in names]
-    logits, kept = model.run(ids, dict.fromkeys(names))
+    names = [name for transcoder in transcoders for names in _points(lm, transcoder) for name in names]
+    logits, kept = lm.run(ids, dict.fromkeys(names))
     own, answer = logits[:, :-1][predicted], ids[:, 1:][predicted]
-    without = ablated_logits(model, transcoders[0], ids)[:, :-1][predicted]
+    without = ablated_logits(lm, transcoders[0], ids)[:, :-1][predicted]
     for transcoder in transcoders:
-        points = _points(model, transcoder)
-        x, y = (torch.stack([kept[name][read] for name in names]).float() for names in points)
-        replaced = replacement_logits(model, transcoder, ids)[:, :-1][predicted]
+        x, y = (torch.stack([kept[name][read] for name in names]).float() for names in _points(lm, transcoder))
+        replaced = replacement_logits(lm, transcoder, ids)[:, :-1][predicted]
         yield dictionary_metrics(transcoder, [Activations(x, y)]), _compare(own, replaced, without, answer)
 
 
@@ -115,25 +128,26 @@ def _compare(own: Tensor, replaced: Tensor, without: Tensor, answer: Tensor) -> 
     return sum(rest, start=first)
 
 
-def _sizes(model: LanguageModel, transcoder: Transcoder, parts: Sequence[Rows]) -> list[float]:
-    """What features must write at least for L0 / 2, L0 / 4, ... active features, at least one per layer and token."""
-    if transcoder.activation == "topk":
+def _sizes(model: TranscodedModel, parts: Sequence[Rows]) -> list[float]:
+    """Least output norms of features for L0 / 2, L0 / 4, ... active features, at least one per layer and token."""
+    if model.transcoder.activation == "topk":
         return []
-    written = _written(model, transcoder, parts)
+    written = _written(model, parts)
     n = written.shape[0]
     written = written[written > 0].sort(descending=True).values
     lengths = [len(written) // 2**k for k in range(1, _HALVINGS)]
-    return [float(written[length]) for length in lengths if length >= n * transcoder.n_layers]
+    return [float(written[length]) for length in lengths if length >= n * model.transcoder.n_layers]
 
 
 @torch.no_grad()
-def _written(model: LanguageModel, transcoder: Transcoder, parts: Sequence[Rows]) -> Tensor:
+def _written(model: TranscodedModel, parts: Sequence[Rows]) -> Tensor:
     """|a_i| ||W_dec,i|| of all features on the first tokens. -> [n, all f]."""
-    points = model.hook_names(transcoder.feature_input_hook)
+    lm, transcoder = model.language_model, model.transcoder
+    points = lm.hook_names(transcoder.feature_input_hook)
     found: list[Tensor] = []
     for rows in parts[:: max(1, len(parts) // 4)]:  # texts of every length
-        read = torch.from_numpy(rows.read).to(model.device)
-        kept = model.activations(torch.from_numpy(rows.ids).to(model.device), points)
+        read = torch.from_numpy(rows.read).to(lm.device)
+        kept = lm.activations(torch.from_numpy(rows.ids).to(lm.device), points)
         x = [kept[name][read][: _SAMPLE // 4] for name in points]
         a = [transcoder.encode(layer, at).abs() * transcoder.decoder_norms[layer] for layer, at in enumerate(x)]
         found.append(torch.cat(a, dim=-1))
@@ -141,7 +155,7 @@ def _written(model: LanguageModel, transcoder: Transcoder, parts: Sequence[Rows]
 
 
 def dictionaries_table(measured: Sequence[Measured]) -> pd.DataFrame:
-    """One row per dictionary and point of its sweep."""
+    """Make a table with one row per dictionary and point of its sparsity curve."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -152,7 +166,7 @@ def dictionaries_table(measured: Sequence[Measured]) -> pd.DataFrame:
             "l0": one.l0,
             "normalised_mse": one.dictionary.overall_mse,
             "dead": one.dictionary.overall_dead,
-            "agreement": one.replacement.agreement,
+            "top1_agreement": one.replacement.agreement,
             "kl": one.replacement.kl,
             "recovered": one.replacement.recovered,
             "cross_entropy": one.replacement.replacement_cross_entropy,
@@ -166,7 +180,7 @@ def dictionaries_table(measured: Sequence[Measured]) -> pd.DataFrame:
 
 
 def layers_table(measured: Sequence[Measured]) -> pd.DataFrame:
-    """The dictionaries as they are, layer by layer."""
+    """Make a table of the dictionaries as they are, layer by layer."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -188,7 +202,7 @@ DENSITY_EDGES = np.linspace(-6, 0, 25)
 
 
 def density_table(measured: Sequence[Measured]) -> pd.DataFrame:
-    """Histogram of log10 density (share of tokens on which a feature is active), without dead features."""
+    """Make histograms of log10 density (share of tokens on which a feature is active), without dead features."""
     import pandas as pd
 
     tables: list[pd.DataFrame] = []

@@ -1,4 +1,4 @@
-"""`evaluate`: every measurement of a replacement model in one call."""
+"""Every measurement of a dictionary in one call."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ct_widgets.evaluation.dictionaries import (
     dictionaries_table,
     layers_table,
     measure,
-    sweep_of,
+    sparsity_variants,
 )
 from ct_widgets.evaluation.graphs import graphs_table, paths_table, pruning_table
 from ct_widgets.evaluation.report import Evaluation
 from ct_widgets.evaluation.texts import Row, Text, tokenize
 from ct_widgets.evaluation.validation import Validation, validate
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.language_model import LanguageModel
 from ct_widgets.neurons import neuron_transcoder
-from ct_widgets.progress import Progress, progress_bar
+from ct_widgets.progress import SILENT, Progress, progress_bar
+from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
 
 if TYPE_CHECKING:
@@ -34,51 +34,54 @@ if TYPE_CHECKING:
 
 PROMPTS = 12
 """Texts that become prompts of graphs where none are named."""
-ABLATIONS, PUSHES = 64, 8
+ABLATIONS, PERTURBATIONS = 64, 8
 NEURONS = "neurons"
 
 
 def evaluate(
-    model: LanguageModel,
-    transcoder: Transcoder,
+    model: TranscodedModel,
     texts: Iterable[Text],
     *,
     prompts: Sequence[str | Sequence[int]] | None = None,
     beside: Mapping[str, Transcoder] | None = None,
     neurons: bool = True,
-    sweep: bool = True,
+    sparsity_curve: bool = True,
     max_feature_nodes: int | None = 5000,
     seed: int = 0,
-    show: bool | None = None,
+    progress: bool | None = None,
 ) -> Evaluation:
-    """See `ReplacementModel.evaluate`."""
-    rows = tokenize(model, texts)
+    """Measure a transcoder on texts and its graphs on prompts; see `ReplacementModel.evaluate` for the arguments.
+
+    Raises PromptError for texts that cannot be read, TranscoderError for a transcoder `beside` that does not fit.
+
+    >>> evaluate(model, [("calc: 36+59=", "95"), ("calc: 2+2=", "4")]).summary
+    """
+    rows = tokenize(model.language_model, texts)
     asked = _prompts(rows, seed) if prompts is None else list(prompts)
     if not asked:
         raise PromptError("prompts is empty; name at least one, or leave it out to take some of the texts")
-    transcoders = _dictionaries(transcoder, beside or {})
-    main, *_ = transcoders
-    parts = cut(model, rows)
+    models = _dictionaries(model, beside or {})
+    main, *_ = models
+    parts = cut(model.language_model, rows)
     variants = [
         variant
-        for name, one in transcoders.items()
-        for variant in (sweep_of(model, name, one, parts) if sweep else [Variant(name, 0.0, one)])
+        for name, one in models.items()
+        for variant in (sparsity_variants(one, name, parts) if sparsity_curve else [Variant(name, 0.0, one.transcoder)])
     ]
-    if neurons and transcoder.kind != "neurons":
-        variants += sweep_of(model, NEURONS, neuron_transcoder(model), parts)
-    with progress_bar("evaluation", len(variants) * len(parts), unit="step", show=show) as bar:
-        measured = measure(model, variants, parts, bar)
-        chosen = transcoders | _neurons_beside(measured, main)
+    if neurons and not model.transcoder.is_neurons:
+        own_neurons = model.with_transcoder(neuron_transcoder(model.language_model))
+        variants += sparsity_variants(own_neurons, NEURONS, parts)
+    with progress_bar("evaluation", len(variants) * len(parts), unit="step", show=progress) as bar:
+        measured = measure(model, variants, parts, progress=bar)
+        compared = {one.name: one for one in measured if one.name in models and not one.size}
+        compared |= _neurons_beside(measured, main)
+        chosen = {name: model.with_transcoder(one.transcoder) for name, one in compared.items()}
         bar.extend(2 * len(chosen) * len(asked))
-        graphs = {
-            name: [_graph(model, one, prompt, max_feature_nodes, bar) for prompt in asked]
-            for name, one in chosen.items()
-        }
-        tested = {
-            name: [_test(model, chosen[name], graph, seed, bar) for graph in some] for name, some in graphs.items()
-        }
+        graphs = {name: [_graph(one, text, max_feature_nodes, bar) for text in asked] for name, one in chosen.items()}
+        tested = {name: [_test(chosen[name], graph, seed, bar) for graph in some] for name, some in graphs.items()}
     return Evaluation(
-        model=model.name,
+        model=model.language_model.name,
+        points={name: (one.name, one.size) for name, one in compared.items()},
         dictionaries=dictionaries_table(measured),
         layers=layers_table(measured),
         density=density_table(measured),
@@ -96,15 +99,15 @@ def _prompts(rows: Sequence[Row], seed: int) -> list[str | list[int]]:
     return [rows[i].prompt for i in sorted(chosen.tolist())]
 
 
-def _dictionaries(transcoder: Transcoder, beside: Mapping[str, Transcoder]) -> dict[str, Transcoder]:
-    own = transcoder.kind if transcoder.kind == "neurons" else transcoder.kind.upper()
+def _dictionaries(model: TranscodedModel, beside: Mapping[str, Transcoder]) -> dict[str, TranscodedModel]:
+    own = NEURONS if model.transcoder.is_neurons else model.transcoder.kind.upper()
     taken = [name for name in (own, NEURONS) if name in beside]
     if taken:
-        raise PromptError(f"{taken[0]!r} is already the name of a dictionary here; call the one beside it otherwise")
-    return {own: transcoder, **{name: one.to(transcoder.device) for name, one in beside.items()}}
+        raise PromptError(f"{taken[0]!r} is already the name of a dictionary here; give the one beside it another name")
+    return {own: model, **{name: model.with_transcoder(one) for name, one in beside.items()}}
 
 
-def _neurons_beside(measured: Sequence[Measured], main: str) -> dict[str, Transcoder]:
+def _neurons_beside(measured: Sequence[Measured], main: str) -> dict[str, Measured]:
     """Neurons whose graphs are compared: about as many active as features of the main dictionary, and the fewest that
     reconstruct as well as it does.
     """
@@ -115,23 +118,17 @@ def _neurons_beside(measured: Sequence[Measured], main: str) -> dict[str, Transc
     as_sparse = min(points, key=lambda one: abs(np.log(max(one.l0, 1e-9) / max(own.l0, 1e-9))))
     good = [one for one in points if one.dictionary.overall_mse <= own.dictionary.overall_mse]
     as_exact = min(good, key=lambda one: one.l0) if good else as_sparse
-    return {f"{NEURONS}, L0 {one.l0:,.0f}": one.transcoder for one in (as_sparse, as_exact)}
+    return {f"{NEURONS}, L0 {one.l0:,.0f}": one for one in (as_sparse, as_exact)}
 
 
-def _graph(
-    model: LanguageModel, transcoder: Transcoder, prompt: str | Sequence[int], most: int | None, bar: Progress
-) -> AttributionGraph:
-    with progress_bar("attribution", show=False) as hidden:
-        graph = attribute(model, transcoder, prompt, hidden, max_feature_nodes=most)
+def _graph(model: TranscodedModel, prompt: str | Sequence[int], most: int | None, bar: Progress) -> AttributionGraph:
+    graph = attribute(model.language_model, model.transcoder, prompt, SILENT, max_feature_nodes=most)
     bar.advance()
     return graph
 
 
-def _test(
-    model: LanguageModel, transcoder: Transcoder, graph: AttributionGraph, seed: int, bar: Progress
-) -> Validation:
-    with progress_bar("validation", show=False) as hidden:
-        tested = validate(model, transcoder, graph, hidden, ablations=ABLATIONS, pushes=PUSHES, seed=seed)
+def _test(model: TranscodedModel, graph: AttributionGraph, seed: int, bar: Progress) -> Validation:
+    tested = validate(model, graph, ablations=ABLATIONS, perturbations=PERTURBATIONS, seed=seed)
     bar.advance()
     return tested
 

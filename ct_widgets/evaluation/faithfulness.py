@@ -1,9 +1,9 @@
-"""Does the local replacement model respond as the model does? Both are pushed at one place of the residual stream.
+"""Does the local replacement model respond as the model does? Both are perturbed at one place of the residual stream.
 
 One position between two blocks is moved (i) along the encoder of a feature that is active above it, by what adds 0.1 to
 its activation, (ii) in a random direction by as much, (iii) along what a feature below it writes, by as much. Attention
 patterns are frozen in both; features respond in the one, MLPs and norms in the other [CT25, "Evaluating"].
-Axes: n push, l (m) layer, p position, d model.
+Axes: n perturbation, l (m) layer, p position, d model.
 """
 
 from __future__ import annotations
@@ -17,26 +17,21 @@ from torch import Tensor
 
 from ct_widgets.evaluation.ablation import baseline
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.interventions import Intervention
-from ct_widgets.interventions.baseline import Baseline
-from ct_widgets.interventions.intervene import run
-from ct_widgets.interventions.intervention import Changes, resolve
-from ct_widgets.interventions.plan import Plan, make_plan
-from ct_widgets.language_model import LanguageModel
-from ct_widgets.progress import Progress
-from ct_widgets.transcoders import Transcoder
+from ct_widgets.interventions import Baseline, Changes, Intervention, Plan, make_plan, resolve, run
+from ct_widgets.progress import SILENT, Progress
+from ct_widgets.transcoded_model import TranscodedModel
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ADDED = 0.1
 KINDS = ("encoder", "random", "upstream")
-AGREEMENT = ("cosine", "normalised_mse", "cosine_mlps", "normalised_mse_mlps")
-COLUMNS = ("kind", "layer", "position", "on", *AGREEMENT)
+MEASURES = ("cosine", "normalised_mse", "cosine_mlps", "normalised_mse_mlps")
+COLUMNS = ("kind", "layer", "position", "on", *MEASURES)
 _TOGETHER = 32
 
 
-class Push(NamedTuple):
+class Perturbation(NamedTuple):
     """A vector [d] added to the residual stream before block `layer` at one position."""
 
     kind: str
@@ -46,36 +41,41 @@ class Push(NamedTuple):
 
 
 def faithfulness(
-    model: LanguageModel, transcoder: Transcoder, graph: AttributionGraph, bar: Progress, *, per_layer: int, seed: int
+    model: TranscodedModel, graph: AttributionGraph, *, per_layer: int, seed: int = 0, progress: Progress = SILENT
 ) -> pd.DataFrame:
-    """One row per push and layer that reads after it: kind, layer, position, `on` (layers above the push), and the
-    change in the local replacement model against that in the model: cosine, normalised_mse. The same with `_mlps` for
-    what MLPs make of the push alone, without the part that passes them by.
+    """Compare responses to perturbations: one row per perturbation and layer that reads after it.
 
-    Pushes start from `per_layer` random features of the graph in each layer above the first. Layer n_layers stands for
-    the residual stream's end, before the unembedding. Raises GraphError for a graph of another model or transcoder.
+    Columns: kind, layer, position, `on` (layers above the perturbation), and how the change in the local replacement
+    model compares with that in the model: cosine, normalised_mse; with `_mlps` for what MLPs make of the perturbation
+    alone, without the part that passes them by.
+
+    Perturbations start from `per_layer` random features of the graph in each layer above the first. Layer n_layers
+    stands for the residual stream's end, before the unembedding. `progress` counts perturbations. Raises GraphError for
+    a graph of another model or transcoder.
+
+    >>> faithfulness(model, graph, per_layer=16).groupby(["kind", "on"])["cosine"].median()
     """
     import pandas as pd
 
-    with model.lock, torch.no_grad():
-        base = baseline(model, transcoder, graph)
-        pushes = make_pushes(base, graph, per_layer, seed)
-        bar.extend(len(pushes))
+    with model.language_model.lock, torch.no_grad():
+        base = baseline(model, graph)
+        perturbations = make_perturbations(base, graph, per_layer, seed)
+        progress.extend(len(perturbations))
         rows: list[tuple[object, ...]] = []
         for layer in range(1, base.n_layers):
-            here = [push for push in pushes if push.layer == layer]
+            here = [one for one in perturbations if one.layer == layer]
             for start in range(0, len(here), _TOGETHER):
                 some = here[start : start + _TOGETHER]
                 rows += _compare(base, layer, some)
-                bar.advance(len(some))
+                progress.advance(len(some))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def make_pushes(base: Baseline, graph: AttributionGraph, per_layer: int, seed: int) -> list[Push]:
-    """The three pushes of each chosen feature; no `upstream` one where nothing below is active at its position."""
+def make_perturbations(base: Baseline, graph: AttributionGraph, per_layer: int, seed: int) -> list[Perturbation]:
+    """Make three of each chosen feature; no `upstream` one where nothing below is active at its position."""
     rng = np.random.default_rng(seed)
     is_feature = graph.is_kind("feature")
-    pushes: list[Push] = []
+    made: list[Perturbation] = []
     for layer in range(1, base.n_layers):
         for row in rng.permutation(np.flatnonzero(is_feature & (graph.layer == layer)))[:per_layer].tolist():
             position, index = int(graph.position[row]), torch.tensor([int(graph.index[row])])
@@ -90,15 +90,15 @@ def make_pushes(base: Baseline, graph: AttributionGraph, per_layer: int, seed: i
                 directions["upstream"] = _written_below(base, graph, int(rng.choice(below)), layer)
             for kind, direction in directions.items():
                 scale = vector.norm() / direction.norm().clamp_min(1e-30)
-                pushes.append(Push(kind, layer, position, direction * scale))
-    return pushes
+                made.append(Perturbation(kind, layer, position, direction * scale))
+    return made
 
 
 def _adding(base: Baseline, layer: int, position: int, along: Tensor, added: float) -> Tensor | None:
-    """The push along an encoder vector, seen from before the block's norm, that adds so much to its pre-activation.
+    """The perturbation that adds `added` to the pre-activation of the encoder vector `along`. -> [d].
 
-    Attention of the block's own position counts: what it passes on of the push reaches the encoder too. None where
-    that cancels the push.
+    It is seen from before the block's norm. Attention of the block's own position counts: what it passes on reaches
+    the encoder too. None where that cancels the perturbation.
     """
     run, known = base.run, base.model.explicit_map(base.run)
     if known is None:
@@ -114,18 +114,21 @@ def _adding(base: Baseline, layer: int, position: int, along: Tensor, added: flo
 
 
 def _written_below(base: Baseline, graph: AttributionGraph, row: int, layer: int) -> Tensor:
-    """What a feature writes to the MLP outputs below `layer`, together. -> [d]."""
+    """Write of a feature to the MLP outputs below `layer`, together. -> [d]."""
     own = int(graph.layer[row])
     vectors = base.transcoder.decoder_vectors(own, torch.tensor([int(graph.index[row])]))[0]
     return vectors[: layer - own].sum(0) * float(np.sign(graph.activation[row]))
 
 
-def _compare(base: Baseline, layer: int, pushes: Sequence[Push]) -> list[tuple[object, ...]]:
-    """Run one layer's pushes through the model, the local replacement model and attention alone. -> rows of COLUMNS."""
+def _compare(base: Baseline, layer: int, perturbations: Sequence[Perturbation]) -> list[tuple[object, ...]]:
+    """Run one layer's perturbations through the model, the local replacement model and attention alone.
+
+    -> rows of COLUMNS.
+    """
     n_layers, below = base.n_layers, layer - 1
     changes = [
-        resolve([Intervention(below, push.position, direction=push.vector)], base.transcoder, base.n_positions)
-        for push in pushes
+        resolve([Intervention(below, one.position, direction=one.vector)], base.transcoder, base.n_positions)
+        for one in perturbations
     ]
     span = (below, n_layers - 1)
     plans = (
@@ -135,16 +138,16 @@ def _compare(base: Baseline, layer: int, pushes: Sequence[Push]) -> list[tuple[o
     )
     real, replaced, passed = (_moved(base, plan, changes) for plan in plans)
     rows: list[tuple[object, ...]] = []
-    for n, push in enumerate(pushes):
+    for n, one in enumerate(perturbations):
         for m in range(layer + 1, n_layers + 1):
             a, b, c = replaced[n][m], real[n][m], passed[n][m]
-            place = (push.kind, layer, push.position, m - layer)
-            rows.append((*place, *_agreement(a, b), *_agreement(a - c, b - c)))
+            place = (one.kind, layer, one.position, m - layer)
+            rows.append((*place, *_similarity(a, b), *_similarity(a - c, b - c)))
     return rows
 
 
 def _moved(base: Baseline, plan: Plan, changes: Sequence[Changes]) -> list[list[Tensor]]:
-    """Change of what each layer reads and, last, of the logits, for every push. -> [n][l + 1]."""
+    """Change of what each layer reads and, last, of the logits, for every perturbation. -> [n][l + 1]."""
     found: list[list[Tensor]] = []
     for result in run(base, plan, changes):
         moved = [*(result.inputs - base.run.mlp_input).double()]
@@ -153,7 +156,7 @@ def _moved(base: Baseline, plan: Plan, changes: Sequence[Changes]) -> list[list[
     return found
 
 
-def _agreement(found: Tensor, expected: Tensor) -> tuple[float, float]:
+def _similarity(found: Tensor, expected: Tensor) -> tuple[float, float]:
     """Cosine of two changes, and |difference|^2 / |expected|^2; nan where nothing is expected."""
     size = expected.square().sum()
     if not bool(size > 0):

@@ -34,7 +34,7 @@ class Look(NamedTuple):
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """A look for each name, by the order in which they come; neurons are grey, and at a threshold like their curve."""
+    """Choose a look for each name, in order; neurons are grey, and at a threshold like their curve."""
     every = list(dict.fromkeys(names))
     neurons = [name for name in every if name.startswith("neurons, ")]
     others = [name for name in every if name not in (*neurons, "neurons")]
@@ -46,32 +46,20 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 def quality(
     table: pd.DataFrame, look: Mapping[str, Look], column: str, title: str, axis: str, *, percent: bool = False
 ) -> go.Figure:
-    """One quality of dictionaries against L0; the dictionary as it is has the large mark."""
+    """Draw one quality of dictionaries against L0; the dictionary as it is has the large mark."""
     figure, shown = go.Figure(), ".1%" if percent else ".3g"
     for name, points in table.groupby("dictionary", sort=False):
-        points, own = points.sort_values("l0"), look[str(name)]
-        figure.add_trace(
-            go.Scatter(
-                x=points["l0"],
-                y=points[column],
-                name=html.escape(str(name)),
-                mode="lines+markers",
-                line={"color": own.colour, "width": 1.5},
-                marker={
-                    "symbol": own.mark,
-                    "size": [11 if size == 0 else 6 for size in points["size"]],
-                    "color": own.colour,
-                },
-                hovertemplate=f"L0 %{{x:.3g}}<br>{axis} %{{y:{shown}}}<extra>%{{fullData.name}}</extra>",
-            )
-        )
+        points = points.sort_values("l0")
+        hover = f"L0 %{{x:.3g}}<br>{axis} %{{y:{shown}}}<extra>%{{fullData.name}}</extra>"
+        size = [11 if size == 0 else 6 for size in points["size"]]
+        figure.add_trace(_trace(points["l0"], points[column], str(name), look, size=size, hovertemplate=hover))
     figure.update_xaxes(type="log", title="L0 (active features per token, all layers)", dtick=1)
     figure.update_yaxes(title=axis, tickformat=".0%" if percent else None, rangemode="tozero")
     return styled(figure, title)
 
 
 def path_lengths(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """P_k and B_k: what arrives at the output over at most k edges."""
+    """Draw P_k and B_k: what arrives at the output over at most k edges."""
     figure = make_subplots(
         cols=2,
         shared_yaxes=True,
@@ -88,28 +76,20 @@ def path_lengths(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
 
 
 def scores(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """Replacement and completeness of every prompt."""
+    """Draw replacement and completeness of every prompt."""
     figure = go.Figure()
     for name, rows in table.groupby("dictionary", sort=False):
-        own = look[str(name)]
-        figure.add_trace(
-            go.Scatter(
-                x=rows["replacement"],
-                y=rows["completeness"],
-                text=[html.escape(prompt) for prompt in rows["prompt"]],
-                name=html.escape(str(name)),
-                mode="markers",
-                marker={"symbol": own.mark, "size": 8, "color": own.colour, "opacity": 0.8},
-                hovertemplate="%{text}<br>replacement %{x:.2f}, completeness %{y:.2f}<extra>%{fullData.name}</extra>",
-            )
-        )
+        hover = "%{text}<br>replacement %{x:.2f}, completeness %{y:.2f}<extra>%{fullData.name}</extra>"
+        prompts = [html.escape(prompt) for prompt in rows["prompt"]]
+        settings = {"mode": "markers", "size": 8, "opacity": 0.8, "text": prompts, "hovertemplate": hover}
+        figure.add_trace(_trace(rows["replacement"], rows["completeness"], str(name), look, **settings))
     figure.update_xaxes(title="replacement score", range=[0, 1.02])
     figure.update_yaxes(title="completeness", range=[0, 1.02])
     return styled(figure, "Scores of graphs, one mark per prompt")
 
 
 def pruning(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """Features kept by node thresholds, edges kept by edge thresholds."""
+    """Draw features kept by node thresholds, edges kept by edge thresholds."""
     figure = make_subplots(cols=2, horizontal_spacing=0.12, subplot_titles=("features kept", "edges kept"))
     for place, (what, column) in enumerate((("node", "features"), ("edge", "edges")), 1):
         for name, rows in table[table["threshold_of"] == what].groupby("dictionary", sort=False):
@@ -122,30 +102,23 @@ def pruning(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
 
 
 def ablations(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """Rank correlations with ablations, mean over prompts; whiskers reach from the lowest prompt to the highest."""
+    """Draw rank correlations with ablation effects, mean over prompts; whiskers span the lowest to the highest."""
     figure = go.Figure()
     table = table[table["above"] == 0]
     for name, rows in table.groupby("dictionary", sort=False):
         by = rows.groupby("what", sort=False)["correlation"]
         mean = by.mean()
-        figure.add_trace(
-            go.Scatter(
-                x=list(mean.index),
-                y=mean,
-                name=html.escape(str(name)),
-                mode="markers",
-                marker={"symbol": look[str(name)].mark, "size": 10, "color": look[str(name)].colour},
-                error_y={"array": by.max() - mean, "arrayminus": mean - by.min(), "thickness": 1, "width": 3},
-                hovertemplate="%{x} %{y:.2f}<extra>%{fullData.name}</extra>",
-            )
-        )
+        whiskers = {"array": by.max() - mean, "arrayminus": mean - by.min(), "thickness": 1, "width": 3}
+        settings = {"mode": "markers", "size": 10, "error_y": whiskers}
+        settings["hovertemplate"] = "%{x} %{y:.2f}<extra>%{fullData.name}</extra>"
+        figure.add_trace(_trace(mean.index, mean, str(name), look, **settings))
     figure.update_layout(scattermode="group")
     figure.update_yaxes(title="rank correlation", range=[-1.06, 1.06])
-    return styled(figure, "What the graph ranks high, and the damage of ablating it")
+    return styled(figure, "Influence against the effect of ablation")
 
 
 def responses(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """Response to pushes: local replacement model against model, by layers above the push."""
+    """Draw responses to perturbations: local replacement model against model, by layers above the perturbation."""
     kinds = [kind for kind in _NAMES if kind in set(table["kind"])]
     figure = make_subplots(
         cols=len(kinds), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=[_NAMES[kind] for kind in kinds]
@@ -157,11 +130,11 @@ def responses(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
     figure.update_xaxes(title="layers on", dtick=1)
     figure.update_yaxes(range=[-0.2, 1.04])
     figure.update_yaxes(title="cosine with the model", col=1)
-    return styled(figure, "Whether features respond to a push as the model does")
+    return styled(figure, "Whether features respond to a perturbation as the model does")
 
 
 def density(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
-    """Histogram of feature densities of the dictionaries as they are; neurons are active everywhere."""
+    """Draw histograms of feature densities of the dictionaries as they are; neurons are active everywhere."""
     figure = go.Figure()
     for name, rows in table[table["dictionary"] != "neurons"].groupby("dictionary", sort=False):
         trace = _line(rows["log10_density"], rows["share"], str(name), look)
@@ -173,32 +146,31 @@ def density(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
 
 
 def _line(x: Any, y: Any, name: str, look: Mapping[str, Look], *, legend: bool = True) -> go.Scatter:
-    own = look[name]
+    """A curve with marks; those of one name in several parts of a figure share an entry of the legend."""
+    return _trace(x, y, name, look, legendgroup=html.escape(name), showlegend=legend)
+
+
+def _trace(x: Any, y: Any, name: str, look: Mapping[str, Look], *, size: Any = 6, **settings: Any) -> go.Scatter:
+    own, settings = look[name], {"mode": "lines+markers"} | settings
     return go.Scatter(
         x=list(x),
         y=list(y),
         name=html.escape(name),
-        legendgroup=html.escape(name),
-        showlegend=legend,
-        mode="lines+markers",
         line={"color": own.colour, "width": 1.5},
-        marker={"symbol": own.mark, "size": 6, "color": own.colour},
-        hovertemplate="%{x:.3g}: %{y:.3g}<extra>%{fullData.name}</extra>",
+        marker={"symbol": own.mark, "size": size, "color": own.colour},
+        **{"hovertemplate": "%{x:.3g}: %{y:.3g}<extra>%{fullData.name}</extra>"} | settings,
     )
 
 
 def styled(figure: go.Figure, title: str) -> go.Figure:
-    """The look that all figures share."""
+    """Give a figure the look that all share."""
     figure.update_layout(
         template="none",
-        title={
-            "text": title,
-            "x": 0,
-            "xref": "paper",
-            "y": 0.97,
-            "yanchor": "top",
-            "font": {"size": 13, "weight": 600},
-        },
+        title={"text": title, "font": {"size": 13, "weight": 600}},
+        title_x=0,
+        title_xref="paper",
+        title_y=0.97,
+        title_yanchor="top",
         font={"family": "system-ui, sans-serif", "size": 12, "color": INK},
         paper_bgcolor=SURFACE,
         plot_bgcolor=SURFACE,

@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 NODE_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 EDGE_THRESHOLDS = (0.8, 0.9, 0.95, 0.98, 0.99)
 NODE_THRESHOLD, EDGE_THRESHOLD = 0.8, 0.98
-"""What a view shows at first: each curve holds the other threshold there."""
+"""The thresholds of a view at first: each curve holds the other threshold there."""
 
 Graphs = Mapping[str, Sequence[AttributionGraph]]
 """Graphs of the same prompts by the dictionary that they were made with."""
 
 
 def reach(graph: AttributionGraph) -> Float64:
-    """Share of all influence on the output that arrives over at most k edges: p^T (B_k - 1), summed over nodes.
+    """Compute the share of influence on the output that arrives over at most k edges: p^T (B_k - 1), summed over nodes.
 
-    B_k = 1 + Ahat + ... + Ahat^k. `graph.path_lengths()` has the same for embeddings alone, P_k.
+    B_k = 1 + Ahat + ... + Ahat^k. `graph.path_lengths()` counts embeddings alone, P_k.
+
+    >>> reach(graph)[3]
     """
     arriving, x = [0.0], graph.output_weight
     while (x := one_step(graph.adjacency, graph.row_total, x)).any():
@@ -39,7 +41,7 @@ def reach(graph: AttributionGraph) -> Float64:
 
 
 def graphs_table(graphs: Graphs) -> pd.DataFrame:
-    """One row per graph: its size, scores, mean path length and where influence ends."""
+    """Make a table with one row per graph: its size, scores, mean path length and where influence ends."""
     import pandas as pd
 
     return pd.DataFrame(_facts(name, graph) for name, some in graphs.items() for graph in some)
@@ -68,7 +70,7 @@ def _facts(name: str, graph: AttributionGraph) -> dict[str, object]:
 
 
 def paths_table(graphs: Graphs) -> pd.DataFrame:
-    """P_k (share of the embeddings' influence over at most k edges) and B_k (of all nodes'), mean over prompts."""
+    """Average over prompts P_k (share of the embeddings' influence over at most k edges) and B_k (of all nodes')."""
     import pandas as pd
 
     tables: list[pd.DataFrame] = []
@@ -93,7 +95,7 @@ def _extend(curve: Float64, n: int) -> Float64:
 
 
 def pruning_table(graphs: Graphs) -> pd.DataFrame:
-    """Features and edges kept by node thresholds and by edge thresholds: median over prompts."""
+    """Count features and edges kept by node thresholds and by edge thresholds: median over prompts."""
     import pandas as pd
 
     settings = [("node", threshold, threshold, EDGE_THRESHOLD) for threshold in NODE_THRESHOLDS]

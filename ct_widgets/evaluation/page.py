@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import plotly.io
 from plotly.offline import get_plotlyjs
 
-from ct_widgets.evaluation.report import NOTES, Evaluation, summary_html
-
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
 _STYLE = """
 :root { color-scheme: light dark; --surface: #ffffff; --raised: #f7f7f5; --ink: #1d1f23; --muted: #6b7078;
@@ -56,26 +56,32 @@ draw();
 """
 
 
-def page(found: Evaluation) -> str:
-    """The page of an evaluation."""
-    drawn = [json.loads(str(plotly.io.to_json(figure))) for figure in found.figures.values()]
+def page(
+    model: str,
+    summary: str,
+    notes: Mapping[str, str],
+    figures: Mapping[str, go.Figure],
+    tables: Mapping[str, pd.DataFrame],
+) -> str:
+    """Write the page of an evaluation of `model`. summary: HTML; notes: what the columns of the summary are."""
+    drawn = [json.loads(str(plotly.io.to_json(figure))) for figure in figures.values()]
     # "</" would end the script element, wherever a token says it.
     data = json.dumps([{"data": one["data"], "layout": one["layout"]} for one in drawn]).replace("</", "<\\/")
-    notes = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(note)}</dd>" for name, note in NOTES.items())
-    tables = "".join(
+    terms = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(note)}</dd>" for name, note in notes.items())
+    details = "".join(
         f"<details><summary>{html.escape(name)} ({len(table):,} rows)</summary>"
         f'<div class="scroll">{_table(table)}</div></details>'
-        for name, table in found.tables.items()
+        for name, table in tables.items()
     )
     places = "".join(f'<div id="figure-{i}"></div>' for i in range(len(drawn)))
-    name = html.escape(found.model)
+    name = html.escape(model)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Evaluation of {name}</title><style>{_STYLE}</style></head><body>
 <h1>Evaluation of {name}</h1>
-<div class="scroll">{summary_html(found)}</div>
-<details><summary>what the columns are</summary><dl>{notes}</dl></details>
+<div class="scroll">{summary}</div>
+<details><summary>what the columns are</summary><dl>{terms}</dl></details>
 <h2>Figures</h2><div class="figures">{places}</div>
-<h2>All measurements</h2>{tables}
+<h2>All measurements</h2>{details}
 <script>{get_plotlyjs()}</script>
 <script type="application/json" id="figures">{data}</script>
 <script>{_SCRIPT}</script>

@@ -1,4 +1,4 @@
-"""What an evaluation found: tables, figures of them, and one page with all of it."""
+"""The result of an evaluation: tables, figures of them, and one page with all of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ct_widgets.graph.files import write_bytes
+from ct_widgets.atomic import write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,14 +21,14 @@ NOTES = {
     "L0": "active features per token, over all layers",
     "normalised MSE": "share of the MLP outputs' variance that the reconstruction misses",
     "dead": "share of features that are active on none of the tokens",
-    "agreement": "share of predictions whose likeliest token is the model's, with every MLP output replaced",
+    "top-1 agreement": "share of predictions whose top token is the model's, with every MLP output replaced",
     "KL": "KL(model || replacement model), nats per prediction",
     "CE recovered": "share of what the MLPs do for the cross-entropy that the replacement does too",
     "replacement, completeness": "scores of the graphs, mean of prompts",
     "path length": "mean number of edges from an embedding to the output, mean of prompts",
-    "influence": "rank correlation of influence with the damage of ablations, mean of prompts",
-    "knock-on": "the same of influence between features more than one layer apart with relative changes",
-    "cosine": "local replacement model and model, moved along an encoder direction, one layer on; median",
+    "influence": "rank correlation of influence with ablation effects (KL), mean of prompts",
+    "knock-on": "rank correlation of influence between features more than one layer apart with relative changes",
+    "cosine": "local replacement model and model, perturbed along an encoder direction, one layer on; median",
 }
 
 
@@ -36,10 +36,11 @@ NOTES = {
 class Evaluation:
     """All measurements as tables; `summary` has the main ones, `figures` draws them.
 
-    dictionaries: sparsity, reconstruction and replacement model of each dictionary at each point of its sweep;
-    layers: those as they are, by layer; density: histogram of their features' densities; graphs: one row per
+    points: where a dictionary that graphs were made with stands in `dictionaries`: its name and size there.
+    dictionaries: sparsity, reconstruction and replacement model of each dictionary at each point of its sparsity
+    curve; layers: those as they are, by layer; density: histogram of their features' densities; graphs: one row per
     dictionary and prompt; paths: P_k and B_k; pruning: what thresholds keep; correlations: influence against ablation,
-    per graph; faithfulness: every push through the local replacement model and the model.
+    per graph; faithfulness: every perturbation of the local replacement model and the model.
 
     >>> report = model.evaluate(texts)
     >>> report.summary
@@ -48,6 +49,7 @@ class Evaluation:
     """
 
     model: str
+    points: Mapping[str, tuple[str, float]]
     dictionaries: pd.DataFrame
     layers: pd.DataFrame
     density: pd.DataFrame
@@ -60,7 +62,7 @@ class Evaluation:
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """All tables by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "model"}
+        return {field.name: getattr(self, field.name) for field in fields(self)[2:]}
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -75,20 +77,17 @@ class Evaluation:
         return table.sort_values("L0", kind="stable", key=lambda l0: np.isnan(table["path length"]).astype(float))
 
     def _measured(self, name: str) -> dict[str, float]:
-        """What `dictionaries` says of a dictionary, or of the point of a sweep that has given `name` its L0."""
-        table = self.dictionaries
-        own = table[(table["dictionary"] == name) & (table["size"] == 0)]
-        if own.empty:
-            base, _, l0 = name.rpartition(", L0 ")
-            own = table[(table["dictionary"] == base) & (table["l0"].map("{:,.0f}".format) == l0)]
-        row = own.iloc[0]
-        columns = {"L0": "l0", "normalised MSE": "normalised_mse", "dead": "dead", "agreement": "agreement"}
-        columns |= {"KL": "kl", "CE recovered": "recovered"}
+        """The row of `dictionaries` for a dictionary, or for the point of a sparsity curve that goes by `name`."""
+        dictionary, size = self.points.get(name, (name, 0.0))
+        own = _only(self.dictionaries, dictionary)
+        row = own[own["size"] == size].iloc[0]
+        columns = {"L0": "l0", "normalised MSE": "normalised_mse", "dead": "dead"}
+        columns |= {"top-1 agreement": "top1_agreement", "KL": "kl", "CE recovered": "recovered"}
         return {title: float(row[column]) for title, column in columns.items()}
 
     def _of_graphs(self, name: str) -> dict[str, float]:
         graphs, ranks = _only(self.graphs, name), _only(self.correlations, name).query("above == 0")
-        pushes = _only(self.faithfulness, name).query("kind == 'encoder' and on == 1")
+        responses = _only(self.faithfulness, name).query("kind == 'encoder' and on == 1")
         by_what = ranks.groupby("what")["correlation"].mean()
         return {
             "replacement": graphs["replacement"].mean(),
@@ -96,7 +95,7 @@ class Evaluation:
             "path length": graphs["path_length"].mean(),
             "influence": by_what.get("influence", np.nan),
             "knock-on": by_what.get("knock-on", np.nan),
-            "cosine": pushes["cosine"].median(),
+            "cosine": responses["cosine"].median(),
         }
 
     @cached_property
@@ -110,8 +109,8 @@ class Evaluation:
             "L0 against normalised MSE": figures.quality(
                 d, look, "normalised_mse", "L0 against normalised MSE", "normalised MSE"
             ),
-            "L0 against replacement agreement": figures.quality(
-                d, look, "agreement", "L0 against replacement agreement", "same likeliest token", percent=True
+            "L0 against top-1 agreement": figures.quality(
+                d, look, "top1_agreement", "L0 against top-1 agreement", "top-1 agreement", percent=True
             ),
             "path lengths": figures.path_lengths(self.paths, look),
             "scores": figures.scores(self.graphs, look),
@@ -125,7 +124,8 @@ class Evaluation:
         """Write tables and figures as one HTML file that opens from disk, without network or kernel."""
         from ct_widgets.evaluation.page import page
 
-        return write_bytes(Path(path), page(self).encode())
+        made = page(self.model, summary_html(self), NOTES, self.figures, self.tables)
+        return write_bytes(Path(path), made.encode())
 
     def __repr__(self) -> str:
         return f"<Evaluation of {self.model}>\n{self.summary.round(3).to_string()}"
@@ -135,7 +135,7 @@ class Evaluation:
 
 
 def summary_html(found: Evaluation) -> str:
-    """The summary as an HTML table; what a column is shows on hover."""
+    """Write the summary as an HTML table; what a column is shows on hover."""
     notes = {part: note for name, note in NOTES.items() for part in name.split(", ")}
     columns = list(map(str, found.summary))
     head = "".join(f'<th title="{html.escape(notes[name])}">{html.escape(name)}</th>' for name in columns)
@@ -153,10 +153,10 @@ def _cell(text: str) -> str:
 
 
 def shown(column: str, value: float) -> str:
-    """A number of the summary as text."""
+    """Write a number of the summary as text."""
     if np.isnan(value):
         return ""
-    if column in ("dead", "agreement", "CE recovered"):
+    if column in ("dead", "top-1 agreement", "CE recovered"):
         return f"{100 * value:.1f} %"
     if column == "L0":
         return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"

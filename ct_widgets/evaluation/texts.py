@@ -47,12 +47,12 @@ class Rows(NamedTuple):
 
 
 def tokenize(model: LanguageModel, texts: Iterable[Text]) -> list[Row]:
-    """Rows of texts; long texts are cut, but for pairs. Raises PromptError for texts that the model cannot read.
+    """Make rows of texts; long texts are cut, but for pairs. Raises PromptError for texts that the model cannot read.
 
     A text without three tokens has no prediction that a transcoder could change, and is refused.
     """
     if isinstance(texts, str):
-        raise PromptError(f"texts is one text, {texts[:40]!r}; give a list of texts")
+        raise PromptError(f"texts is one text, {texts[:40]!r}; pass a list of texts")
     maker = RowMaker(model, _CONTEXT, 1, ignore_bos=True)
     rows: list[Row] = []
     for text in texts:
@@ -66,7 +66,7 @@ def tokenize(model: LanguageModel, texts: Iterable[Text]) -> list[Row]:
             raise PromptError(f"{text!r} is too short for {model.name}: nothing in it is predicted from a feature")
         rows += new
     if not rows:
-        raise PromptError("there are no texts to evaluate on; give at least one")
+        raise PromptError("there are no texts to evaluate on; pass at least one")
     return rows
 
 
@@ -85,7 +85,7 @@ def _row(model: LanguageModel, ids: list[int]) -> Row:
 
 
 def batches(rows: Sequence[Row], batch_tokens: int = _BATCH_TOKENS) -> Iterator[Rows]:
-    """Rows of like length together, at most `batch_tokens` tokens with their padding."""
+    """Put rows of like length together, at most `batch_tokens` tokens with their padding."""
     by_length = sorted(rows, key=lambda row: len(row.ids))
     while by_length:
         n = 1

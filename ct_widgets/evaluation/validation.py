@@ -1,4 +1,4 @@
-"""How far to trust one graph: what it says of itself, and what the model says when it is put to the test."""
+"""How far to trust one graph: what it says of itself, and what ablations and perturbations of the model say."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ct_widgets.evaluation.ablation import Ablation, ablate, correlations
-from ct_widgets.evaluation.faithfulness import AGREEMENT, KINDS, faithfulness
+from ct_widgets.evaluation.faithfulness import KINDS, MEASURES, faithfulness
 from ct_widgets.graph import AttributionGraph, Audit
-from ct_widgets.language_model import LanguageModel
-from ct_widgets.progress import Progress
-from ct_widgets.transcoders import Transcoder
+from ct_widgets.progress import SILENT, Progress
+from ct_widgets.transcoded_model import TranscodedModel
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ABLATIONS, PUSHES = 128, 16
+ABLATIONS, PERTURBATIONS = 128, 16
 SAME, LIKE = 0.7, 0.4
 """Correlations and cosines from which on two things are called the same, and alike."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Validation:
-    """One graph put to the test. `ablation` and `faithfulness` are all measurements, as tables.
+    """One graph tested on its model. `ablation` and `faithfulness` are all measurements, as tables.
 
     >>> graph.audit(model)
     >>> graph.audit(model).correlations
@@ -37,7 +36,7 @@ class Validation:
 
     @cached_property
     def correlations(self) -> pd.DataFrame:
-        """Rank correlations of the graph's influence with the damage of ablations; see `ablation.correlations`."""
+        """Rank correlations of the graph's influence with ablation effects (KL); see `ablation.correlations`."""
         return correlations(self.ablation)
 
     @cached_property
@@ -46,13 +45,13 @@ class Validation:
         return responses_table(self.faithfulness)
 
     def correlation(self, what: str) -> float:
-        """One of `correlations`, where only the feature's own layer is clamped."""
+        """Return one of `correlations`, where only the feature's own layer is clamped."""
         found = self.correlations.query("what == @what and above == 0")
         return float(found["correlation"].iloc[0])
 
     @property
     def verdict(self) -> tuple[str, ...]:
-        """What the numbers mean for whoever reads the graph, a sentence each."""
+        """Sentences that say what the numbers mean for whoever reads the graph."""
         ranks, between = self.correlation("influence"), self.correlation("knock-on")
         return (
             f"{100 * self.audit.on_errors:.0f} % of the influence on the output comes from errors: "
@@ -74,11 +73,11 @@ class Validation:
         first = cosines.get(1, float("nan"))
         measured = f"cosine {_signed(first)} one layer on"
         if not n:
-            return (
-                f"What a change of a feature does even one layer on is not what the graph's features do ({measured})."
-            )
+            return f"Even one layer on, the model responds to a change of a feature unlike the graph does ({measured})."
         far = "one layer" if n == 1 else f"{n} layers"
-        return f"A change of a feature can be followed for {far}; then the model goes its own way ({measured})."
+        return (
+            f"A change of a feature can be followed for {far}; further up the model responds differently ({measured})."
+        )
 
     def _rows(self) -> list[tuple[str, str]]:
         n = self.correlations.set_index("what")["n"].groupby(level=0).first()
@@ -93,13 +92,8 @@ class Validation:
         one_on = self.responses.query("on == 1").set_index("kind")
         for i, kind in enumerate(kind for kind in KINDS if kind in one_on.index):
             name = f"{kind} direction" if kind != "upstream" else "upstream feature"
-            cosine, error = one_on.loc[kind, "cosine"], one_on.loc[kind, "normalised_mse"]
-            lines.append(
-                (
-                    f"  {name}" if i else f"response one layer on, cosine / MSE: {name}",
-                    f"{cosine:.2f} / {error:.2f}",
-                )
-            )
+            name = f"  {name}" if i else f"response one layer on, cosine / MSE: {name}"
+            lines.append((name, "{cosine:.2f} / {normalised_mse:.2f}".format(**one_on.loc[kind])))
         return lines
 
     def __repr__(self) -> str:
@@ -120,28 +114,32 @@ class Validation:
 
 
 def validate(
-    model: LanguageModel,
-    transcoder: Transcoder,
+    model: TranscodedModel,
     graph: AttributionGraph,
-    bar: Progress,
     *,
     ablations: int = ABLATIONS,
-    pushes: int = PUSHES,
+    perturbations: int = PERTURBATIONS,
     seed: int = 0,
+    progress: Progress = SILENT,
 ) -> Validation:
-    """Put a graph to the test: at most `ablations` features, and `pushes` features per layer."""
+    """Test a graph on its model: at most `ablations` features, and `perturbations` features per layer.
+
+    Raises GraphError for a graph of another model or transcoder.
+
+    >>> validate(model, graph).verdict
+    """
     return Validation(
         graph.prompt,
         graph.audit(),
-        ablate(model, transcoder, graph, bar, most=ablations, seed=seed),
-        faithfulness(model, transcoder, graph, bar, per_layer=pushes, seed=seed),
+        ablate(model, graph, max_features=ablations, seed=seed, progress=progress),
+        faithfulness(model, graph, per_layer=perturbations, seed=seed, progress=progress),
     )
 
 
 def responses_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Medians of `faithfulness` by kind of push and layers above it, with the number of pushes."""
+    """Take medians of `faithfulness` by kind of perturbation and layers above it, with their number n."""
     groups = found.groupby(["kind", "on"])
-    return groups[list(AGREEMENT)].median().assign(n=groups.size()).reset_index()
+    return groups[list(MEASURES)].median().assign(n=groups.size()).reset_index()
 
 
 def _are(value: float, *words: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -18,9 +18,23 @@ from ct_widgets.features.labels import Label, check_feature
 from ct_widgets.features.search import search
 from ct_widgets.features.store import FeatureRecord, FeatureStore
 from ct_widgets.features.vocabulary import Vocabulary, read_vocabulary
+from ct_widgets.language_model import LanguageModel
 from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.transcoders import Transcoder
 
 _SHOWN_TOKENS = 10
+
+
+class WithFeatures(Protocol):
+    """A language model and its transcoder, with all features at hand: a ReplacementModel."""
+
+    language_model: LanguageModel
+    transcoder: Transcoder
+
+    @property
+    def features(self) -> Features:
+        """Every feature by (layer, index)."""
+        ...
 
 
 class Features:
@@ -71,7 +85,7 @@ class Features:
     def take_guesses(self, guesses: Mapping[str, tuple[str, str]]) -> None:
         """Let guesses from elsewhere, a text and a reason by feature name, take the place of those from examples.
 
-        >>> model.features.take_guesses(model.operand_activations().guesses)
+        >>> model.features.take_guesses(model.operand_activations().auto_labels)
         """
         self._guesses |= {name: Guess(*guessed) for name, guessed in guesses.items()}
 

@@ -37,6 +37,7 @@ from ct_widgets.progress import progress_bar
 
 if TYPE_CHECKING:
     from ct_widgets.replacement_model import ReplacementModel
+    from ct_widgets.transcoded_model import TranscodedModel
 
 _CHUNK = 1024
 """Texts that are tokenised together. Processes take chunks in turn, so that batches are the same for any number."""
@@ -110,7 +111,7 @@ def collect_features(
 
 
 @torch.no_grad()
-def encode_batch(model: ReplacementModel, batch: Batch) -> Iterator[Tensor]:
+def encode_batch(model: TranscodedModel, batch: Batch) -> Iterator[Tensor]:
     """Activations of all features at the tokens of a batch that count, layer by layer -> L x [n, f].
 
     Each layer is encoded when it is asked for: all of them at once may be more than a device holds.
@@ -126,7 +127,7 @@ def active_in_batch(model: ReplacementModel, batch: Batch) -> Iterator[Active]:
         yield find_active(*model.transcoder.active(layer, x))
 
 
-def _inputs(model: ReplacementModel, batch: Batch) -> Iterator[tuple[int, Tensor]]:
+def _inputs(model: TranscodedModel, batch: Batch) -> Iterator[tuple[int, Tensor]]:
     """What the features of every layer read at the tokens that count, [n, d]."""
     hooks = model.language_model.hook_names(model.transcoder.feature_input_hook)
     x = model.language_model.activations(torch.from_numpy(batch.ids).to(model.language_model.device), hooks)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,7 +64,10 @@ class Transcoder(Weights):
         """Feature activations. x: [..., d], as read at `feature_input_hook` of `layer` -> [..., f]."""
         h = self.preactivation(layer, x)
         threshold = None if self.threshold is None else self.threshold[layer].to(h.dtype)
-        return activate(h, self.activation, threshold, self.k)
+        if self.neurons is None:
+            return activate(h, self.activation, threshold, self.k)
+        a = self.neurons[layer](h, x)
+        return a if threshold is None else a * (a.abs() > threshold)
 
     def active(self, layer: int, x: Tensor) -> tuple[Tensor, Tensor]:
         """Where features are active, and their activations there, which `encode` sets to 0 elsewhere. -> [..., f] each.
@@ -118,24 +122,21 @@ class Transcoder(Weights):
 
         return [norms(W_dec).to(self.device) for W_dec in self.W_dec]
 
-    def above(self, size: float) -> Transcoder:
-        """The same features, silent wherever they write less than `size`: |a_i| ||W_dec,i||, whatever their scale.
+    def with_min_output_norm(self, size: float) -> Transcoder:
+        """Switch features off wherever they write less than `size`: |a_i| ||W_dec,i||, whatever their scale.
 
-        >>> transcoder.above(0.1)  # sparser, and a worse reconstruction
+        Raises TranscoderError for TopK, where a threshold would make another transcoder.
+
+        >>> transcoder.with_min_output_norm(0.1)  # sparser, and a worse reconstruction
         """
-        if self.activation not in ("relu", "jumprelu"):
-            raise TranscoderError(f"a threshold on top of {self.activation} would be another transcoder")
-        return replace(self, activation="jumprelu", threshold=self._at_least(size, self.threshold))
-
-    def _at_least(self, size: float, own: Sequence[Tensor] | None) -> list[Tensor]:
-        """Thresholds of activations that write at least `size`, or the feature's own where that is higher. L x [f]."""
+        if self.activation == "topk":
+            raise TranscoderError("a threshold on top of topk would be another transcoder; use `k` to make it sparser")
         if size < 0:
             raise TranscoderError(f"size is {size}; what a feature writes has a norm of 0 or more")
-        found: list[Tensor] = []
-        for layer in range(self.n_layers):
-            needed = size / self.decoder_norms[layer].clamp_min(1e-30)
-            found.append(needed if own is None else torch.maximum(own[layer].float(), needed))
-        return found
+        own, threshold = self.threshold, [size / norms.clamp_min(1e-30) for norms in self.decoder_norms]
+        if own is not None:
+            threshold = [torch.maximum(own[layer].float(), needed) for layer, needed in enumerate(threshold)]
+        return replace(self, activation=self.activation if self.is_neurons else "jumprelu", threshold=threshold)
 
     def to(self, device: torch.device | str) -> Transcoder:
         """Move the transcoder to `device`; decoders stay where they are, unless a GPU has four times their room."""
@@ -143,14 +144,22 @@ class Transcoder(Weights):
         def moved(tensors: Sequence[Tensor] | None) -> list[Tensor] | None:
             return None if tensors is None else [tensor.to(device) for tensor in tensors]
 
-        there = {name: moved(getattr(self, name)) for name in ("W_enc", "b_enc", "b_dec", "threshold", "W_skip")}
+        small = ("W_enc", "b_enc", "b_dec", "threshold", "W_skip")
+        there: dict[str, Any] = {name: moved(getattr(self, name)) for name in small}
         large = sum(tensor.nbytes for tensor in self.W_dec)
         if torch.device(device).type == "cuda" and 4 * large <= torch.cuda.mem_get_info(device)[0]:
             there["W_dec"] = moved(self.W_dec)
-        return replace(self, **there)  # pyright: ignore[reportArgumentType]
+        if self.neurons is not None:
+            there["neurons"] = [one.to(device) for one in self.neurons]
+        return replace(self, **there)
 
     def save(self, directory: str | Path) -> None:
-        """Write a circuit-tracer directory of this kind; see `ct_widgets.transcoders.circuit_tracer`."""
+        """Write a circuit-tracer directory of this kind; see `ct_widgets.transcoders.circuit_tracer`.
+
+        Raises TranscoderError for neurons, which are part of their model.
+        """
+        if self.is_neurons:
+            raise TranscoderError("neurons are part of their model and are not saved; `model.neurons()` makes them")
         circuit_tracer.write(self, Path(directory))
 
     @staticmethod

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ct_widgets.errors import TranscoderError
 from ct_widgets.transcoders.activation import ACTIVATIONS, Activation
+from ct_widgets.transcoders.neurons import NeuronActivation
 
 Kind = Literal["clt", "plt"]
 
@@ -23,6 +24,7 @@ class Weights:
 
     W_enc: L x [f, d]; b_enc: L x [f]; b_dec: L x [d]; W_dec: L x [f, L - l, d] for a cross-layer transcoder ("clt"),
     L x [f, 1, d] for a per-layer one ("plt"); threshold: L x [f], for JumpReLU; W_skip: L x [d, d], y += x @ W_skip.
+    neurons: one of each layer, for the model's own neurons as features, in the layout of a per-layer transcoder.
     `feature_input_hook` and `feature_output_hook` are TransformerLens names inside a block.
 
     Decoders may be memory-mapped files. Raises TranscoderError for weights that do not fit together.
@@ -37,25 +39,26 @@ class Weights:
     threshold: Sequence[Tensor] | None = None
     W_skip: Sequence[Tensor] | None = None
     k: int | None = None
+    neurons: Sequence[NeuronActivation] | None = None
     feature_input_hook: str
     feature_output_hook: str
     model_name: str | None = None
     name: str = "transcoder"
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
+        if self.kind not in (*get_args(Kind), "neurons"):
             raise TranscoderError(f"kind is {self.kind!r}; expected 'clt' or 'plt'")
-        if self.activation not in ACTIVATIONS[:-1]:
-            raise TranscoderError(f"activation is {self.activation!r}; expected one of {', '.join(ACTIVATIONS[:-1])}")
-        if (self.activation == "jumprelu") != (self.threshold is not None):
+        if self.activation not in ACTIVATIONS:
+            raise TranscoderError(f"activation is {self.activation!r}; expected one of {', '.join(ACTIVATIONS)}")
+        of_every_layer = len(self.neurons or self.W_enc) == len(self.W_enc)
+        if not (self.kind == "neurons") == (self.activation == "mlp") == self.is_neurons or not of_every_layer:
+            raise TranscoderError("kind 'neurons', activation 'mlp' and `neurons` of every layer go together")
+        if not self.is_neurons and (self.activation == "jumprelu") != (self.threshold is not None):
             raise TranscoderError("JumpReLU needs `threshold`, and no other activation takes one")
         if (self.activation == "topk") != (self.k is not None):
             raise TranscoderError("TopK needs `k`, and no other activation takes one")
         if not self.W_enc:
             raise TranscoderError("a transcoder needs at least one layer")
-        self._check_shapes()
-
-    def _check_shapes(self) -> None:
         d = self.d_model
         for layer in range(self.n_layers):
             f = self.n_features(layer)
@@ -74,6 +77,11 @@ class Weights:
                         f"{what} of layer {layer} has shape {tuple(tensors[layer].shape)}, expected {shape} "
                         f"({self.n_layers} layers, {f} features, d_model {d}); is it transposed?"
                     )
+
+    @property
+    def is_neurons(self) -> bool:
+        """Whether the features are a model's own neurons."""
+        return self.neurons is not None
 
     @property
     def n_layers(self) -> int:

@@ -185,8 +185,8 @@ def _weights(model: ReplacementModel | None, operands: OperandActivations, rows:
     if model is None:
         return "Weights of numbers need the model: ct.OperandWidget(model, ..., operands=operands)."
     try:
-        answers = number_tokens(model, NUMBERS, template=operands.template)
-        read = number_tokens(model, NUMBERS, template=operands.template, slot="a")
+        answers = number_tokens(model.language_model, NUMBERS, template=operands.template)
+        read = number_tokens(model.language_model, NUMBERS, template=operands.template, slot="a")
     except PromptError as error:
         return f"No weights of numbers: {error}."
     directions = model.features.directions

@@ -40,7 +40,7 @@ KINDS = ("sum", "lookup", "add", "active", "other")
 def loop(model: ct.ReplacementModel, pairs: Sequence[int]) -> np.ndarray:
     """Activations of all features at "=", one prompt after the other. -> [pair, feature]."""
     t, language_model = model.transcoder, model.language_model
-    hooks = [f"blocks.{layer}.{t.feature_input_hook}" for layer in range(t.n_layers)]
+    hooks = language_model.hook_names(t.feature_input_hook)
     rows: list[np.ndarray] = []
     for pair in pairs:
         a, b = divmod(pair, 100)

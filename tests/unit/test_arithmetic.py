@@ -42,26 +42,26 @@ def lookup(demo: ReplacementModel) -> tuple[int, int]:
     return strongest(demo, 0)
 
 
-def test_operand_activations_equal_a_loop_over_single_prompts(demo: ReplacementModel) -> None:
-    for position in (-1, 5):
-        operands = demo.operand_activations(a=A, b=B, position=position)
-        alone = {
-            (i, j): demo.intervene(f"calc: {a}+{b}=", []).activations_before
-            for i, a in enumerate(A)
-            for j, b in enumerate(B)
-        }
-        for layer in range(4):
-            for index in range(demo.transcoder.n_features(layer)):
-                expected = [[float(alone[i, j][layer][position, index]) for j in range(3)] for i in range(3)]
-                np.testing.assert_allclose(operands.plot(layer, index), expected, atol=1e-4)
-        active = {
-            (layer, f)
-            for layer in range(4)
-            for one in alone.values()
-            for f in one[layer][position].nonzero()[:, 0].tolist()
-        }
-        assert {feature for feature in active if feature in operands} == active
-        assert len(operands) == len(active)
+@pytest.mark.parametrize("position", [-1, 5])
+def test_operand_activations_equal_a_loop_over_single_prompts(demo: ReplacementModel, position: int) -> None:
+    operands = demo.operand_activations(a=A, b=B, position=position)
+    alone = {
+        (i, j): demo.intervene(f"calc: {a}+{b}=", []).activations_before
+        for i, a in enumerate(A)
+        for j, b in enumerate(B)
+    }
+    for layer in range(4):
+        for index in range(demo.transcoder.n_features(layer)):
+            expected = [[float(alone[i, j][layer][position, index]) for j in range(3)] for i in range(3)]
+            np.testing.assert_allclose(operands.plot(layer, index), expected, atol=1e-4)
+    active = {
+        (layer, f)
+        for layer in range(4)
+        for one in alone.values()
+        for f in one[layer][position].nonzero()[:, 0].tolist()
+    }
+    assert {feature for feature in active if feature in operands} == active
+    assert len(operands) == len(active)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -177,13 +177,20 @@ def test_split_numbers_are_named(demo: ReplacementModel) -> None:
     with pytest.raises(PromptError, match=r"no single token for 10, 11, .*17 and 82 more as a in .*' 1', '0'"):
         prompt_tokens(one_by_one, "calc: {a}+{b}=", range(100), range(10))
     with pytest.raises(PromptError, match="no single token for 199 after"):
-        number_tokens(demo, range(190, 200))
-    with pytest.raises(PromptError, match=r"has no \{b\}"):
-        demo.operand_activations("calc: {a}+1=")
-    with pytest.raises(PromptError, match="position 7"):
-        demo.operand_activations(a=[1], b=[2], position=7)
-    with pytest.raises(PromptError, match="no operands"):
-        demo.operand_activations(a=[], b=[2])
+        number_tokens(demo.language_model, range(190, 200))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"template": "calc: {a}+1="}, r"has no \{b\}"),
+        ({"a": [1], "b": [2], "position": 7}, "position 7 does not exist"),
+        ({"a": [], "b": [2]}, "no operands"),
+    ],
+)
+def test_settings_without_a_plot_are_refused(demo: ReplacementModel, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(PromptError, match=message):
+        demo.operand_activations(**settings)
 
 
 def test_the_template_tells_which_token_a_number_is() -> None:
@@ -220,13 +227,13 @@ def test_a_value_knows_its_features(demo: ReplacementModel, lookup: tuple[int, i
         operands.value[0] = 1.0
 
 
-def test_families_are_automatic_labels_and_guesses(demo: ReplacementModel, lookup: tuple[int, int]) -> None:
+def test_families_are_automatic_labels_with_reasons(demo: ReplacementModel, lookup: tuple[int, int]) -> None:
     name = f"L0/{lookup[1]}"
     operands = demo.operand_activations(a=range(30, 60), b=range(40, 70))
     graph = demo.attribute("calc: 36+59=").with_labels(operands)
     assert graph.labels[name].endswith("(auto)")
-    assert set(operands.labels) == set(operands.guesses)
-    demo.features.take_guesses(operands.guesses)
+    assert set(operands.labels) == set(operands.auto_labels)
+    demo.features.take_guesses(operands.auto_labels)
     guess = demo.features[name].guess
     assert guess is not None
     assert f"{guess.text} (auto)" == graph.labels[name]
@@ -234,15 +241,19 @@ def test_families_are_automatic_labels_and_guesses(demo: ReplacementModel, looku
 
 
 def test_figures_hold_the_plots(demo: ReplacementModel, lookup: tuple[int, int]) -> None:
-    total = strongest(demo, 2)
     operands = demo.operand_activations(a=range(30, 60), b=range(40, 70))
     figure: Any = demo.operand_plot(f"L0/{lookup[1]}", operands)
     np.testing.assert_array_equal(figure.data[0].z, operands.plot(*lookup))
     assert figure.data[0].customdata[6][19] == 36 + 59
-    for figure, weights in (
+
+
+def test_weight_figures_hold_the_weights(demo: ReplacementModel, lookup: tuple[int, int]) -> None:
+    total = strongest(demo, 2)
+    figures: list[tuple[Any, np.ndarray]] = [
         (demo.output_weight_plot(total), output_weights(demo, *total)),
         (demo.embedding_weight_plot(lookup), embedding_weights(demo, *lookup)),
-    ):
+    ]
+    for figure, weights in figures:
         np.testing.assert_array_equal(np.array(figure.data[0].z).ravel(), weights)
         np.testing.assert_array_equal(figure.data[1].y, weights)
 

@@ -18,7 +18,7 @@ a, b = np.meshgrid(np.arange(100), np.arange(100), indexing="ij")
 s = a + b
 
 
-def test_clean_features_of_every_family_are_told() -> None:
+def test_clean_features_are_told_by_family() -> None:
     told = [(sample, classify(sample.plot)) for sample in samples(3, 0.0, seed=1)]
     right = Counter(family.kind == sample.kind for sample, family in told)
     assert right[True] / len(told) >= 0.95
@@ -60,19 +60,21 @@ def test_noise_of_a_quarter_leaves_most() -> None:
         (np.zeros((100, 100)), "other", "never active", "fuzzy", "none"),
     ],
 )
-def test_names(plot: np.ndarray, kind: str, name: str, precision: str, modularity: str) -> None:
+def test_a_family_is_named_by_its_conditions(
+    plot: np.ndarray, kind: str, name: str, precision: str, modularity: str
+) -> None:
     family = classify(plot)
     assert (family.kind, family.name, family.precision, family.modularity) == (kind, name, precision, modularity)
     assert family.explained >= NAMED or kind == "other"
 
 
-def test_no_hypothesis_explains_noise() -> None:
+@pytest.mark.parametrize("density", [0.002, 0.02, 0.5])
+def test_no_hypothesis_explains_noise(density: float) -> None:
     random = np.random.default_rng(0)
-    for density in (0.002, 0.02, 0.5):
-        plot = random.random((100, 100)) * (random.random((100, 100)) < density)
-        explained = {fit.hypothesis: fit.explained for fit in fit_all(plot, range(100), range(100))}
-        assert max(explained.values()) < 0.25, explained
-        assert classify(plot).kind == "other"
+    plot = random.random((100, 100)) * (random.random((100, 100)) < density)
+    explained = {fit.hypothesis: fit.explained for fit in fit_all(plot, range(100), range(100))}
+    assert max(explained.values()) < 0.25, explained
+    assert classify(plot).kind == "other"
 
 
 def test_explained_variance_of_a_table_is_the_adjusted_r_squared() -> None:
@@ -83,20 +85,20 @@ def test_explained_variance_of_a_table_is_the_adjusted_r_squared() -> None:
     assert classify(plot).evidence["sum mod 10"] == pytest.approx(adjusted)
 
 
-def test_other_ranges_and_signs() -> None:
+def test_names_hold_for_other_ranges_and_for_plots_with_a_sign() -> None:
     x, y = np.meshgrid(np.arange(10, 40), np.arange(5, 25), indexing="ij")
     assert classify(x + y == 41, range(10, 40), range(5, 25)).name == "sum = 41"
     assert classify(-(x % 10 == 3).astype(float), range(10, 40), range(5, 25)).name == "add _3 to b"
 
 
-def test_plots_of_any_shape_have_an_answer() -> None:
+@pytest.mark.parametrize("density", [0.2, 1.0])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (2, 2), (1, 7), (8, 3)], ids=str)
+def test_plots_of_any_shape_have_an_answer(shape: tuple[int, int], density: float) -> None:
     random = np.random.default_rng(0)
-    for shape in ((1, 1), (1, 2), (2, 1), (2, 2), (1, 7), (8, 3)):
-        for density in (0.2, 1.0):
-            plot = random.random(shape) * (random.random(shape) < density)
-            family = classify(plot, random.integers(0, 200, shape[0]), random.integers(0, 200, shape[1]))
-            assert np.isfinite(family.explained)
-            assert family.explained <= 1
+    plot = random.random(shape) * (random.random(shape) < density)
+    family = classify(plot, random.integers(0, 200, shape[0]), random.integers(0, 200, shape[1]))
+    assert np.isfinite(family.explained)
+    assert family.explained <= 1
 
 
 def test_the_embedded_dictionary_has_families() -> None:

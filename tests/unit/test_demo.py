@@ -148,11 +148,11 @@ def test_the_evaluation_in_the_card_is_what_evaluate_finds(demo: ReplacementMode
     """On fewer texts, so about the same; means of prompts and medians are rougher than counts of tokens."""
     reported = metrics["evaluation"]["summary"]
     beside = {"PLT": load_demo("plt").transcoder}
-    found = demo.evaluate(load_texts(60), beside=beside, neurons=False, sweep=False, progress=False).summary
+    found = demo.evaluate(load_texts(60), beside=beside, neurons=False, sparsity_curve=False, progress=False).summary
     for name in ("CLT", "PLT"):
         assert found.loc[name, "L0"] == pytest.approx(reported[name]["L0"], rel=0.1)
         assert found.loc[name, "normalised MSE"] == pytest.approx(reported[name]["normalised MSE"], rel=0.5)
-        for column in ("agreement", "replacement", "completeness", "influence", "knock-on"):
+        for column in ("top-1 agreement", "replacement", "completeness", "influence", "knock-on"):
             assert found.loc[name, column] == pytest.approx(reported[name][column], abs=0.12), column
     assert len(load_texts()) == metrics["transcoder"]["parts"]["all"]["answers"]
 

@@ -12,49 +12,43 @@ from conftest import random_transcoder
 from torch.nn.functional import cross_entropy
 
 from ct_widgets.errors import PromptError
-from ct_widgets.evaluation import Variant, measure, sweep_of
+from ct_widgets.evaluation import Variant, measure, sparsity_variants
 from ct_widgets.evaluation.dictionaries import density_table, dictionaries_table, layers_table
 from ct_widgets.evaluation.texts import batches, tokenize
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.neurons import neuron_transcoder
-from ct_widgets.progress import progress_bar
 from ct_widgets.training import replacement_logits
-from ct_widgets.transcoders import Transcoder
+from ct_widgets.transcoded_model import TranscodedModel
 
 TEXTS = [[3, 17, 5, 41, 5, 29, 58], [7, 9, 11], [1, 2, 3, 4], [50, 2, 50, 2, 50]]
 
 
 @pytest.fixture(scope="module")
-def model(make_bridge: Callable[[str], Any]) -> LanguageModel:
-    return LanguageModel(make_bridge("native ln"))
-
-
-@pytest.fixture(scope="module")
-def clt() -> Transcoder:
+def model(make_bridge: Callable[[str], Any]) -> TranscodedModel:
     transcoder = random_transcoder(3, 24)
     transcoder.b_enc[1][2] = -1e6  # dead
-    return transcoder
+    return TranscodedModel(make_bridge("native ln"), transcoder)
 
 
-def run(model: LanguageModel, variants: Any, batch_tokens: int) -> Any:
-    with progress_bar("test", show=False) as bar:
-        return measure(model, variants, list(batches(tokenize(model, TEXTS), batch_tokens)), bar)
+def run(model: TranscodedModel, variants: Any, batch_tokens: int) -> Any:
+    return measure(model, variants, list(batches(tokenize(model.language_model, TEXTS), batch_tokens)))
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 12, 4096])
-def test_metrics_equal_the_direct_ones(model: LanguageModel, clt: Transcoder, batch_tokens: int) -> None:
+def test_metrics_equal_the_direct_ones(model: TranscodedModel, batch_tokens: int) -> None:
+    language_model, clt = model.language_model, model.transcoder
     (found,) = run(model, [Variant("CLT", 0.0, clt)], batch_tokens)
     x, y, own, other, none, answers = [[] for _ in range(3)], [[] for _ in range(3)], [], [], [], []
     for ids in TEXTS:
         tokens = torch.tensor([ids])
         names = [f"blocks.{layer}.{hook}" for layer in range(3) for hook in ("hook_resid_mid", "hook_mlp_out")]
-        logits, kept = model.run(tokens, names)
+        logits, kept = language_model.run(tokens, names)
         for layer in range(3):
             x[layer].append(kept[f"blocks.{layer}.hook_resid_mid"][0, 1:-1])
             y[layer].append(kept[f"blocks.{layer}.hook_mlp_out"][0, 1:-1])
         own.append(logits[0, 1:-1])
-        other.append(replacement_logits(model, clt, tokens)[0, 1:-1])
-        none.append(without_mlps(model, tokens)[0, 1:-1])
+        other.append(replacement_logits(language_model, clt, tokens)[0, 1:-1])
+        none.append(without_mlps(language_model, tokens)[0, 1:-1])
         answers.append(tokens[0, 2:])
     X, Y = torch.stack([torch.cat(part) for part in x]), torch.stack([torch.cat(part) for part in y])
     a = [clt.encode(layer, X[layer]) for layer in range(3)]
@@ -88,9 +82,10 @@ def without_mlps(model: LanguageModel, tokens: torch.Tensor) -> torch.Tensor:
         return native.head(native.ln_out(residual))
 
 
-def test_a_sweep_halves_l0_and_costs_reconstruction(model: LanguageModel) -> None:
-    parts = list(batches(tokenize(model, TEXTS)))
-    variants = sweep_of(model, "neurons", neuron_transcoder(model), parts)
+def test_a_sparsity_curve_halves_l0_and_costs_reconstruction(model: TranscodedModel) -> None:
+    parts = list(batches(tokenize(model.language_model, TEXTS)))
+    own = model.with_transcoder(neuron_transcoder(model.language_model))
+    variants = sparsity_variants(own, "neurons", parts)
     found = run(model, variants, 4096)
     l0 = [one.l0 for one in found]
     assert l0[0] == pytest.approx(120, abs=1)

@@ -47,6 +47,7 @@ def test_the_summary_says_what_the_tables_say(found: Evaluation) -> None:
     assert row["L0"] == own["l0"]
     assert row["normalised MSE"] == own["normalised_mse"]
     assert row["CE recovered"] == own["recovered"]
+    assert row["top-1 agreement"] == own["top1_agreement"]
     assert row["completeness"] == tables["graphs"].query("dictionary == 'CLT'")["completeness"].mean()
     ranks = tables["correlations"].query("dictionary == 'CLT' and what == 'influence' and above == 0")
     assert row["influence"] == ranks["correlation"].mean()
@@ -62,6 +63,11 @@ def test_neurons_are_as_many_as_features_or_as_exact(found: Evaluation) -> None:
     as_sparse = found.summary.loc[compared[0]]
     distance = np.abs(np.log(points["l0"] / own["L0"]))
     assert as_sparse["L0"] == points["l0"][distance.idxmin()]
+    # A row of the summary is found by the point's own size, not by the L0 that its name shows.
+    assert {found.points[name][0] for name in compared} == {"neurons"}
+    assert found.points["CLT"] == ("CLT", 0.0)
+    at = points[points["size"] == found.points[compared[0]][1]].iloc[0]
+    assert as_sparse["normalised MSE"] == at["normalised_mse"]
     as_exact = points[points["normalised_mse"] <= own["normalised MSE"]]["l0"].min()
     assert as_exact in found.summary.loc[compared, "L0"].tolist()
 
@@ -89,14 +95,17 @@ def test_the_page_needs_nothing_and_runs_nothing_of_what_it_shows(found: Evaluat
 
 
 def test_without_prompts_some_texts_are_taken(model: ReplacementModel) -> None:
-    found = model.evaluate(TEXTS[:3], neurons=False, sweep=False, progress=False)
+    found = model.evaluate(TEXTS[:3], neurons=False, sparsity_curve=False, progress=False)
     assert found.graphs["tokens"].tolist() == [len(ids) - 1 for ids in TEXTS[:3]]
     assert found.summary.index.tolist() == ["CLT"]
     assert len(found.dictionaries) == 1
 
 
-def test_what_cannot_be_evaluated(model: ReplacementModel) -> None:
+def test_names_of_dictionaries_are_not_taken_twice(model: ReplacementModel) -> None:
     with pytest.raises(PromptError, match="'CLT' is already the name"):
         model.evaluate(TEXTS, beside={"CLT": model.transcoder})
+
+
+def test_an_evaluation_needs_a_prompt(model: ReplacementModel) -> None:
     with pytest.raises(PromptError, match="prompts is empty"):
         model.evaluate(TEXTS, prompts=[])

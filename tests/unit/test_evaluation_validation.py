@@ -1,4 +1,4 @@
-"""Ablations and pushes against plain forward passes with hooks, and what is said of them."""
+"""Ablations and perturbations against plain forward passes with hooks, and what is said of them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from ct_widgets import Intervention
 from ct_widgets.errors import GraphError
 from ct_widgets.evaluation import Validation, ablate, correlations, faithfulness
 from ct_widgets.evaluation.ablation import Ablation, baseline
-from ct_widgets.evaluation.faithfulness import ADDED, make_pushes
+from ct_widgets.evaluation.faithfulness import ADDED, make_perturbations
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.progress import progress_bar
 from ct_widgets.replacement_model import ReplacementModel
 
 CASES = [("native ln", {}), ("llama", NORM), ("gpt2", PRE), ("gemma2", {})]
@@ -34,14 +33,13 @@ def model(request: pytest.FixtureRequest, make_bridge: Make) -> ReplacementModel
     return ReplacementModel(make_bridge(family), random_transcoder(3, 24, **read))
 
 
-def ablated(model: ReplacementModel, graph: AttributionGraph, most: int = 10_000) -> Ablation:
-    with progress_bar("test", show=False) as bar:
-        return ablate(model.language_model, model.transcoder, graph, bar, most=most, seed=0)
+def ablated(model: ReplacementModel, graph: AttributionGraph, max_features: int = 10_000) -> Ablation:
+    return ablate(model, graph, max_features=max_features)
 
 
 def test_ablations_equal_forward_passes_with_clamped_outputs(model: ReplacementModel) -> None:
     graph, naive = model.attribute(TOKENS), Naive(model)
-    found = ablated(model, graph, most=12)
+    found = ablated(model, graph, 12)
     assert len(found.features) == 12 * 3  # ranges that end 0, 1 and 2 layers above
     before = naive.logits[-1].double().log_softmax(-1)
     for row in found.features.sample(8, random_state=0).itertuples():
@@ -88,7 +86,7 @@ def test_correlations_are_of_ranks() -> None:
     assert np.isnan(constant.loc["influence", "correlation"])
 
 
-def pushed(model: ReplacementModel, layer: int, position: int, vector: Tensor, *, features: bool) -> list[Tensor]:
+def moved(model: ReplacementModel, layer: int, position: int, vector: Tensor, *, features: bool) -> list[Tensor]:
     """What each layer reads and the logits (centred) with a vector added before block `layer`, by hooks alone.
 
     features: MLP outputs are decoded from features plus error vectors, norms are frozen: the local replacement model.
@@ -135,17 +133,16 @@ def pushed(model: ReplacementModel, layer: int, position: int, vector: Tensor, *
 @pytest.mark.filterwarnings("ignore:A forward hook edited hook_scale")
 def test_responses_equal_forward_passes_with_hooks(model: ReplacementModel) -> None:
     graph = model.attribute(TOKENS)
-    with progress_bar("test", show=False) as bar:
-        found = faithfulness(model.language_model, model.transcoder, graph, bar, per_layer=2, seed=0)
-    base = baseline(model.language_model, model.transcoder, graph)
+    found = faithfulness(model, graph, per_layer=2)
+    base = baseline(model, graph)
     rows = found.to_dict("records")
-    for push in make_pushes(base, graph, 2, 0):
-        real = pushed(model, push.layer, push.position, push.vector, features=False)
-        replaced = pushed(model, push.layer, push.position, push.vector, features=True)
-        for m in range(push.layer + 1, 4):
+    for one in make_perturbations(base, graph, 2, 0):
+        real = moved(model, one.layer, one.position, one.vector, features=False)
+        replaced = moved(model, one.layer, one.position, one.vector, features=True)
+        for m in range(one.layer + 1, 4):
             row = rows.pop(0)
-            assert (row["kind"], row["layer"], row["position"]) == (push.kind, push.layer, push.position)
-            assert row["on"] == m - push.layer
+            assert (row["kind"], row["layer"], row["position"]) == (one.kind, one.layer, one.position)
+            assert row["on"] == m - one.layer
             a, b = replaced[m].double().flatten(), real[m].double().flatten()
             assert row["cosine"] == pytest.approx(float(cosine_similarity(a, b, dim=0)), abs=2e-3)
             error = float((a - b).square().sum() / b.square().sum())
@@ -153,28 +150,27 @@ def test_responses_equal_forward_passes_with_hooks(model: ReplacementModel) -> N
     assert not rows
 
 
-def test_pushes_add_a_tenth_and_are_equally_long(model: ReplacementModel) -> None:
+def test_perturbations_add_a_tenth_and_are_equally_long(model: ReplacementModel) -> None:
     graph = model.attribute(TOKENS)
-    base = baseline(model.language_model, model.transcoder, graph)
-    pushes = make_pushes(base, graph, 3, 0)
-    assert {push.kind for push in pushes} == {"encoder", "random", "upstream"}
-    for push in pushes:
-        if push.kind == "encoder":
-            length = push.vector.norm()
-            change = Intervention(push.layer - 1, push.position, direction=push.vector)
-            moved = model.intervene(TOKENS, [change], layers=(push.layer - 1, 2), freeze_norms=True)
-            x = (moved.inputs - base.run.mlp_input)[push.layer, push.position]
-            gained = model.transcoder.W_enc[push.layer] @ x
+    base = baseline(model, graph)
+    made = make_perturbations(base, graph, 3, 0)
+    assert {one.kind for one in made} == {"encoder", "random", "upstream"}
+    for one in made:
+        if one.kind == "encoder":
+            length = one.vector.norm()
+            change = Intervention(one.layer - 1, one.position, direction=one.vector)
+            moved = model.intervene(TOKENS, [change], layers=(one.layer - 1, 2), freeze_norms=True)
+            x = (moved.inputs - base.run.mlp_input)[one.layer, one.position]
+            gained = model.transcoder.W_enc[one.layer] @ x
             assert (gained - ADDED).abs().min() < 1e-3
-        assert push.vector.norm() == pytest.approx(float(length), rel=1e-4)
+        assert one.vector.norm() == pytest.approx(float(length), rel=1e-4)
 
 
 def test_neurons_without_threshold_respond_as_the_model_does(make_bridge: Make) -> None:
-    """All that differs then are norms that are frozen here and live there, and they differ little for a small push."""
+    """All that differs then are norms, frozen here and live there: they differ little for a small perturbation."""
     model = ReplacementModel(make_bridge("native ln"), random_transcoder(3, 24)).neurons()
     graph = model.attribute(TOKENS)
-    with progress_bar("test", show=False) as bar:
-        found = faithfulness(model.language_model, model.transcoder, graph, bar, per_layer=4, seed=0)
+    found = faithfulness(model, graph, per_layer=4)
     assert found["cosine"].median() > 0.95
 
 
@@ -193,9 +189,9 @@ def test_audit_with_the_model_says_how_far_to_trust_a_graph(make_bridge: Make) -
 
 
 def test_a_graph_without_features_says_nothing_and_does_not_fail(make_bridge: Make) -> None:
-    silent = random_transcoder(3, 24).above(1e9)
-    graph = ReplacementModel(make_bridge("native ln"), silent).attribute(TOKENS)
-    found = graph.audit(ReplacementModel(make_bridge("native ln"), silent))
+    inactive = random_transcoder(3, 24).with_min_output_norm(1e9)
+    graph = ReplacementModel(make_bridge("native ln"), inactive).attribute(TOKENS)
+    found = graph.audit(ReplacementModel(make_bridge("native ln"), inactive))
     assert np.isnan(found.correlation("influence"))
     assert "no feature above the first layer" in repr(found)
     assert found.audit.scores.replacement < 0.5

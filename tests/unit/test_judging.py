@@ -110,7 +110,7 @@ def plain(text: str) -> str:
     return re.sub(r"<<|>>(\(\d+\))?", "", text)
 
 
-def test_what_is_asked_is_not_among_what_is_shown(model: ReplacementModel, sorting: list[Question]) -> None:
+def test_what_is_asked_about_is_not_among_what_is_shown(model: ReplacementModel, sorting: list[Question]) -> None:
     for question in sorting:
         (asked,) = examples_below(question.prompt, "Text:")
         assert re.findall(r"<<.*?>>(?!\()", asked)
@@ -191,11 +191,17 @@ def test_an_endpoint_is_a_judge(stub: Stub, model: ReplacementModel, sorting: li
     assert "secret" not in repr(Endpoint(stub.url, "judge", key="secret"))
 
 
-def test_answers_are_read_or_not() -> None:
-    for answer in ("A", "a feature? A.", "**A**", "Feature A, as both are numbers"):
-        assert read_choice(answer, ("A", "B")) == "A"
-    for answer in ("", "A or B", "neither", "AB", "C"):
-        assert read_choice(answer, ("A", "B")) is None
+@pytest.mark.parametrize("answer", ["A", "a feature? A.", "**A**", "Feature A, as both are numbers"])
+def test_the_one_choice_that_an_answer_names_is_read(answer: str) -> None:
+    assert read_choice(answer, ("A", "B")) == "A"
+
+
+@pytest.mark.parametrize("answer", ["", "A or B", "neither", "AB", "C"])
+def test_an_answer_that_names_no_choice_or_both_is_not_read(answer: str) -> None:
+    assert read_choice(answer, ("A", "B")) is None
+
+
+def test_a_digit_is_a_choice_only_by_itself() -> None:
     assert read_choice("Prompt 2", ("1", "2")) == "2"
     assert read_choice("12", ("1", "2")) is None
 
@@ -211,8 +217,17 @@ def test_the_transcript_is_kept(tmp_path: Path, model: ReplacementModel) -> None
     assert loaded.transcript.drop(columns="choice").equals(judged.transcript.drop(columns="choice"))
     assert "of 3 right, 1 without a choice, 95 % interval" in repr(loaded)
     (tmp_path / "other.json").write_text('{"format": "something"}')
-    with pytest.raises(FileFormatError, match="no answers of a judge"):
+    with pytest.raises(FileFormatError, match="does not hold answers of a judge"):
         Judged.load(tmp_path / "other.json")
+
+
+def test_answers_that_cannot_be_written_leave_the_older_file(tmp_path: Path) -> None:
+    path = Judged("sort", pd.DataFrame({"answer": ["A"], "right": [True]})).save(tmp_path / "answers.json")
+    before = path.read_bytes()
+    with pytest.raises(UnicodeEncodeError):
+        Judged("sort", pd.DataFrame({"answer": ["\ud800"], "right": [True]})).save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 10), (7, 10), (50, 100), (200, 200)])
@@ -245,18 +260,30 @@ def test_random_features_are_as_often_active_as_the_transcoders(tmp_path: Path, 
         ReplacementModel(made.language_model.bridge, made.transcoder, store)
 
 
-def test_wrong_uses_say_what_to_do(tmp_path: Path, model: ReplacementModel) -> None:
-    bare = ReplacementModel(model.language_model.bridge, model.transcoder)
+def test_evals_need_collected_examples(model: ReplacementModel) -> None:
+    bare = model.with_transcoder(model.transcoder)
     with pytest.raises(FeatureError, match="no examples were collected"):
         sort_eval(bare.features)
     with pytest.raises(FeatureError, match="no examples were collected"):
         contrastive_eval(bare, contrastive_pairs(2))
+
+
+def test_evals_need_a_question(model: ReplacementModel) -> None:
     with pytest.raises(FeatureError, match="n is 0"):
         sort_eval(model.features, n=0)
-    with pytest.raises(FeatureError, match="give pairs that differ more"):
+
+
+def test_pairs_must_differ(model: ReplacementModel) -> None:
+    with pytest.raises(FeatureError, match="pass pairs that differ more"):
         contrastive_eval(model, [("calc: 1+1=", "calc: 1+1=")])
+
+
+def test_a_sort_eval_needs_two_features_with_examples(tmp_path: Path) -> None:
     few = Features(samples.model("clt"), gather(tmp_path / "few", "clt", [[1, 2]], top=2))
-    with pytest.raises(FeatureError, match="takes two"):
+    with pytest.raises(FeatureError, match="needs two"):
         sort_eval(few)
+
+
+def test_random_features_need_tokens_to_count() -> None:
     with pytest.raises(FeatureError, match="no token to count"):
         random_features(samples.model("clt"), [[1]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,36 +64,51 @@ def test_a_threshold_is_on_what_a_neuron_writes(make_bridge: Make) -> None:
 
 
 @pytest.mark.parametrize("activation", ["relu", "jumprelu"])
-def test_above_means_the_same_whatever_the_scale_of_a_feature(activation: str) -> None:
+def test_an_output_norm_means_the_same_whatever_the_scale_of_a_feature(activation: str) -> None:
     """(W_enc, b_enc, threshold) times s and W_dec / s is the same dictionary, and stays so."""
     transcoder = random_transcoder(3, 24, activation=activation)
     x = torch.randn(40, 24, generator=torch.Generator().manual_seed(0))
-    a, cut = transcoder.encode(1, x), transcoder.above(0.8)
+    a, cut = transcoder.encode(1, x), transcoder.with_min_output_norm(0.8)
     written = a * transcoder.W_dec[1].flatten(1).norm(dim=1)
     assert 0.02 < ((written > 0.8) & (a > 0)).float().mean() / (a > 0).float().mean() < 0.98
     torch.testing.assert_close(cut.encode(1, x), torch.where(written > 0.8, a, 0))
     s = torch.rand(14, generator=torch.Generator().manual_seed(1)) + 0.5
-    scaled = type(transcoder)(
-        **{
-            **{f.name: getattr(transcoder, f.name) for f in fields(transcoder)},
-            "W_enc": [W * s[:, None] for W in transcoder.W_enc],
-            "b_enc": [b * s for b in transcoder.b_enc],
-            "W_dec": [W / s[:, None, None] for W in transcoder.W_dec],
-            "threshold": None if transcoder.threshold is None else [t * s for t in transcoder.threshold],
-        }
-    ).above(0.8)
+    scaled = replace(
+        transcoder,
+        W_enc=[W * s[:, None] for W in transcoder.W_enc],
+        b_enc=[b * s for b in transcoder.b_enc],
+        W_dec=[W / s[:, None, None] for W in transcoder.W_dec],
+        threshold=None if transcoder.threshold is None else [t * s for t in transcoder.threshold],
+    ).with_min_output_norm(0.8)
     torch.testing.assert_close(scaled.encode(1, x) / s, cut.encode(1, x))
 
 
-def test_what_cannot_be_is_said(make_bridge: Make, tmp_path: Path) -> None:
+def test_mlps_that_write_something_else_are_refused(make_bridge: Make) -> None:
     with pytest.raises(ModelError, match="something else than its neurons"):
         model_of(make_bridge, "granite").neurons()  # scales what its MLPs write
+
+
+def test_neurons_are_not_saved(make_bridge: Make, tmp_path: Path) -> None:
     with pytest.raises(TranscoderError, match="not saved"):
         model_of(make_bridge, "native ln").neurons().transcoder.save(tmp_path / "neurons")
+
+
+def test_topk_takes_no_threshold() -> None:
     with pytest.raises(TranscoderError, match="topk"):
-        random_transcoder(3, 24, activation="topk", k=3).above(0.1)
+        random_transcoder(3, 24, activation="topk", k=3).with_min_output_norm(0.1)
+
+
+def test_a_negative_output_norm_is_refused() -> None:
     with pytest.raises(TranscoderError, match="size is -1"):
-        random_transcoder(3, 24).above(-1)
+        random_transcoder(3, 24).with_min_output_norm(-1)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"kind": "plt"}, {"activation": "relu", "threshold": None}, {"neurons": None}, {"neurons": [None]}]
+)
+def test_a_transcoder_of_neurons_is_all_of_neurons(make_bridge: Make, settings: dict[str, Any]) -> None:
+    with pytest.raises(TranscoderError, match="go together"):
+        replace(model_of(make_bridge, "native ln").neurons().transcoder, **settings)
 
 
 @pytest.mark.parametrize("method", ["constrained", "iterative", "open"])

@@ -8,7 +8,7 @@ from ct_widgets.evaluation.judging.judged import Judge, Judged, ask
 from ct_widgets.evaluation.judging.questions import contrastive_questions, sort_questions
 from ct_widgets.evaluation.judging.statistical import StatisticalJudge
 from ct_widgets.features import Features
-from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.features.catalog import WithFeatures
 
 
 def sort_eval(
@@ -32,7 +32,7 @@ def sort_eval(
 
 
 def contrastive_eval(
-    model: ReplacementModel,
+    model: WithFeatures,
     pairs: Sequence[tuple[str, str]],
     judge: Judge | None = None,
     *,
@@ -45,7 +45,7 @@ def contrastive_eval(
     """Show a judge a feature and two prompts with one key difference, and ask in which of them it is active.
 
     pairs: the prompts; a feature is asked about if it is active in exactly one of a pair, at `least` of its maximum.
-    Else as `sort_eval`.
+    judge, n and shown: see `sort_eval`.
 
     >>> contrastive_eval(model, [("the capital of Texas is", "the capital of Ohio is"), ...])
     """

@@ -1,4 +1,4 @@
-"""What a judge answered, question by question, and how much of it was right."""
+"""The answers of a judge, question by question, and how many of them were right."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 from scipy.stats import binomtest
 
+from ct_widgets.atomic import write_bytes
 from ct_widgets.errors import FileFormatError
 from ct_widgets.evaluation.judging.questions import Question
 from ct_widgets.progress import progress_bar
@@ -53,17 +54,15 @@ class Judged:
         return self.n_right / self.n
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Wilson's confidence interval of the score."""
+        """Compute Wilson's confidence interval of the score."""
         found = binomtest(self.n_right, self.n).proportion_ci(confidence, method="wilson")
         return float(found.low), float(found.high)
 
     def save(self, path: str | Path) -> Path:
-        """Write every question and answer as JSON."""
-        target = Path(path)
+        """Write every question and answer as JSON, a whole file or none."""
         rows = json.loads(self.transcript.to_json(orient="records"))
         content = {"format": FORMAT, "version": VERSION, "name": self.name, "questions": rows}
-        target.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        return target
+        return write_bytes(Path(path), (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
     @classmethod
     def load(cls, path: str | Path) -> Judged:
@@ -76,7 +75,9 @@ class Judged:
             _ = transcript[["prompt", "answer", "choice", "truth", "right"]]
             return cls(content["name"], transcript)
         except (ValueError, LookupError, TypeError) as error:
-            raise FileFormatError(f"{path} holds no answers of a judge ({error}); `Judged.save` writes them") from error
+            raise FileFormatError(
+                f"{path} does not hold answers of a judge ({error}); pass a file that `Judged.save` wrote"
+            ) from error
 
     def __repr__(self) -> str:
         low, high = (100 * end for end in self.interval())
@@ -88,7 +89,7 @@ class Judged:
 
 
 def ask(name: Name, questions: Iterable[Question], judge: Judge, *, progress: bool | None = None) -> Judged:
-    """Put every question to the judge."""
+    """Put every question to the judge; an answer that names no choice, or both, counts as wrong."""
     rows: list[dict[str, Any]] = []
     wanted = list(questions)
     with progress_bar(f"{name} eval", len(wanted), unit="question", show=progress) as bar:
@@ -103,6 +104,6 @@ def ask(name: Name, questions: Iterable[Question], judge: Judge, *, progress: bo
 
 
 def read_choice(answer: str, choices: tuple[str, str]) -> str | None:
-    """The one choice that an answer names as a word of its own; None if it names neither or both."""
+    """Read the one choice that an answer names as a word of its own; None if it names neither or both."""
     named = set(re.findall(rf"\b(?:{'|'.join(choices)})\b", answer))
     return named.pop() if len(named) == 1 else None

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from ct_widgets.errors import FeatureError
 from ct_widgets.features import Example, Feature, Features, FeatureStore
+from ct_widgets.features.catalog import WithFeatures
 from ct_widgets.features.collect import encode_batch
 from ct_widgets.features.corpus import RowMaker
 from ct_widgets.features.marked_text import marked
-from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.transcoded_model import TranscodedModel
 
 FEATURE_OF_TWO, FEATURE, TEXT, PROMPT = "Feature {}:", "Feature:", "Text:", "Prompt {}:"
 """Headings, on lines of their own; below each stand examples as "- " and a JSON string."""
@@ -61,7 +62,7 @@ class Question:
 
 
 def sort_questions(features: Features, n: int = 200, *, seed: int = 0, shown: int = 5) -> list[Question]:
-    """Of which of two features is an example? n: questions; shown: examples of each feature, at most.
+    """Ask of which of two features an example is. n: questions; shown: examples of each feature, at most.
 
     Raises FeatureError without a store, or where there are too few features that were ever active.
     """
@@ -69,7 +70,7 @@ def sort_questions(features: Features, n: int = 200, *, seed: int = 0, shown: in
     rng = np.random.default_rng(seed)
     able = _able(store)
     if len(able) < 2:
-        raise FeatureError(f"there are {len(able)} features with {_FEWEST} top examples; a sort eval takes two")
+        raise FeatureError(f"there are {len(able)} features with {_FEWEST} top examples; a sort eval needs two")
     questions: list[Question] = []
     for _ in range(_DRAWS * n):
         pair = [features[store.place(int(number))] for number in rng.choice(able, 2, replace=False)]
@@ -101,7 +102,7 @@ def _sort_question(rng: np.random.Generator, pair: Sequence[Feature], truth: int
 
 
 def contrastive_questions(
-    model: ReplacementModel,
+    model: WithFeatures,
     pairs: Sequence[tuple[str, str]],
     n: int = 200,
     *,
@@ -109,7 +110,7 @@ def contrastive_questions(
     shown: int = 5,
     least: float = 0.3,
 ) -> list[Question]:
-    """In which of two prompts is a feature active? pairs: prompts with one key difference.
+    """Ask in which of two prompts a feature is active. pairs: prompts with one key difference.
 
     A feature is asked about if it is active in one prompt alone, and there reaches `least` of its maximum: what weak
     activity is about, top examples do not show. There may be fewer than `n` questions.
@@ -119,9 +120,10 @@ def contrastive_questions(
     able = set(_able(store).tolist())
     maximum = store.column("maximum")
     rng = np.random.default_rng(seed)
+    plain = TranscodedModel(model.language_model, model.transcoder)
     found: list[tuple[int, int, int]] = []
     for number in rng.permutation(len(pairs))[:n]:
-        active = [_active(model, prompt) for prompt in pairs[number]]
+        active = [_active(plain, prompt) for prompt in pairs[number]]
         for holder, mine in enumerate(active):
             alone = sorted((mine.keys() - active[1 - holder].keys()) & able)
             found += [(int(number), g, holder) for g in alone if mine[g] >= least * maximum[g]]
@@ -134,7 +136,7 @@ def contrastive_questions(
         if len(questions) == n:
             break
     if not questions:
-        raise FeatureError("no feature is active on one prompt of any pair alone; give pairs that differ more")
+        raise FeatureError("no feature is active on only one prompt of any pair; pass pairs that differ more")
     return questions
 
 
@@ -166,10 +168,10 @@ def _contrastive_question(
     return Question("\n".join([*lines, "", _CONTRASTIVE_ASKS]), CONTRASTIVE_CHOICES, truth, about)
 
 
-def _active(model: ReplacementModel, prompt: str) -> dict[int, float]:
+def _active(model: TranscodedModel, prompt: str) -> dict[int, float]:
     """Highest activation of the features, by number, that are active anywhere behind BOS."""
     rows = RowMaker(model.language_model, model.language_model.n_ctx, 1, ignore_bos=True)
-    first = np.cumsum([0, *model.features.n_features])
+    first = np.cumsum([0, *map(model.transcoder.n_features, range(model.transcoder.n_layers))])
     return {
         int(first[layer] + index): float(a[:, index].max())
         for batch in rows.batches([prompt], 0)
@@ -180,10 +182,10 @@ def _active(model: ReplacementModel, prompt: str) -> dict[int, float]:
 
 def _store(features: Features, n: int) -> FeatureStore:
     if n < 1:
-        raise FeatureError(f"n is {n}; ask one question at least")
+        raise FeatureError(f"n is {n}; ask at least one question")
     if features.store is None:
         raise FeatureError(
-            "no examples were collected for these features: ct.collect_features(model, texts, path), "
+            "no examples were collected for these features; run ct.collect_features(model, texts, path), "
             "then ReplacementModel(bridge, transcoder, features=path)"
         )
     return features.store

@@ -40,7 +40,7 @@ class StatisticalJudge:
     """
 
     def __call__(self, prompt: str) -> str:
-        """The choice that fits better."""
+        """Choose the answer that fits better."""
         shown = _read(prompt)
         if "Text" in shown:
             profiles = [_Profile.of(shown[f"Feature {choice}"]) for choice in SORT_CHOICES]
@@ -48,7 +48,7 @@ class StatisticalJudge:
             scores = [profile.fit(evidence) for profile in profiles]
             return SORT_CHOICES[scores[1] > scores[0]]
         if "Feature" not in shown:
-            raise FeatureError("a StatisticalJudge answers the questions of sort and contrastive evals alone")
+            raise FeatureError("a StatisticalJudge answers only questions of sort and contrastive evals")
         profile = _Profile.of(shown["Feature"])
         first, second = (_possible(shown[f"Prompt {choice}"][0]) for choice in CONTRASTIVE_CHOICES)
         # What both prompts have decides nothing.
@@ -82,7 +82,7 @@ def _words(text: str) -> Iterator[Word]:
 
 
 def _evidence(examples: Sequence[Sequence[Word]]) -> Counter[tuple[str, str]]:
-    """What was seen of each kind, by how active the feature was there."""
+    """Evidence of each kind, weighted by how active the feature was there."""
     seen: Counter[tuple[str, str]] = Counter()
     for words in examples:
         for place, word in enumerate(words):
@@ -94,13 +94,13 @@ def _evidence(examples: Sequence[Sequence[Word]]) -> Counter[tuple[str, str]]:
 
 
 def _possible(words: Sequence[Word]) -> set[tuple[str, str]]:
-    """What there would be to see of a prompt if the feature were active on all of it."""
+    """All the evidence that a prompt would give if the feature were active on all of it."""
     local = {evidence for place in range(len(words)) for evidence in _local(words, place)}
     return local | {("in", word.text) for word in words}
 
 
 def _local(words: Sequence[Word], place: int) -> Iterator[tuple[str, str]]:
-    """What there is to say of a word where it stands."""
+    """Evidence of a word where it stands."""
     text = words[place].text
     yield "at", text
     yield "before", words[place - 1].text if place > 0 else ""
