@@ -17,7 +17,7 @@ from ct_widgets import ExamplesWidget, GraphWidget
 from ct_widgets.errors import WidgetError
 from ct_widgets.features import Features, FeatureStore
 from ct_widgets.replacement_model import ReplacementModel
-from ct_widgets.widgets.examples_picture import examples_picture
+from ct_widgets.widgets.pictures.examples import examples_picture
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from ct_widgets.columns import decode
 from ct_widgets.errors import FeatureError, WidgetError
 from ct_widgets.graph import NodeId
 from ct_widgets.widgets.operand_payload import pack_plot
-from ct_widgets.widgets.operand_picture import png
+from ct_widgets.widgets.pictures.operands import png
 from ct_widgets.widgets.operand_rows import MOST_LINKS, MOST_ROWS, template_of
 from ct_widgets.widgets.panels import panel_kinds
 

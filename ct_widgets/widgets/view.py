@@ -1,0 +1,72 @@
+"""View: what all widgets of this package share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import anywidget
+import traitlets as t
+
+from ct_widgets.errors import WidgetError
+from ct_widgets.widgets.page import write_page
+from ct_widgets.widgets.pictures.svg import Picture
+from ct_widgets.widgets.traits import Choice
+
+Theme = Literal["auto", "light", "dark"]
+
+
+class View(anywidget.AnyWidget):
+    """A widget with a theme, the errors of its front end, and a still picture for places that run no widgets.
+
+    A view that takes its state as keywords names their TypedDict as `_keywords`, and refuses others.
+    """
+
+    _keywords: ClassVar[Any] = None
+
+    theme = Choice("auto", "light", "dark")
+    """"auto" follows the notebook."""
+
+    error = t.Unicode("").tag(sync=True)
+    """What went wrong last in the view, empty if nothing did. The front end writes its own errors here, so that they
+    reach Python: `view.observe(print, "error")`."""
+
+    @classmethod
+    def _refuse_unknown(cls, state: Mapping[str, Any]) -> None:
+        """Raise WidgetError for a keyword that is no trait, with the name that was probably meant."""
+        known = tuple(cls._keywords.__annotations__)
+        for name in state:
+            if name not in known:
+                close = get_close_matches(name, known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(known)}"
+                raise WidgetError(f"{cls.__name__} has no setting {name!r}: {hint}")
+
+    def _picture(self) -> Picture | None:
+        """Draw the view without a browser; None while there is nothing to draw."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The view, its still picture, and its description as text."""
+        data, metadata = super()._repr_mimebundle_() or ({}, {})
+        picture = self._picture()
+        still = {} if picture is None else {"image/svg+xml": picture.svg()}
+        return {**data, **still, "text/plain": repr(self)}, metadata
+
+
+class PageView(View):
+    """A view that can be exported."""
+
+    def _page(self) -> str:
+        raise NotImplementedError
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the view as it is now to one HTML file that opens from disk, without network or kernel.
+
+        A file that stands at `path` is replaced when the new one is complete. Raises OSError where nothing can be
+        written.
+
+        >>> view.to_html("view.html")
+        """
+        return write_page(path, self._page())
