@@ -55,10 +55,12 @@ def rgb(colour: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def css(palette: Palette, prefix: str = "--") -> str:
-    """List the colours of `palette` as custom properties of CSS.
+def css() -> str:
+    """Write the palette as custom properties of a page, such as `--ink`, light or dark as its reader prefers.
 
-    >>> css(LIGHT)[:41]
-    '--surface: #ffffff; --raised: #f7f7f5; --'
+    >>> css()[:71]
+    ':root { color-scheme: light dark; --surface: #ffffff; --raised: #f7f7f5'
     """
-    return " ".join(f"{prefix}{name}: {colour};" for name, colour in palette._asdict().items())
+    light, dark = (" ".join(f"--{name}: {colour};" for name, colour in one._asdict().items()) for one in (LIGHT, DARK))
+    media = "@media (prefers-color-scheme: dark)"
+    return f":root {{ color-scheme: light dark; {light} }}\n{media} {{ :root {{ {dark} }} }}\n"

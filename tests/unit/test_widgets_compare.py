@@ -93,7 +93,7 @@ def test_where_nothing_runs_both_graphs_are_drawn() -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((A, "graph.json"), {}, "'graph.json' is no AttributionGraph"),
+        ((A, "graph.json"), {}, "'graph.json' is not an AttributionGraph"),
         ((A, B), {"names": "ab"}, 'two headings such as \\("before", "after"\\)'),
         ((A, B), {"names": ("one",)}, "two headings"),
     ],
