@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ct_widgets.widgets.page import graph_html as graph_html
     from ct_widgets.widgets.panels import register_panel as register_panel
     from ct_widgets.widgets.perturbation_widget import PerturbationWidget as PerturbationWidget
-    from ct_widgets.widgets.pictures.graph import static_picture as static_picture
+    from ct_widgets.widgets.pictures.graph import graph_picture as graph_picture
     from ct_widgets.widgets.state import Snapshot as Snapshot
     from ct_widgets.widgets.training_widget import TrainingWidget as TrainingWidget
 
@@ -31,8 +31,8 @@ _HOMES = {
     "PerturbationWidget": "perturbation_widget",
     "TrainingWidget": "training_widget",
     "graph_html": "page",
+    "graph_picture": "pictures.graph",
     "register_panel": "panels",
-    "static_picture": "pictures.graph",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -17,16 +17,13 @@ from ct_widgets.widgets.payload import strongest_nodes
 from ct_widgets.widgets.pictures.graph import graph_picture
 from ct_widgets.widgets.pictures.svg import Picture, stacked
 from ct_widgets.widgets.state import VIEW_STATE
-from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.view import PageView
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CompareWidget"]
 
-
-class CompareWidget(PageView):
+class CompareWidget(PageView, front_end="compare"):
     """Two graphs side by side: of two prompts, two transcoders, or before and after a change.
 
     What is hovered or selected in one is so in the other, and what only one has is underlined.
@@ -41,9 +38,6 @@ class CompareWidget(PageView):
     >>> view.nodes.query("found == 'a'")    # what only the first graph has
     >>> view.a.selected
     """
-
-    _esm = static_file("compare.js")
-    _css = static_file("compare.css")
 
     a = anywidget.WidgetTrait().tag(sync=True)
     """The view of the first graph."""

@@ -12,10 +12,7 @@ from ct_widgets.errors import CTWidgetsError, GraphError, WidgetError
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.widgets.pictures.examples import examples_picture
 from ct_widgets.widgets.pictures.svg import Picture
-from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.view import View
-
-__all__ = ["ExamplesWidget"]
 
 _NO_SOURCE = (
     "No examples: this graph came without its model. Give the view the model's features: "
@@ -23,7 +20,7 @@ _NO_SOURCE = (
 )
 
 
-class ExamplesWidget(View):
+class ExamplesWidget(View, front_end="examples"):
     """Examples, histogram, tokens and label of one feature at a time.
 
     source: `model.features`; without one the card says what is missing.
@@ -34,9 +31,6 @@ class ExamplesWidget(View):
     >>> view.label = "sum = _5"             # kept in the store
     >>> ct.GraphWidget(graph, panels=[ExamplesWidget(model.features, graph=graph, compact=True)])
     """
-
-    _esm = static_file("examples.js")
-    _css = static_file("examples.css")
 
     _card = t.Dict(allow_none=True, default_value=None).tag(sync=True)
 
@@ -76,10 +70,13 @@ class ExamplesWidget(View):
         """Recompute the card when Python or the browser asks for another one, once for changes that come together."""
         del change
         card = self._card or {}
-        request = {"feature": self.feature, "position": self.position, "activation": self._activation()}
+        request = self._request()
         if self.feature and request != {name: card.get(name) for name in request}:
             self.label = None
             self._card = self._make_card()
+
+    def _request(self) -> dict[str, Any]:
+        return {"feature": self.feature, "position": self.position, "activation": self._activation()}
 
     @t.observe("label")
     def _keep_label(self, change: Any) -> None:
@@ -92,12 +89,7 @@ class ExamplesWidget(View):
             self._card = {**self._make_card(), "missing": f"The label was not kept: {error}"}
 
     def _make_card(self) -> dict[str, Any]:
-        facts = {
-            "feature": self.feature,
-            "position": self.position,
-            "activation": self._activation(),
-            "missing": "",
-        }
+        facts = self._request() | {"missing": ""}
         if self._source is None:
             return facts | {"missing": _NO_SOURCE}
         try:

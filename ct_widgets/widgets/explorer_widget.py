@@ -10,18 +10,15 @@ import traitlets as t
 from ct_widgets.errors import CTWidgetsError, WidgetError
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.widgets.graph_widget import GraphWidget
-from ct_widgets.widgets.models import ExplorerModel
+from ct_widgets.widgets.models import Model
 from ct_widgets.widgets.panels import panel_kinds
 from ct_widgets.widgets.pictures.graph import graph_picture
 from ct_widgets.widgets.pictures.svg import Picture
 from ct_widgets.widgets.state import GraphState
-from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.view import View
 
-__all__ = ["CircuitExplorer"]
 
-
-class CircuitExplorer(View):
+class CircuitExplorer(View, front_end="explorer"):
     """The graph of one prompt over panels that follow it: the feature in focus, perturbation, and what others register.
 
     model: what the graph was made with. `state` is that of the graph's view, see GraphWidget.
@@ -31,9 +28,6 @@ class CircuitExplorer(View):
     >>> explorer.panel = "perturbation"     # opens it, as its tab does
     >>> explorer.shown.strengths = {"sum": -1}
     """
-
-    _esm = static_file("explorer.js")
-    _css = static_file("explorer.css")
 
     view = anywidget.WidgetTrait().tag(sync=True)
     """The view of the graph."""
@@ -48,7 +42,7 @@ class CircuitExplorer(View):
     _panels = t.List().tag(sync=True)
 
     def __init__(
-        self, model: ExplorerModel, graph: AttributionGraph, *, panel: str = "feature", **state: Unpack[GraphState]
+        self, model: Model, graph: AttributionGraph, *, panel: str = "feature", **state: Unpack[GraphState]
     ) -> None:
         self._model = model
         self._kinds = panel_kinds()

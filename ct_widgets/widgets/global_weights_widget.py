@@ -10,19 +10,16 @@ from ct_widgets.errors import CTWidgetsError, WidgetError
 from ct_widgets.widgets.global_weights_payload import walk
 from ct_widgets.widgets.pictures.global_weights import global_weights_picture
 from ct_widgets.widgets.pictures.svg import Picture
-from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.traits import Choice
 from ct_widgets.widgets.view import View
 
 if TYPE_CHECKING:
     from ct_widgets.global_weights import GlobalWeights
 
-__all__ = ["GlobalWeightsWidget"]
-
 _LONGEST_TRAIL = 12
 
 
-class GlobalWeightsWidget(View):
+class GlobalWeightsWidget(View, front_end="global_weights"):
     """A feature between its strongest inputs and outputs over all prompts; a click on one of them goes there.
 
     weights: of `model.global_weights`; feature: where to begin, by default at the strongest connection; by: the measure
@@ -33,9 +30,6 @@ class GlobalWeightsWidget(View):
     >>> view.by = "virtual"                 # what is interference is marked
     >>> view.trail
     """
-
-    _esm = static_file("global_weights.js")
-    _css = static_file("global_weights.css")
 
     _walk = t.Dict().tag(sync=True)
     _rankings = t.List().tag(sync=True)

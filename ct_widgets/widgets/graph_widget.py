@@ -22,24 +22,11 @@ from ct_widgets.widgets.state import (
     NodeLike,
     initial_state,
 )
-from ct_widgets.widgets.static_files import static_file
-from ct_widgets.widgets.traits import (
-    Labels,
-    Node,
-    Nodes,
-    Places,
-    Share,
-    Snapshots,
-    Suggestions,
-    Supernodes,
-    Widgets,
-)
+from ct_widgets.widgets.traits import Labels, Node, Nodes, Places, Share, Snapshots, Suggestions, Supernodes, Widgets
 from ct_widgets.widgets.view import PageView
 
-__all__ = ["GraphWidget"]
 
-
-class GraphWidget(PageView):
+class GraphWidget(PageView, front_end="graph"):
     """A view of `graph` whose state is readable and settable from Python.
 
     >>> view = GraphWidget(graph, node_threshold=0.6)
@@ -49,8 +36,6 @@ class GraphWidget(PageView):
     >>> view.observe(print, "selected")
     """
 
-    _esm = static_file("graph.js")
-    _css = static_file("graph.css")
     _keywords = GraphState
 
     _columns = t.Bytes().tag(sync=True)

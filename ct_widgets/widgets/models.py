@@ -1,4 +1,4 @@
-"""What views ask of a model, as protocols: a ReplacementModel fulfils all of them."""
+"""What views ask of a model, as a protocol, so that they need not know the module of ReplacementModel, which is one."""
 
 from __future__ import annotations
 
@@ -14,21 +14,17 @@ if TYPE_CHECKING:
     from ct_widgets.language_model import LanguageModel
 
 
-class HasFeatures(Protocol):
-    """A model whose features are known by their number."""
-
-    @property
-    def features(self) -> Features:
-        """All features of its transcoder."""
-        ...
-
-
-class OperandModel(HasFeatures, Protocol):
-    """A model that can calculate with many pairs of operands."""
+class Model(Protocol):
+    """A model whose features are known, can be changed, and can be followed through many prompts."""
 
     @property
     def language_model(self) -> LanguageModel:
         """The language model, with its tokenizer."""
+        ...
+
+    @property
+    def features(self) -> Features:
+        """All features of its transcoder."""
         ...
 
     def operand_activations(
@@ -37,14 +33,6 @@ class OperandModel(HasFeatures, Protocol):
         """Compute the activations of all features at one position, for all pairs of operands."""
         ...
 
-
-class PerturbationModel(Protocol):
-    """A model whose features can be changed on the prompt of a graph."""
-
     def perturbation(self, graph: AttributionGraph, groups: Mapping[str, Sequence[NodeId]], /) -> PerturbationSession:
         """Hold the prompt of `graph` ready for fast changes of groups of features."""
         ...
-
-
-class ExplorerModel(OperandModel, PerturbationModel, Protocol):
-    """A model that every panel of a CircuitExplorer can work with."""

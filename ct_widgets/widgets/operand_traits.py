@@ -119,8 +119,6 @@ class Sum(JsonTrait[int, int]):
 class Families(JsonTrait[tuple[str, ...], Iterable[str]]):
     """Kinds of families; none means all."""
 
-    info_text = "a list of kinds of families"
-
     def validate(self, obj: Any, value: Iterable[str]) -> tuple[str, ...]:
         """Return `value` in the order of the sheet."""
         del obj

@@ -14,14 +14,13 @@ from ct_widgets.arithmetic.numbers import NUMBERS, TEMPLATE, number_tokens
 from ct_widgets.errors import PromptError, WidgetError
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.progress import progress_bar
-from ct_widgets.widgets.models import OperandModel
+from ct_widgets.widgets.models import Model
 from ct_widgets.widgets.operand_payload import Weights, wire
 from ct_widgets.widgets.operand_rows import Plottable, Row, choose, links, template_of, token_place
 from ct_widgets.widgets.operand_traits import Cell, Families, Moment, OperandState, Plotted, Sum
 from ct_widgets.widgets.page import page_html, view_data
 from ct_widgets.widgets.pictures.operands import operand_picture
 from ct_widgets.widgets.pictures.svg import Picture
-from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.traits import Choice
 from ct_widgets.widgets.view import PageView
 
@@ -30,10 +29,8 @@ if TYPE_CHECKING:
     from ct_widgets.arithmetic.operands import OperandActivations
     from ct_widgets.widgets.graph_widget import GraphWidget
 
-__all__ = ["OperandWidget"]
 
-
-class OperandWidget(PageView):
+class OperandWidget(PageView, front_end="operands"):
     """Operand plots of features: activation for every pair of operands, a upwards, b to the right [CT25, "Addition"].
 
     nodes: nodes of a graph (`graph.nodes`, or what is left of it after a query), a graph, a query over the nodes of
@@ -50,8 +47,6 @@ class OperandWidget(PageView):
     >>> view.families = ["sum"]
     """
 
-    _esm = static_file("operands.js")
-    _css = static_file("operands.css")
     _keywords = OperandState
 
     _columns = t.Bytes().tag(sync=True)
@@ -88,7 +83,7 @@ class OperandWidget(PageView):
 
     def __init__(
         self,
-        model: OperandModel | None,
+        model: Model | None,
         nodes: Plottable | AttributionGraph | None = None,
         *,
         graph: AttributionGraph | None = None,
@@ -126,7 +121,7 @@ class OperandWidget(PageView):
 
 
 def _compute(
-    model: OperandModel | None,
+    model: Model | None,
     graph: AttributionGraph | None,
     template: str | None,
     a: Iterable[int],
@@ -153,7 +148,7 @@ def _families(operands: OperandActivations, rows: tuple[Row, ...]) -> list[Famil
     return found
 
 
-def _weights(model: OperandModel | None, operands: OperandActivations, rows: tuple[Row, ...]) -> Weights | str:
+def _weights(model: Model | None, operands: OperandActivations, rows: tuple[Row, ...]) -> Weights | str:
     """Compute the number weights of all rows, or say why there are none."""
     if model is None:
         return "Weights of numbers need the model: ct.OperandWidget(model, ..., operands=operands)."

@@ -76,8 +76,6 @@ def _name(graph: AttributionGraph, node: NodeId) -> str:
 class Strengths(JsonTrait[Mapping[str, float], Mapping[str, float]]):
     """Strengths by name of a box: 1 is the model's own, 0 none, -1 the opposite; others keep theirs."""
 
-    info_text = "a mapping from names of boxes to numbers"
-
     def __init__(self) -> None:
         # The answer says which strengths it is for; an echo before it would only keep it waiting.
         super().__init__({}, echo_update=False)

@@ -12,13 +12,12 @@ import traitlets as t
 
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.widgets.models import PerturbationModel
+from ct_widgets.widgets.models import Model
 from ct_widgets.widgets.page import page_html, view_data, write_page
 from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.perturbation_state import ActiveBox, LastLayer, PerturbationState, Strengths, boxes_of
 from ct_widgets.widgets.pictures.perturbation import perturbation_picture
 from ct_widgets.widgets.pictures.svg import Picture
-from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.traits import Choice
 from ct_widgets.widgets.view import PageView
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
     from ct_widgets.interventions import PerturbationSession, Perturbed, Settings
 
-__all__ = ["PerturbationWidget"]
-
 SWEEP = tuple(float(value) for value in np.linspace(-2, 2, 33))
 """Strengths at which the curve of the active slider is computed."""
 EXPORTED = tuple(float(value) for value in np.linspace(-2, 2, 17))
@@ -36,7 +33,7 @@ MOST_LINES = 5
 SETTINGS = ("method", "last_layer", "freeze_attention")
 
 
-class PerturbationWidget(PageView):
+class PerturbationWidget(PageView, front_end="perturbation"):
     """Drag a supernode from 1 to -2 and see every other one's activity, the outputs, and what the graph predicted.
 
     supernodes: (name, [node, ...]) pairs; by default those of the graph with its pinned nodes, or else its strongest
@@ -48,8 +45,6 @@ class PerturbationWidget(PageView):
     >>> view.observe(print, "result")
     """
 
-    _esm = static_file("perturbation.js")
-    _css = static_file("perturbation.css")
     _keywords = PerturbationState
 
     _columns = t.Bytes().tag(sync=True)
@@ -78,7 +73,7 @@ class PerturbationWidget(PageView):
 
     def __init__(
         self,
-        model: PerturbationModel,
+        model: Model,
         graph: AttributionGraph,
         supernodes: Iterable[Sequence[Any]] | None = None,
         **state: Unpack[PerturbationState],

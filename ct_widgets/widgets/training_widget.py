@@ -13,7 +13,6 @@ from IPython.core.getipython import get_ipython
 
 from ct_widgets.widgets.pictures.svg import Picture
 from ct_widgets.widgets.pictures.training import training_picture
-from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.training_state import Curves, layer_rows
 from ct_widgets.widgets.traits import Choice
 from ct_widgets.widgets.view import Theme, View
@@ -22,15 +21,13 @@ if TYPE_CHECKING:
     from ct_widgets.training import Evaluation, Start, Step, Training, TrainingControl
     from ct_widgets.transcoders import Transcoder
 
-__all__ = ["TrainingWidget"]
-
 _EVERY = 0.25
 """Seconds between pictures: often enough to look alive, seldom enough to cost nothing."""
 _RATE_OVER = 20.0
 """Seconds that the shown rate is an average of."""
 
 
-class TrainingWidget(View):
+class TrainingWidget(View, front_end="training"):
     """Watch a run in a cell: pass it as a callback, and it shows itself when the run starts.
 
     Afterwards it stays as a figure, with the final figures by layer, also in the saved notebook.
@@ -40,9 +37,6 @@ class TrainingWidget(View):
     >>> view                                # or put it where you want it, then train in another cell
     >>> view.command = "pause"              # what the buttons do
     """
-
-    _esm = static_file("training.js")
-    _css = static_file("training.css")
 
     _run = t.Dict({"status": "waiting"}).tag(sync=True)
     _curves = t.Dict({}).tag(sync=True)

@@ -95,8 +95,6 @@ def _places(view: HasNodes, trait: str, value: Mapping[Any, Any]) -> Mapping[Nod
 class Node(JsonTrait[NodeId | None, NodeLike | None]):
     """One node of the graph, or None."""
 
-    info_text = "a node of the graph or None"
-
     def validate(self, obj: Any, value: NodeLike | None) -> NodeId | None:
         """Return `value` as the NodeId of a node in the graph."""
         return None if value is None else _node(obj, str(self.name), value)
@@ -104,8 +102,6 @@ class Node(JsonTrait[NodeId | None, NodeLike | None]):
 
 class Nodes(JsonTrait[tuple[NodeId, ...], Iterable[NodeLike]]):
     """Nodes of the graph, each once, in the order given."""
-
-    info_text = "a list of nodes of the graph"
 
     def validate(self, obj: Any, value: Iterable[NodeLike]) -> tuple[NodeId, ...]:
         """Return `value` as NodeIds of nodes in the graph."""
@@ -115,8 +111,6 @@ class Nodes(JsonTrait[tuple[NodeId, ...], Iterable[NodeLike]]):
 class Supernodes(JsonTrait[tuple[Supernode, ...], Iterable[Any]]):
     """Named groups of nodes of the graph."""
 
-    info_text = "a list of (name, [node, ...])"
-
     def validate(self, obj: Any, value: Iterable[Any]) -> tuple[Supernode, ...]:
         """Return `value` as Supernodes whose members are in the graph."""
         return _supernodes(obj, str(self.name), value)
@@ -124,8 +118,6 @@ class Supernodes(JsonTrait[tuple[Supernode, ...], Iterable[Any]]):
 
 class Labels(JsonTrait[Mapping[LabelKey, str], Mapping[Any, str]]):
     """Labels of nodes (keys: NodeId) and of features wherever they are active (keys such as "L2/517")."""
-
-    info_text = "a mapping from nodes or features to text"
 
     def __init__(self) -> None:
         super().__init__({}, state.labels_to_json, state.labels_from_json)
@@ -144,8 +136,6 @@ class Labels(JsonTrait[Mapping[LabelKey, str], Mapping[Any, str]]):
 class Places(JsonTrait[Mapping[NodeId, tuple[float, float]], PlacesLike]):
     """Where boxes of the subgraph were put, by the first node of each: (part of the width, pixels from the top)."""
 
-    info_text = "a mapping from nodes to (x, y)"
-
     def __init__(self) -> None:
         super().__init__({}, state.places_to_json, state.places_from_json)
 
@@ -156,8 +146,6 @@ class Places(JsonTrait[Mapping[NodeId, tuple[float, float]], PlacesLike]):
 
 class Snapshots(JsonTrait[Mapping[str, Snapshot], Mapping[str, Any]]):
     """Subgraphs that were kept under a name."""
-
-    info_text = "a mapping from names to (pinned, supernodes, places)"
 
     def __init__(self) -> None:
         super().__init__({}, state.snapshots_to_json, state.snapshots_from_json)
@@ -182,8 +170,6 @@ class Snapshots(JsonTrait[Mapping[str, Snapshot], Mapping[str, Any]]):
 class Suggestions(JsonTrait[tuple[Suggestion, ...] | None, Iterable[Any] | None]):
     """Suggested supernodes that nobody accepted or rejected yet, or None where nobody asked."""
 
-    info_text = "a list of (name, [node, ...], reason) or None"
-
     def __init__(self) -> None:
         super().__init__(None, state.suggestions_to_json, state.suggestions_from_json)
 
@@ -204,8 +190,6 @@ class Suggestions(JsonTrait[tuple[Suggestion, ...] | None, Iterable[Any] | None]
 class Widgets(JsonTrait[tuple[Any, ...], Iterable[Any]]):
     """Other widgets, which travel as anywidget's references."""
 
-    info_text = "a list of widgets"
-
     def __init__(self) -> None:
         super().__init__((), lambda widgets: [f"anywidget:{widget.model_id}" for widget in widgets])
 
@@ -223,8 +207,6 @@ class Widgets(JsonTrait[tuple[Any, ...], Iterable[Any]]):
 
 class Share(JsonTrait[float, float]):
     """A share of the influence, from 0 to 1."""
-
-    info_text = "a number from 0 to 1"
 
     def validate(self, obj: Any, value: float) -> float:
         """Return `value` as a float between 0 and 1."""

@@ -13,6 +13,7 @@ import traitlets as t
 from ct_widgets.errors import WidgetError
 from ct_widgets.widgets.page import write_page
 from ct_widgets.widgets.pictures.svg import Picture
+from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.traits import Choice
 
 Theme = Literal["auto", "light", "dark"]
@@ -21,7 +22,8 @@ Theme = Literal["auto", "light", "dark"]
 class View(anywidget.AnyWidget):
     """A widget with a theme, the errors of its front end, and a still picture for places that run no widgets.
 
-    A view that takes its state as keywords names their TypedDict as `_keywords`, and refuses others.
+    front_end: name of its built script and style. A view that takes its state as keywords names their TypedDict as
+    `_keywords`, and refuses others.
     """
 
     _keywords: ClassVar[Any] = None
@@ -32,6 +34,11 @@ class View(anywidget.AnyWidget):
     error = t.Unicode("").tag(sync=True)
     """What went wrong last in the view, empty if nothing did. The front end writes its own errors here, so that they
     reach Python: `view.observe(print, "error")`."""
+
+    def __init_subclass__(cls, front_end: str | None = None, **options: Any) -> None:
+        if front_end is not None:
+            cls._esm, cls._css = static_file(f"{front_end}.js"), static_file(f"{front_end}.css")
+        super().__init_subclass__(**options)
 
     @classmethod
     def _refuse_unknown(cls, state: Mapping[str, Any]) -> None:

@@ -43,16 +43,11 @@ class _Places(NamedTuple):
     """Whether the texts of logits stand beside their marks; else slanted above."""
 
 
-def static_picture(graph: AttributionGraph) -> str:
-    """Draw the graph as a new view shows it first, as SVG text.
-
-    >>> Path("graph.svg").write_text(static_picture(graph))
-    """
-    return graph_picture(graph).svg()
-
-
 def graph_picture(graph: AttributionGraph) -> Picture:
-    """Draw the graph as a new view shows it first."""
+    """Draw the graph as a new view shows it first.
+
+    >>> Path("graph.svg").write_text(graph_picture(graph).svg())
+    """
     state = initial_state(graph)
     shown = graph.prune(state["node_threshold"], state["edge_threshold"])
     rows = _rows_to_draw(shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from string import Template
 from typing import NamedTuple
 
 from ct_widgets.palette import DARK, LIGHT, Palette
@@ -11,39 +12,37 @@ SANS = "system-ui, sans-serif"
 MONO = "ui-monospace, Menlo, Consolas, monospace"
 
 _CLASS = "ctw-still"
-_FIXED = {
-    "text": "white-space:pre",
-    "image": "image-rendering:pixelated",
-    ".sans": f"font-family:{SANS}",
-    ".mono": f"font-family:{MONO}",
-    ".bold": "font-weight:600",
-    ".italic": "font-style:italic",
-    ".thick": "stroke-width:1.5",
-    ".dashed": "stroke-dasharray:5 3",
-}
-_COLOURED = {
-    "text": "fill:{ink}",
-    ".muted": "fill:{muted}",
-    ".panel": "fill:{surface};stroke:{hairline}",
-    ".surface": "fill:{surface}",
-    ".frame": "fill:none;stroke:{hairline}",
-    ".axis": "fill:none;stroke:{muted}",
-    ".mark": "fill:none;stroke:{ink};stroke-width:2",
-    ".activation": "fill:{activation}",
-    ".positive": "fill:{positive}",
-    ".negative": "fill:{negative}",
-    ".first": "fill:none;stroke:{activation}",
-    ".second": "fill:none;stroke:{accent}",
-}
+_RULES = f"""
+text{{white-space:pre;fill:$ink}}
+image{{image-rendering:pixelated}}
+.sans{{font-family:{SANS}}}
+.mono{{font-family:{MONO}}}
+.bold{{font-weight:600}}
+.italic{{font-style:italic}}
+.thick{{stroke-width:1.5}}
+.dashed{{stroke-dasharray:5 3}}
+.muted{{fill:$muted}}
+.panel{{fill:$surface;stroke:$hairline}}
+.surface{{fill:$surface}}
+.frame{{fill:none;stroke:$hairline}}
+.axis{{fill:none;stroke:$muted}}
+.mark{{fill:none;stroke:$ink;stroke-width:2}}
+.activation{{fill:$activation}}
+.positive{{fill:$positive}}
+.negative{{fill:$negative}}
+.first{{fill:none;stroke:$activation}}
+.second{{fill:none;stroke:$accent}}
+"""
+
+
+def _sheet(palette: Palette, mark: str) -> str:
+    """Write the rules that hold `mark`, for pictures alone: a page that holds them inline has other elements."""
+    rules = "".join(f".{_CLASS} {rule}" for rule in _RULES.splitlines() if rule and mark in rule)
+    return Template(rules).substitute(palette._asdict())
+
+
+_SHEET = f"<style>{_sheet(LIGHT, '')}@media(prefers-color-scheme:dark){{{_sheet(DARK, '$')}}}</style>"
 _SIGNS = {"\n": "⏎", "\r": "⏎", "\t": "⇥"}
-
-
-def _rules(table: dict[str, str], palette: Palette = LIGHT) -> str:
-    # Where a page holds pictures inline, a style sheet reaches all of them; it should reach nothing else.
-    return "".join(f".{_CLASS} {on}{{{rule.format(**palette._asdict())}}}" for on, rule in table.items())
-
-
-_SHEET = f"{_rules(_FIXED)}{_rules(_COLOURED)}@media(prefers-color-scheme:dark){{{_rules(_COLOURED, DARK)}}}"
 
 
 class Picture(NamedTuple):
@@ -62,7 +61,11 @@ class Picture(NamedTuple):
         """Write the picture as an SVG element, `y` pixels below the top of the picture that holds it."""
         place = f' y="{y}"' if y else ""
         title = f"<title>{escape(self.title)}</title>" if self.title else ""
-        sheet = f' class="{_CLASS}"><style>{_SHEET}</style>' if self.themed else ">"
+        sheet = (
+            f' class="{_CLASS}"><style>{_SHEET}@media(prefers-color-scheme:dark){{{_DARK}}}</style>'
+            if self.themed
+            else ">"
+        )
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg"{place} viewBox="0 0 {self.width} {self.height}" '
             f'width="{self.width}" height="{self.height}" font-family="{self.font}" font-size="{self.font_size}" '
