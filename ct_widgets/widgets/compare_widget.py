@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anywidget
 import traitlets as t
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 class CompareWidget(PageView, front_end="compare"):
     """Two graphs side by side: of two prompts, two transcoders, or before and after a change.
 
-    What is hovered or selected in one is so in the other, and what only one has is underlined.
-
-    Nodes correspond if they are the same feature, token, error or logit at the same position from the end of the
-    prompt, or else the same feature or token at another one. `a` and `b` are views like any other.
+    A node hovered or selected in one is so in the other, and nodes that only one has are underlined. Nodes correspond
+    if they are the same feature, token, error or logit at the same position from the end of the prompt, or else the
+    same feature or token at another one. `a` and `b` are views like any other.
 
     names: their headings. same_features: whether a feature's number means the same feature in both; by default if both
     graphs name the same transcoder.
@@ -64,9 +63,9 @@ class CompareWidget(PageView, front_end="compare"):
                 raise WidgetError(f"{graph!r} is not an AttributionGraph: pass two, made by model.attribute or loaded")
         if isinstance(names, str) or len(names) != 2:
             raise WidgetError(f'names are two headings such as ("before", "after"), not {names!r}')
-        self._aligned = match_nodes(graph_a, graph_b, same_features)
-        only_a, only_b = unmatched(graph_a, graph_b, self._aligned)
-        moved = sum(pair.moved for pair in self._aligned)
+        self._matched = match_nodes(graph_a, graph_b, same_features)
+        only_a, only_b = unmatched(graph_a, graph_b, self._matched)
+        moved = sum(pair.moved for pair in self._matched)
         # Of large graphs the views hold the strongest nodes, and only these need to be told apart and linked.
         held_a, held_b = strongest_nodes(graph_a), strongest_nodes(graph_b)
         super().__init__(
@@ -75,10 +74,10 @@ class CompareWidget(PageView, front_end="compare"):
             names=tuple(map(str, names)),
             _pairs=tuple(
                 (graph_a.node_ids[pair.a], graph_b.node_ids[pair.b])
-                for pair in self._aligned
+                for pair in self._matched
                 if held_a[pair.a] and held_b[pair.b]
             ),
-            _counts={"both": len(self._aligned) - moved, "moved": moved, "a": len(only_a), "b": len(only_b)},
+            _counts={"both": len(self._matched) - moved, "moved": moved, "a": len(only_a), "b": len(only_b)},
         )
         for view in (self.a, self.b):
             t.link((self, "theme"), (view, "theme"))
@@ -90,10 +89,11 @@ class CompareWidget(PageView, front_end="compare"):
         `found` is "both", "moved" (in both, at other positions from the end), "a" or "b"; row, position, token,
         activation and influence stand beside each other with the suffixes _a and _b.
         """
-        return matching_table(self.a.graph, self.b.graph, self._aligned)
+        return matching_table(self.a.graph, self.b.graph, self._matched)
 
     def _page(self) -> str:
-        data = {"state": {**self.get_state(("names", "_pairs", "_counts")), "a": _saved(self.a), "b": _saved(self.b)}}
+        a, b = (graph_data(view.graph, view.get_state(VIEW_STATE)) for view in (self.a, self.b))
+        data = {"state": {**self.get_state(("names", "_pairs", "_counts")), "a": a, "b": b}}
         both = " · ".join(name[:100] for name in self.names)
         return page_html(both, "attribution graphs", "compare.page.js", ("graph.css", "compare.css"), data)
 
@@ -102,7 +102,3 @@ class CompareWidget(PageView, front_end="compare"):
 
     def __repr__(self) -> str:
         return f"<CompareWidget of {self.a.graph.prompt!r} and {self.b.graph.prompt!r}>"
-
-
-def _saved(view: GraphWidget) -> dict[str, Any]:
-    return graph_data(view.graph, view.get_state(VIEW_STATE))

@@ -1,4 +1,4 @@
-"""What a view shows of one step through global weights, as JSON values (`js/src/core/walk.ts` reads them)."""
+"""One step through global weights as JSON values for a view (`js/src/core/walk.ts` reads them)."""
 
 from __future__ import annotations
 

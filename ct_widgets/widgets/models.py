@@ -1,4 +1,4 @@
-"""What views ask of a model, as a protocol, so that they need not know the module of ReplacementModel, which is one."""
+"""A model as views need it: a protocol, so that they need not know the module of ReplacementModel, which is one."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FeatureLike = str | tuple[int, int]
 """A feature by name, such as "L2/517", or as (layer, index)."""
 Plottable: TypeAlias = "pd.DataFrame | str | NodeLike | FeatureLike | Iterable[NodeLike | FeatureLike]"
-"""What can be asked for: a table of nodes or features, a query over the nodes of the graph, or nodes and features."""
+"""Features to plot: a table of nodes or features, a query over the nodes of the graph, or nodes and features."""
 
 MOST_ROWS = 256
 """Plots that one view holds."""

@@ -7,11 +7,9 @@ import hashlib
 import html
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.graph.files import write_bytes
 from ct_widgets.palette import DARK, LIGHT
 from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.state import initial_json
@@ -75,8 +73,3 @@ def page_html(subject: str, kind: str, script: str, styles: Iterable[str], data:
         state=json.dumps(data, ensure_ascii=True, allow_nan=False).replace("<", "\\u003c"),
         script=text,
     )
-
-
-def write_page(path: str | Path, page: str) -> Path:
-    """Write a page whole or not at all."""
-    return write_bytes(Path(path), page.encode())

@@ -1,4 +1,4 @@
-"""What a perturbation view shows of a graph: its boxes, and the traits that hold strengths and settings."""
+"""Boxes of a graph in a perturbation view, and the traits that hold strengths and settings."""
 
 from __future__ import annotations
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import traitlets as t
 
+from ct_widgets.atomic import write_bytes
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.widgets.models import Model
-from ct_widgets.widgets.page import page_html, view_data, write_page
+from ct_widgets.widgets.page import page_html, view_data
 from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.perturbation_state import ActiveBox, LastLayer, PerturbationState, Strengths, boxes_of
 from ct_widgets.widgets.pictures.perturbation import perturbation_picture
@@ -69,7 +70,7 @@ class PerturbationWidget(PageView, front_end="perturbation"):
     """Whether attention patterns are held; None for the method's default."""
 
     result: Any = t.Any(None)
-    """What the model answers to `strengths`: activity of every box, logits, outputs (`Perturbed`)."""
+    """The model's answer to `strengths`: activity of every box, logits, outputs (`Perturbed`)."""
 
     def __init__(
         self,
@@ -182,7 +183,7 @@ class PerturbationWidget(PageView, front_end="perturbation"):
         sweep: strengths that every slider can take there, with the others at 1; pairs: names of boxes that can be moved
         together. Sliders snap to what was computed; nothing is interpolated.
         """
-        return write_page(path, self._page(sweep, pairs))
+        return write_bytes(Path(path), self._page(sweep, pairs).encode())
 
     def _page(self, sweep: Sequence[float] = EXPORTED, pairs: Iterable[tuple[str, str]] = ()) -> str:
         state = {

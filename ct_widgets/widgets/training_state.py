@@ -1,4 +1,4 @@
-"""What a training view shows of a run: curves of bounded length, and the state of the run, as JSON values."""
+"""A run as a training view shows it: curves of bounded length, and the state of the run, as JSON values."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class TrainingWidget(View, front_end="training"):
     _cards = t.List([]).tag(sync=True)
 
     command = Choice("", "pause", "resume", "stop")
-    """What the run is asked to do next; empty when it has been done."""
+    """The next thing that the run should do; empty when it has been done."""
 
     def __init__(self, *, theme: Theme = "auto") -> None:
         super().__init__(theme=theme)
@@ -59,7 +59,7 @@ class TrainingWidget(View, front_end="training"):
 
     @property
     def status(self) -> str:
-        """What the run does: waiting, running, paused, finished, stopped or failed."""
+        """State of the run: waiting, running, paused, finished, stopped or failed."""
         return str(self._run["status"])
 
     # What the run calls, from the thread that trains.

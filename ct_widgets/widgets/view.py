@@ -1,4 +1,4 @@
-"""View: what all widgets of this package share."""
+"""View: the base class of all widgets of this package."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 import anywidget
 import traitlets as t
 
+from ct_widgets.atomic import write_bytes
 from ct_widgets.errors import WidgetError
-from ct_widgets.widgets.page import write_page
 from ct_widgets.widgets.pictures.svg import Picture
 from ct_widgets.widgets.static_files import static_file
 from ct_widgets.widgets.traits import Choice
@@ -32,7 +32,7 @@ class View(anywidget.AnyWidget):
     """"auto" follows the notebook."""
 
     error = t.Unicode("").tag(sync=True)
-    """What went wrong last in the view, empty if nothing did. The front end writes its own errors here, so that they
+    """The last error of the view, empty if there is none. The front end writes its own errors here, so that they
     reach Python: `view.observe(print, "error")`."""
 
     def __init_subclass__(cls, front_end: str | None = None, **options: Any) -> None:
@@ -76,4 +76,4 @@ class PageView(View):
 
         >>> view.to_html("view.html")
         """
-        return write_page(path, self._page())
+        return write_bytes(Path(path), self._page().encode())

@@ -91,7 +91,7 @@ def test_what_is_missing_is_said(model: ReplacementModel) -> None:
     with pytest.raises(WidgetError, match="no feature L1/99"):
         ExamplesWidget(model.features, "L1/99")
     view.feature = "nonsense"
-    assert "is no feature" in shown(view)["missing"]
+    assert "is not a feature" in shown(view)["missing"]
 
 
 def test_features_show_themselves(model: ReplacementModel) -> None:

@@ -1,4 +1,4 @@
-"""What all still pictures share: their size, one style sheet for light and dark, and text that XML can hold."""
+"""The ground of all still pictures: size, one style sheet for light and dark, and text that XML can hold."""
 
 from __future__ import annotations
 
@@ -61,11 +61,7 @@ class Picture(NamedTuple):
         """Write the picture as an SVG element, `y` pixels below the top of the picture that holds it."""
         place = f' y="{y}"' if y else ""
         title = f"<title>{escape(self.title)}</title>" if self.title else ""
-        sheet = (
-            f' class="{_CLASS}"><style>{_SHEET}@media(prefers-color-scheme:dark){{{_DARK}}}</style>'
-            if self.themed
-            else ">"
-        )
+        sheet = f' class="{_CLASS}">{_SHEET}' if self.themed else ">"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg"{place} viewBox="0 0 {self.width} {self.height}" '
             f'width="{self.width}" height="{self.height}" font-family="{self.font}" font-size="{self.font_size}" '
