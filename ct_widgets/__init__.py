@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from ct_widgets.widgets import OperandWidget as OperandWidget
     from ct_widgets.widgets import PerturbationWidget as PerturbationWidget
     from ct_widgets.widgets import TrainingWidget as TrainingWidget
-    from ct_widgets.widgets import compare as compare
     from ct_widgets.widgets import register_panel as register_panel
 
 __version__ = "0.1.0"
@@ -63,7 +62,6 @@ _HOMES = {
     "TrainingWidget": "widgets",
     "Transcoder": "transcoders",
     "cache_activations": "training",
-    "compare": "widgets",
     "collect_features": "features",
     "load_demo": "demo",
     "register_panel": "widgets",

@@ -61,9 +61,9 @@ class TraceMagics(Magics):
         if len(graphs) == 1:
             return graphs[0]
         if len(graphs) == 2:
-            from ct_widgets.widgets import compare
+            from ct_widgets.widgets import CompareWidget
 
-            return compare(*graphs, names=prompts)
+            return CompareWidget(*graphs, names=prompts)
         display(*graphs)
         return None
 

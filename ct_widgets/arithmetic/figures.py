@@ -17,6 +17,7 @@ from ct_widgets.arithmetic.operands import OperandActivations
 from ct_widgets.arithmetic.weights import embedding_weights, output_weights
 from ct_widgets.feature_name import FeatureName
 from ct_widgets.features.catalog import WithFeatures
+from ct_widgets.palette import ACTIVATION_SCALE, LIGHT, SIGNED_SCALE
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 Feature = str | tuple[int, int]
 """By name, such as "L2/517", or (layer, index)."""
 
-_ACTIVATION = [[0.0, "#ffffff"], [0.35, "#fdd0a2"], [0.7, "#fd8d3c"], [1.0, "#d94801"]]
-_SIGNED = [[0.0, "#762a83"], [0.25, "#c2a5cf"], [0.5, "#f7f7f7"], [0.75, "#a6dba0"], [1.0, "#1b7837"]]
-_INK, _HAIRLINE, _POSITIVE, _NEGATIVE = "#1d1f23", "#e3e3df", "#1b7837", "#762a83"
+_INK, _HAIRLINE = LIGHT.ink, LIGHT.hairline
 _SIZE = 380
 
 
@@ -44,7 +43,7 @@ def operand_plot(feature: Feature, operands: OperandActivations) -> Figure:
         y=operands.a,
         z=plot,
         customdata=sums,
-        colorscale=_SIGNED if signed else _ACTIVATION,
+        colorscale=SIGNED_SCALE if signed else ACTIVATION_SCALE,
         zmin=-highest if signed else 0,
         zmax=highest,
         colorbar=_colorbar("change" if signed else "activation"),
@@ -111,7 +110,7 @@ def _weight_plot(numbers: list[int], weights: npt.NDArray[np.float32], title: st
         y=[int(ten) * 10 for ten in range(int(tens.min()), int(tens.max()) + 1)],
         z=grid,
         text=shown,
-        colorscale=_SIGNED,
+        colorscale=SIGNED_SCALE,
         zmin=-highest,
         zmax=highest,
         colorbar=_colorbar("weight") | {"len": 0.72, "y": 1.0, "yanchor": "top"},
@@ -123,7 +122,7 @@ def _weight_plot(numbers: list[int], weights: npt.NDArray[np.float32], title: st
     figure.add_bar(
         x=numbers,
         y=weights,
-        marker={"color": np.where(weights >= 0, _POSITIVE, _NEGATIVE).tolist(), "line": {"width": 0}},
+        marker={"color": np.where(weights >= 0, LIGHT.positive, LIGHT.negative).tolist(), "line": {"width": 0}},
         hovertemplate="%{x}: %{y:.3g}<extra></extra>",
         row=2,
         col=1,
@@ -162,8 +161,8 @@ def _styled(figure: Any, title: str, what: str, *, height: int = _SIZE) -> Figur
         width=_SIZE + 40,
         height=height,
         margin={"l": 52, "r": 12, "t": 56, "b": 44},
-        paper_bgcolor="#ffffff",
-        plot_bgcolor="#ffffff",
+        paper_bgcolor=LIGHT.surface,
+        plot_bgcolor=LIGHT.surface,
         font={"family": "system-ui, sans-serif", "size": 12, "color": _INK},
         title_font_size=13,
     )

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ct_widgets.palette import DARK, LIGHT, SERIES
+
 if TYPE_CHECKING:
     import pandas as pd
 
-INK, MUTED, HAIRLINE, SURFACE = "#1d1f23", "#6b7078", "#e3e3df", "#ffffff"
-_COLOURS = ("#2f6fde", "#d94801", "#9a7b00", "#0f8a8a", "#a3266f")
+INK, MUTED, HAIRLINE, SURFACE = LIGHT.ink, LIGHT.muted, LIGHT.hairline, LIGHT.surface
 _MARKS = ("circle", "square", "triangle-up", "cross", "star")
 _NAMES = {
     "encoder": "encoder direction",
@@ -38,9 +39,9 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     every = list(dict.fromkeys(names))
     neurons = [name for name in every if name.startswith("neurons, ")]
     others = [name for name in every if name not in (*neurons, "neurons")]
-    grey = Look("#6b7078", "diamond")
-    found = dict(zip(others, cycle(map(Look, _COLOURS, _MARKS)), strict=False))
-    return found | {"neurons": grey} | dict(zip(neurons, (grey, Look("#9aa0a8", "diamond-open")), strict=False))
+    grey = Look(MUTED, "diamond")
+    found = dict(zip(others, cycle(map(Look, SERIES, _MARKS)), strict=False))
+    return found | {"neurons": grey} | dict(zip(neurons, (grey, Look(DARK.muted, "diamond-open")), strict=False))
 
 
 def quality(

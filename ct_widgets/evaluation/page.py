@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 import plotly.io
 from plotly.offline import get_plotlyjs
 
+from ct_widgets.palette import css
+
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-_STYLE = """
-:root { color-scheme: light dark; --surface: #ffffff; --raised: #f7f7f5; --ink: #1d1f23; --muted: #6b7078;
-  --hairline: #e3e3df; }
-@media (prefers-color-scheme: dark) { :root { --surface: #16181d; --raised: #1e2128; --ink: #e7e8ea; --muted: #9aa0a8;
-  --hairline: #30343c; } }
+_RULES = """
 body { background: var(--surface); color: var(--ink); font: 13px/1.45 system-ui, sans-serif; max-width: 1420px;
   margin: 24px auto; padding: 0 24px; }
 h1 { font-size: 18px; } h2 { font-size: 13px; font-weight: 600; margin-top: 32px; }
@@ -31,6 +29,7 @@ td.text { text-align: left; max-width: 40ch; overflow: hidden; text-overflow: el
 details { margin: 8px 0; } summary { cursor: pointer; }
 dt { font-weight: 600; } dd { margin: 0 0 4px 16px; color: var(--muted); }
 """
+_STYLE = css() + _RULES
 
 _SCRIPT = """
 const figures = JSON.parse(document.getElementById("figures").textContent);

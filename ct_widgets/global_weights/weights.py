@@ -19,7 +19,6 @@ from ct_widgets.features.labels import check_feature
 from ct_widgets.global_weights.corpus_sums import Measured, Pairs, measure, sum_corpus
 from ct_widgets.global_weights.feature_set import FeatureSet
 from ct_widgets.global_weights.strongest import strongest_of
-from ct_widgets.global_weights.walk import walk
 from ct_widgets.replacement_model import ReplacementModel
 
 Array = npt.NDArray[Any]
@@ -153,10 +152,6 @@ class GlobalWeights:
         from ct_widgets.widgets import GlobalWeightsWidget
 
         return GlobalWeightsWidget(self, feature, **state)
-
-    def walk(self, feature: str, by: Ranking, k: int) -> dict[str, Any]:
-        """What a view shows of `feature` and of its `k` strongest inputs and outputs, as JSON values."""
-        return walk(self, feature, by, k)
 
     def first_feature(self, by: Ranking) -> str:
         """Where a walk may begin: the target of the strongest connection."""

@@ -8,7 +8,6 @@ from ct_widgets.lazy import lazy
 
 if TYPE_CHECKING:
     from ct_widgets.widgets.compare_widget import CompareWidget as CompareWidget
-    from ct_widgets.widgets.compare_widget import compare as compare
     from ct_widgets.widgets.examples_widget import ExamplesWidget as ExamplesWidget
     from ct_widgets.widgets.explorer_widget import CircuitExplorer as CircuitExplorer
     from ct_widgets.widgets.global_weights_widget import GlobalWeightsWidget as GlobalWeightsWidget
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from ct_widgets.widgets.page import graph_html as graph_html
     from ct_widgets.widgets.panels import register_panel as register_panel
     from ct_widgets.widgets.perturbation_widget import PerturbationWidget as PerturbationWidget
-    from ct_widgets.widgets.picture import static_picture as static_picture
+    from ct_widgets.widgets.pictures.graph import graph_picture as graph_picture
     from ct_widgets.widgets.state import Snapshot as Snapshot
     from ct_widgets.widgets.training_widget import TrainingWidget as TrainingWidget
 
@@ -31,10 +30,9 @@ _HOMES = {
     "Snapshot": "state",
     "PerturbationWidget": "perturbation_widget",
     "TrainingWidget": "training_widget",
-    "compare": "compare_widget",
     "graph_html": "page",
+    "graph_picture": "pictures.graph",
     "register_panel": "panels",
-    "static_picture": "picture",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

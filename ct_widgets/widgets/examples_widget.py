@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import anywidget
 import traitlets as t
 
 from ct_widgets.display import CardSource
 from ct_widgets.errors import CTWidgetsError, GraphError, WidgetError
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.widgets.examples_picture import examples_picture
-from ct_widgets.widgets.static_files import static_file
-from ct_widgets.widgets.traits import Choice
-
-__all__ = ["ExamplesWidget"]
+from ct_widgets.widgets.pictures.examples import examples_picture
+from ct_widgets.widgets.pictures.svg import Picture
+from ct_widgets.widgets.view import View
 
 _NO_SOURCE = (
     "No examples: this graph came without its model. Give the view the model's features: "
@@ -23,12 +20,7 @@ _NO_SOURCE = (
 )
 
 
-def _values(card: dict[str, Any] | None) -> dict[str, Any]:
-    """A card that may not be there yet."""
-    return card or {}
-
-
-class ExamplesWidget(anywidget.AnyWidget):
+class ExamplesWidget(View, front_end="examples"):
     """Examples, histogram, tokens and label of one feature at a time.
 
     source: `model.features`; without one the card says what is missing.
@@ -39,9 +31,6 @@ class ExamplesWidget(anywidget.AnyWidget):
     >>> view.label = "sum = _5"             # kept in the store
     >>> ct.GraphWidget(graph, panels=[ExamplesWidget(model.features, graph=graph, compact=True)])
     """
-
-    _esm = static_file("examples.js")
-    _css = static_file("examples.css")
 
     _card = t.Dict(allow_none=True, default_value=None).tag(sync=True)
 
@@ -60,9 +49,6 @@ class ExamplesWidget(anywidget.AnyWidget):
     compact = t.Bool(False).tag(sync=True)
     """Whether to show the small form."""
 
-    theme = Choice("auto", "light", "dark")
-    """"auto" follows the notebook."""
-
     def __init__(
         self,
         source: CardSource | None = None,
@@ -76,17 +62,21 @@ class ExamplesWidget(anywidget.AnyWidget):
         self._source = source
         self._graph = graph
         super().__init__(feature=feature, activation=activation, compact=compact, theme=theme)
-        if feature and source is not None and "promotes" not in _values(self._card):
-            raise WidgetError(_values(self._card)["missing"])
+        if feature and source is not None and "promotes" not in self._card:
+            raise WidgetError(self._card["missing"])
 
     @t.observe("feature", "position", "activation")
-    def _ask(self, change: Any) -> None:
-        """Answer a wish from either side; of several that came together, once."""
+    def _recompute(self, change: Any) -> None:
+        """Recompute the card when Python or the browser asks for another one, once for changes that come together."""
         del change
-        wish = {"feature": self.feature, "position": self.position, "activation": self._activation()}
-        if self.feature and wish != {name: _values(self._card).get(name) for name in wish}:
+        card = self._card or {}
+        request = self._request()
+        if self.feature and request != {name: card.get(name) for name in request}:
             self.label = None
             self._card = self._make_card()
+
+    def _request(self) -> dict[str, Any]:
+        return {"feature": self.feature, "position": self.position, "activation": self._activation()}
 
     @t.observe("label")
     def _keep_label(self, change: Any) -> None:
@@ -99,12 +89,7 @@ class ExamplesWidget(anywidget.AnyWidget):
             self._card = {**self._make_card(), "missing": f"The label was not kept: {error}"}
 
     def _make_card(self) -> dict[str, Any]:
-        facts = {
-            "feature": self.feature,
-            "position": self.position,
-            "activation": self._activation(),
-            "missing": "",
-        }
+        facts = self._request() | {"missing": ""}
         if self._source is None:
             return facts | {"missing": _NO_SOURCE}
         try:
@@ -119,7 +104,7 @@ class ExamplesWidget(anywidget.AnyWidget):
         return card | facts
 
     def _activation(self) -> float | None:
-        """The one that was set, or what the graph says of the feature at the position."""
+        """Choose what was set, or else what the graph says of the feature at the position."""
         if self.activation is not None or self._graph is None or self.position is None:
             return self.activation
         try:
@@ -129,11 +114,8 @@ class ExamplesWidget(anywidget.AnyWidget):
             return None
         return None if math.isnan(value) else value
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The view, and a still picture for places that run no widgets."""
-        data, metadata = super()._repr_mimebundle_() or ({}, {})
-        picture = {"image/svg+xml": examples_picture(self._card)} if self._card else {}
-        return {**data, **picture, "text/plain": repr(self)}, metadata
+    def _picture(self) -> Picture | None:
+        return examples_picture(self._card) if self._card else None
 
     def __repr__(self) -> str:
         return f"<ExamplesWidget of {self.feature or 'no feature'}>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Unpack
 
 import anywidget
 import traitlets as t
@@ -10,17 +10,15 @@ import traitlets as t
 from ct_widgets.errors import CTWidgetsError, WidgetError
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.widgets.graph_widget import GraphWidget
+from ct_widgets.widgets.models import Model
 from ct_widgets.widgets.panels import panel_kinds
-from ct_widgets.widgets.picture import static_picture
-from ct_widgets.widgets.static_files import static_file
-
-if TYPE_CHECKING:
-    from ct_widgets.replacement_model import ReplacementModel
-
-__all__ = ["CircuitExplorer"]
+from ct_widgets.widgets.pictures.graph import graph_picture
+from ct_widgets.widgets.pictures.svg import Picture
+from ct_widgets.widgets.state import GraphState
+from ct_widgets.widgets.view import View
 
 
-class CircuitExplorer(anywidget.AnyWidget):
+class CircuitExplorer(View, front_end="explorer"):
     """The graph of one prompt over panels that follow it: the feature in focus, perturbation, and what others register.
 
     model: what the graph was made with. `state` is that of the graph's view, see GraphWidget.
@@ -30,9 +28,6 @@ class CircuitExplorer(anywidget.AnyWidget):
     >>> explorer.panel = "perturbation"     # opens it, as its tab does
     >>> explorer.shown.strengths = {"sum": -1}
     """
-
-    _esm = static_file("explorer.js")
-    _css = static_file("explorer.css")
 
     view = anywidget.WidgetTrait().tag(sync=True)
     """The view of the graph."""
@@ -47,7 +42,7 @@ class CircuitExplorer(anywidget.AnyWidget):
     _panels = t.List().tag(sync=True)
 
     def __init__(
-        self, model: ReplacementModel, graph: AttributionGraph, *, panel: str = "feature", **state: Any
+        self, model: Model, graph: AttributionGraph, *, panel: str = "feature", **state: Unpack[GraphState]
     ) -> None:
         self._model = model
         self._kinds = panel_kinds()
@@ -56,7 +51,8 @@ class CircuitExplorer(anywidget.AnyWidget):
         super().__init__(
             view=view, _panels=[{"name": kind.name, "title": kind.title} for kind in self._kinds.values()], panel=panel
         )
-        view.observe(self._retheme, "theme")
+        t.link((view, "theme"), (self, "theme"))
+        self.observe(self._retheme, "theme")
         for name in {name for kind in self._kinds.values() for name in kind.depends}:
             view.observe(self._remake, name)
 
@@ -82,7 +78,7 @@ class CircuitExplorer(anywidget.AnyWidget):
             self.shown = widget
 
     def _widget(self, name: str) -> Any:
-        """The widget of a panel, made if there is none yet; it follows the theme of the graph."""
+        """Return the widget of a panel, made if there is none yet; it follows the theme of the graph."""
         if name not in self._made:
             widget = self._made[name] = self._kinds[name].make(self._model, self.view)
             _set_theme(widget, self.view.theme)
@@ -101,10 +97,8 @@ class CircuitExplorer(anywidget.AnyWidget):
         for widget in old:
             widget.close()
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The view, and a static picture of the graph for places that run no widgets."""
-        data, metadata = super()._repr_mimebundle_() or ({}, {})
-        return {**data, "image/svg+xml": static_picture(self.view.graph), "text/plain": repr(self)}, metadata
+    def _picture(self) -> Picture:
+        return graph_picture(self.view.graph)
 
     def __repr__(self) -> str:
         return f"<CircuitExplorer of {self.view.graph.prompt!r}>"

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets as t
 
 from ct_widgets.errors import CTWidgetsError, WidgetError
-from ct_widgets.widgets.global_weights_picture import global_weights_picture
-from ct_widgets.widgets.static_files import static_file
+from ct_widgets.widgets.global_weights_payload import walk
+from ct_widgets.widgets.pictures.global_weights import global_weights_picture
+from ct_widgets.widgets.pictures.svg import Picture
 from ct_widgets.widgets.traits import Choice
+from ct_widgets.widgets.view import View
 
 if TYPE_CHECKING:
     from ct_widgets.global_weights import GlobalWeights
 
-__all__ = ["GlobalWeightsWidget"]
-
 _LONGEST_TRAIL = 12
 
 
-class GlobalWeightsWidget(anywidget.AnyWidget):
+class GlobalWeightsWidget(View, front_end="global_weights"):
     """A feature between its strongest inputs and outputs over all prompts; a click on one of them goes there.
 
     weights: of `model.global_weights`; feature: where to begin, by default at the strongest connection; by: the measure
@@ -31,9 +30,6 @@ class GlobalWeightsWidget(anywidget.AnyWidget):
     >>> view.by = "virtual"                 # what is interference is marked
     >>> view.trail
     """
-
-    _esm = static_file("global_weights.js")
-    _css = static_file("global_weights.css")
 
     _walk = t.Dict().tag(sync=True)
     _rankings = t.List().tag(sync=True)
@@ -46,9 +42,6 @@ class GlobalWeightsWidget(anywidget.AnyWidget):
 
     trail = t.List(t.Unicode()).tag(sync=True)
     """The features that led here, the present one last; going back to one of them forgets what came after."""
-
-    theme = Choice("auto", "light", "dark")
-    """"auto" follows the notebook."""
 
     def __init__(
         self,
@@ -81,7 +74,7 @@ class GlobalWeightsWidget(anywidget.AnyWidget):
 
     @t.observe("feature", "by")
     def _step(self, change: Any) -> None:
-        """Answer a wish from either side; of both at once, once."""
+        """Take the step that Python or the browser asks for; a new feature and measure at once are one step."""
         del change
         if not self.feature or (self.feature, self.by) == (self._walk.get("feature"), self._walk.get("by")):
             return
@@ -89,13 +82,11 @@ class GlobalWeightsWidget(anywidget.AnyWidget):
         trail = self.trail
         if self.feature in trail:
             trail = trail[: trail.index(self.feature)]
-        self._walk = self._weights.walk(self.feature, by, self._k)
+        self._walk = walk(self._weights, self.feature, by, self._k)
         self.trail = [*trail, self.feature][-_LONGEST_TRAIL:]
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The view, and a still picture for places that run no widgets."""
-        data, metadata = super()._repr_mimebundle_() or ({}, {})
-        return {**data, "image/svg+xml": global_weights_picture(self._walk), "text/plain": repr(self)}, metadata
+    def _picture(self) -> Picture:
+        return global_weights_picture(self._walk)
 
     def __repr__(self) -> str:
         return f"<GlobalWeightsWidget at {self.feature}, by {self.by}>"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-import anywidget
 import numpy as np
 import traitlets as t
 
@@ -15,27 +12,21 @@ from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.widgets.examples_widget import ExamplesWidget
 from ct_widgets.widgets.page import graph_html
 from ct_widgets.widgets.payload import wire
-from ct_widgets.widgets.picture import static_picture
-from ct_widgets.widgets.state import DEFAULT_EDGE_THRESHOLD, DEFAULT_NODE_THRESHOLD, VIEW_STATE, initial_state
-from ct_widgets.widgets.static_files import static_file
-from ct_widgets.widgets.traits import (
-    Choice,
-    Labels,
-    Node,
+from ct_widgets.widgets.pictures.graph import graph_picture
+from ct_widgets.widgets.pictures.svg import Picture
+from ct_widgets.widgets.state import (
+    DEFAULT_EDGE_THRESHOLD,
+    DEFAULT_NODE_THRESHOLD,
+    VIEW_STATE,
+    GraphState,
     NodeLike,
-    Nodes,
-    Places,
-    Share,
-    Snapshots,
-    Suggestions,
-    Supernodes,
-    Widgets,
+    initial_state,
 )
+from ct_widgets.widgets.traits import Labels, Node, Nodes, Places, Share, Snapshots, Suggestions, Supernodes, Widgets
+from ct_widgets.widgets.view import PageView
 
-__all__ = ["GraphWidget"]
 
-
-class GraphWidget(anywidget.AnyWidget):
+class GraphWidget(PageView, front_end="graph"):
     """A view of `graph` whose state is readable and settable from Python.
 
     >>> view = GraphWidget(graph, node_threshold=0.6)
@@ -45,8 +36,7 @@ class GraphWidget(anywidget.AnyWidget):
     >>> view.observe(print, "selected")
     """
 
-    _esm = static_file("graph.js")
-    _css = static_file("graph.css")
+    _keywords = GraphState
 
     _columns = t.Bytes().tag(sync=True)
 
@@ -56,10 +46,10 @@ class GraphWidget(anywidget.AnyWidget):
     hovered = Node()
     """The node under the pointer, or None."""
 
-    pinned = Nodes()
+    pinned = Nodes(())
     """Nodes that stay marked and visible, whatever the thresholds."""
 
-    supernodes = Supernodes()
+    supernodes = Supernodes(())
     """Named groups of nodes, as (name, nodes)."""
 
     places = Places()
@@ -77,7 +67,7 @@ class GraphWidget(anywidget.AnyWidget):
     edge_threshold = Share(DEFAULT_EDGE_THRESHOLD)
     """Of the edges between these nodes, the fewest that carry this share of the influence are shown."""
 
-    path_ends = Nodes()
+    path_ends = Nodes(())
     """Two nodes between which the view shows the strongest paths (one: where they begin); `graph.paths` lists more."""
 
     suggestions = Suggestions()
@@ -88,19 +78,11 @@ class GraphWidget(anywidget.AnyWidget):
 
     By default the examples of the feature in focus."""
 
-    unmatched = Nodes()
+    unmatched = Nodes(())
     """Nodes that are underlined as those that another graph, shown beside this one, does not have."""
 
-    theme = Choice("auto", "light", "dark")
-    """"auto" follows the notebook."""
-
-    def __init__(self, graph: AttributionGraph, **state: Any) -> None:
-        settings = (*VIEW_STATE, "panels")
-        for name in state:
-            if name not in settings:
-                close = get_close_matches(name, settings, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(settings)}"
-                raise WidgetError(f"GraphWidget has no setting {name!r}: {hint}")
+    def __init__(self, graph: AttributionGraph, **state: Unpack[GraphState]) -> None:
+        self._refuse_unknown(state)
         self._graph = graph
         card = None if "panels" in state else ExamplesWidget(graph.features, graph=graph, compact=True)
         panels = {} if card is None else {"panels": (card,)}
@@ -121,16 +103,21 @@ class GraphWidget(anywidget.AnyWidget):
         return self._graph
 
     def _answer(self, _: Any, message: Any, __: Any) -> None:
-        """What the view asks for: its answers are traits."""
+        """Answer what the view asks for by setting a trait."""
         if message == {"ask": "suggestions"}:
             self.suggestions = self.graph.suggest_supernodes()
 
     def node(self, node: NodeLike) -> NodeId:
-        """The NodeId of a node given as a row number, a NodeId or a tuple; GraphError if it is not in the graph."""
+        """Return the NodeId of a node given as a row number, a NodeId or a tuple; GraphError if the graph lacks it.
+
+        >>> view.node(12)
+        """
         return self._graph.node(node)
 
     def select(self, query: str) -> tuple[NodeId, ...]:
         """Select the most influential node that fits a pandas query over `graph.nodes`; return all, strongest first.
+
+        Raises WidgetError for a query that pandas cannot evaluate, and where no node fits.
 
         >>> view.pinned = view.select("layer >= 2 and token == '='")
         """
@@ -139,23 +126,20 @@ class GraphWidget(anywidget.AnyWidget):
             fits = nodes.eval(query)
             rows = np.flatnonzero(np.broadcast_to(np.asarray(fits, dtype=np.bool_), len(nodes)))
         except Exception as error:  # pandas passes on whatever evaluating the text raises
-            raise WidgetError(f"{query!r} is no query: {error}; columns are {', '.join(nodes.columns)}") from error
+            raise WidgetError(
+                f"{query!r} is not a valid query: {error}; columns are {', '.join(nodes.columns)}"
+            ) from error
         if len(rows) == 0:
             raise WidgetError(f"no node fits {query!r}; `graph.nodes` lists all there are")
         found = [self._graph.node_ids[row] for row in rows[np.argsort(-self._graph.influence[rows], kind="stable")]]
         self.selected = found[0]
         return tuple(found)
 
-    def to_html(self, path: str | Path) -> Path:
-        """Write the view as it is now to one HTML file that opens from disk, without network or kernel."""
-        target = Path(path)
-        target.write_text(graph_html(self._graph, self.get_state(VIEW_STATE)), encoding="utf-8")
-        return target
+    def _page(self) -> str:
+        return graph_html(self._graph, self.get_state(VIEW_STATE))
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The view, and a static picture for places that run no widgets."""
-        data, metadata = super()._repr_mimebundle_() or ({}, {})
-        return {**data, "image/svg+xml": static_picture(self._graph), "text/plain": repr(self)}, metadata
+    def _picture(self) -> Picture:
+        return graph_picture(self._graph)
 
     def __repr__(self) -> str:
         return f"<GraphWidget of {self._graph.prompt!r}>"

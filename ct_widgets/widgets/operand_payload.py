@@ -1,8 +1,9 @@
-"""What an operand sheet receives: sparse plots, number weights, links (`js/src/core/operands.ts` reads them).
+"""The columns of an operand sheet: sparse plots, number weights, links (`js/src/core/operands.ts` reads them).
 
 A plot travels as pairs of bytes (gap, value) over its flattened cells: go `gap` cells on and put `value` there, of
 which 255 stands for the plot's peak (1 to 255 for plots with a sign, where 128 is zero); value 0 only goes on.
-Most features are silent on most pairs, so that this takes a tenth of the cells; values are right to 1/510 of the peak.
+Most features are inactive on most pairs, so that this takes a tenth of the cells; values are right to 1/510 of
+the peak.
 
 Axes: r row of the sheet, a, b operands, n number token, e link.
 """
@@ -32,7 +33,7 @@ Float32 = npt.NDArray[np.float32]
 
 
 class Weights(NamedTuple):
-    """What rows write to the numbers `numbers` and read from their embeddings, [r, n]."""
+    """Weights with which rows write to the numbers `numbers` and read from their embeddings, [r, n]."""
 
     numbers: tuple[int, ...]
     output: Float32
@@ -40,7 +41,7 @@ class Weights(NamedTuple):
 
 
 def pack_plot(plot: Float32, peak: float, *, signed: bool) -> UInt8:
-    """A plot [a, b] as pairs (gap, value)."""
+    """Pack a plot [a, b] as pairs (gap, value)."""
     flat = plot.reshape(-1)
     cell = np.flatnonzero(flat)
     share = flat[cell] / peak if peak else flat[cell]
@@ -56,7 +57,7 @@ def pack_plot(plot: Float32, peak: float, *, signed: bool) -> UInt8:
 
 
 def pack_plots(prefix: str, operands: OperandActivations, rows: Sequence[Row], *, signed: bool) -> dict[str, Any]:
-    """Columns `prefix`bytes, `prefix`start [r + 1] and `prefix`peak [r] of the plots of all rows."""
+    """Make columns `prefix`bytes, `prefix`start [r + 1] and `prefix`peak [r] of the plots of all rows."""
     plots = [operands.plot(*row.feature) for row in rows]
     peak = np.array([np.abs(plot).max(initial=0) for plot in plots], np.float32)
     packed = [pack_plot(plot, float(top), signed=signed) for plot, top in zip(plots, peak, strict=True)]
@@ -68,7 +69,7 @@ def pack_plots(prefix: str, operands: OperandActivations, rows: Sequence[Row], *
 
 
 def pack_links(found: Sequence[Neighbours]) -> dict[str, Any]:
-    """Columns of links: inputs of row 0, its outputs, inputs of row 1 and so on begin at `link_start` [2 r + 1]."""
+    """Make link columns: inputs of row 0, its outputs, inputs of row 1 and so on begin at `link_start` [2 r + 1]."""
     groups = [side for neighbours in found for side in neighbours]
     every = [link for group in groups for link in group]
     return {
@@ -89,7 +90,7 @@ def wire(
     links: Sequence[Neighbours] | None,
     graph: AttributionGraph | None,
 ) -> bytes:
-    """Everything a sheet shows; `weights` may be the reason why there are none."""
+    """Encode all that a sheet shows; `weights` may be the reason why there are none."""
     states = [operands] if operands.before is None else [operands, operands.before]
     signed = any(bool((state.value < 0).any()) for state in states)
     arrays: dict[str, Any] = {
@@ -128,13 +129,13 @@ def wire(
 
 
 def _labels(rows: Sequence[Row], graph: AttributionGraph | None) -> list[str]:
-    """What people called the features in the graph."""
+    """Look up what people called the features in the graph."""
     known: Mapping[Any, str] = graph.labels if graph is not None else {}
     return [known.get(row.name, "") for row in rows]
 
 
 def _tokens(links: Sequence[Neighbours], graph: AttributionGraph | None) -> dict[str, str]:
-    """Text of the embeddings and logits at the ends of links, by the node's parts joined with "/"."""
+    """Look up the text of the embeddings and logits at the ends of links, by the node's parts joined with "/"."""
     if graph is None:
         return {}
     ends = {

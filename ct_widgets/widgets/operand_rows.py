@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -18,7 +18,15 @@ from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.graph.node_id import as_node_id
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ct_widgets.arithmetic.operands import OperandActivations
+    from ct_widgets.widgets.state import NodeLike
+
+FeatureLike = str | tuple[int, int]
+"""A feature by name, such as "L2/517", or as (layer, index)."""
+Plottable: TypeAlias = "pd.DataFrame | str | NodeLike | FeatureLike | Iterable[NodeLike | FeatureLike]"
+"""Features to plot: a table of nodes or features, a query over the nodes of the graph, or nodes and features."""
 
 MOST_ROWS = 256
 """Plots that one view holds."""
@@ -70,24 +78,27 @@ class Neighbours(NamedTuple):
 
 
 def template_of(prompt: str) -> str:
-    """The template that a prompt with two numbers is one case of: "calc: {a}+{b}=" of "calc: 36+59="."""
+    """Find the template that a prompt with two numbers is one case of: "calc: {a}+{b}=" of "calc: 36+59="."""
     found = list(re.finditer(r"\d+", prompt))
     if len(found) != 2:
         raise WidgetError(
             f"operand plots vary two numbers, and {prompt[:80]!r} has {len(found)}: "
-            'give template=, such as "calc: {a}+{b}="'
+            'pass template=, such as "calc: {a}+{b}="'
         )
     (a, b) = (one.span() for one in found)
     return f"{prompt[: a[0]]}{{a}}{prompt[a[1] : b[0]]}{{b}}{prompt[b[1] :]}"
 
 
 def token_place(operands: OperandActivations) -> int:
-    """The position of the plots, counted from the first token."""
+    """Count the position of the plots from the first token."""
     return operands.position % len(operands.tokens)
 
 
-def choose(operands: OperandActivations, nodes: Any, graph: AttributionGraph | None) -> Rows:
-    """The features of `nodes` at the position of `operands`, each once, at most MOST_ROWS of the most influential."""
+def choose(operands: OperandActivations, nodes: Plottable | None, graph: AttributionGraph | None) -> Rows:
+    """Choose the features of `nodes` at the position of `operands`, each once: the MOST_ROWS of most influence.
+
+    Raises WidgetError where there is none, and FeatureError for one that the transcoder does not have.
+    """
     place = token_place(operands)
     asked = list(_asked(operands, nodes, graph))
     here: dict[tuple[int, int], Row] = {}
@@ -101,9 +112,9 @@ def choose(operands: OperandActivations, nodes: Any, graph: AttributionGraph | N
         there = sorted({position for _, position in asked if position is not None})
         raise WidgetError(
             f"none of the {elsewhere} feature nodes is at token {place}, {token!r}, where the plots are "
-            f"(they are at {', '.join(map(str, there))}): give position=, or (layer, index) pairs"
+            f"(they are at {', '.join(map(str, there))}): pass position=, or (layer, index) pairs"
             if elsewhere
-            else "there is no feature to plot: give nodes of a graph, or (layer, index) pairs"
+            else "there is no feature to plot: pass nodes of a graph, or (layer, index) pairs"
         )
     for row in chosen:
         operands.plot(*row.feature)  # FeatureError for what the transcoder does not have
@@ -114,7 +125,7 @@ def choose(operands: OperandActivations, nodes: Any, graph: AttributionGraph | N
 
 
 def _strongest(rows: list[Row], most: int) -> list[Row]:
-    """The `most` of most influence, in the order they came in."""
+    """Keep the `most` of most influence, in the order they came in."""
     if len(rows) <= most:
         return rows
     ranked = sorted(range(len(rows)), key=lambda i: -np.nan_to_num(rows[i].influence))
@@ -122,38 +133,42 @@ def _strongest(rows: list[Row], most: int) -> list[Row]:
 
 
 def _asked(
-    operands: OperandActivations, nodes: Any, graph: AttributionGraph | None
+    operands: OperandActivations, nodes: Plottable | None, graph: AttributionGraph | None
 ) -> Iterator[tuple[Row, int | None]]:
-    """Features and their positions, None where none was named."""
-    if nodes is None and graph is None:
-        # The liveliest of the dictionary: those whose activations add up to the most.
-        table = operands.features
-        table = table.assign(total=table["n_active"] * table["mean"]).nlargest(MOST_ROWS, "total")
-        nodes = list(zip(table["layer"].tolist(), table["index"].tolist(), strict=True))
-    if nodes is None and graph is not None:
-        nodes = np.flatnonzero(graph.is_kind("feature")).tolist()
+    """Read the features that are asked for and their positions, None where none was named."""
+    if nodes is None:
+        nodes = _most_active(operands) if graph is None else np.flatnonzero(graph.is_kind("feature")).tolist()
     if isinstance(nodes, str) and not re.fullmatch(r"L\d+/\d+", nodes):
         nodes = _query(graph, nodes)
     if hasattr(nodes, "columns"):
         yield from _of_table(nodes)
-        return
-    if isinstance(nodes, str | NodeId) or not isinstance(nodes, Iterable):
-        nodes = [nodes]
-    for node in nodes:
-        yield from _of_node(node, graph)
+    elif isinstance(nodes, str | NodeId) or not isinstance(nodes, Iterable):
+        yield from _of_node(nodes, graph)
+    else:
+        for node in nodes:
+            yield from _of_node(node, graph)
+
+
+def _most_active(operands: OperandActivations) -> list[FeatureLike]:
+    """List the features whose activations add up to the most."""
+    table = operands.features
+    table = table.assign(total=table["n_active"] * table["mean"]).nlargest(MOST_ROWS, "total")
+    return list(zip(table["layer"].tolist(), table["index"].tolist(), strict=True))
 
 
 def _query(graph: AttributionGraph | None, query: str) -> Any:
     if graph is None:
-        raise WidgetError(f"{query!r} is a query over the nodes of a graph: give graph= too")
+        raise WidgetError(f"{query!r} is a query over the nodes of a graph: pass graph= too")
     try:
         return graph.nodes.query(query)
     except Exception as error:  # pandas passes on whatever evaluating the text raises
-        raise WidgetError(f"{query!r} is no query: {error}; columns are {', '.join(graph.nodes.columns)}") from error
+        raise WidgetError(
+            f"{query!r} is not a valid query: {error}; columns are {', '.join(graph.nodes.columns)}"
+        ) from error
 
 
 def _of_table(table: Any) -> Iterator[tuple[Row, int | None]]:
-    """Rows of `graph.nodes`, or of any table of layers and indices, such as `operands.families`."""
+    """Read rows of `graph.nodes`, or of any table of layers and indices, such as `operands.families`."""
     if not {"layer", "index"} <= set(table.columns):
         raise WidgetError(f"the table has no columns layer and index, only {', '.join(map(str, table.columns))}")
     if "position" in table.columns and "kind" in table.columns:
@@ -168,7 +183,7 @@ def _of_table(table: Any) -> Iterator[tuple[Row, int | None]]:
 
 
 def _of_node(node: Any, graph: AttributionGraph | None) -> Iterator[tuple[Row, int | None]]:
-    """A feature's name or (layer, index), or a node by id or row number; nodes of other kinds have no plot."""
+    """Read a feature's name or (layer, index), or a node by id or row number; nodes of other kinds have no plot."""
     if isinstance(node, int | np.integer) and graph is not None:
         node = graph.node_ids[graph.row(int(node))]
     named = cast("Any", node.removeprefix("L").split("/") if isinstance(node, str) else node)
@@ -181,7 +196,7 @@ def _of_node(node: Any, graph: AttributionGraph | None) -> Iterator[tuple[Row, i
             yield Row(found.layer, found.index, influence), found.position
     except (TypeError, ValueError) as error:
         raise WidgetError(
-            f'{node!r} is no feature: expected (layer, index), "L2/517", or a node (kind, layer, position, index)'
+            f'{node!r} is not a feature: expected (layer, index), "L2/517", or a node (kind, layer, position, index)'
         ) from error
 
 
@@ -194,7 +209,7 @@ def _features_at(graph: AttributionGraph, position: int) -> list[Row]:
 
 
 def links(graph: AttributionGraph, rows: Sequence[Row], position: int) -> list[Neighbours]:
-    """Neighbours in the graph of every row; none of a feature that is not in it. -> [r]."""
+    """Find the neighbours of every row in the graph; none of a feature that is not in it. -> [r]."""
     at = [_row_in(graph, NodeId("feature", row.layer, position, row.index)) for row in rows]
     leaving = np.flatnonzero(np.isin(graph.source, [row for row in at if row is not None]))
     target = np.searchsorted(graph.indptr, leaving, side="right") - 1

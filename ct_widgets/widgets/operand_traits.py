@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
-
-import traitlets as t
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
 
 from ct_widgets.errors import GraphError, WidgetError
 from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.graph.node_id import as_node_id
-from ct_widgets.widgets.operand_rows import Row, token_place
-from ct_widgets.widgets.traits import Choice
+from ct_widgets.widgets.operand_rows import FeatureLike, Row, token_place
+from ct_widgets.widgets.state import NodeLike
+from ct_widgets.widgets.traits import Choice, JsonTrait
 
 if TYPE_CHECKING:
     from ct_widgets.arithmetic.operands import OperandActivations
@@ -20,32 +19,43 @@ FAMILIES = ("sum", "lookup", "add", "active", "other")
 """Kinds of `ct_widgets.arithmetic.Family`, in the order of the sheet."""
 
 
+class OperandState(TypedDict, total=False):
+    """Keywords of an OperandWidget, which are its traits: each is explained there."""
+
+    selected: NodeLike | FeatureLike | None
+    enlarged: bool
+    hovered: Sequence[int] | None
+    scale: Literal["shared", "own"]
+    overlay: Literal["none", "sum", "sum mod 10"]
+    k: int
+    sort: Literal["influence", "layer", "family", "activation", "given"]
+    families: Iterable[Literal["sum", "lookup", "add", "active", "other"]]
+    shows: Literal["after", "before", "difference"]
+    theme: Literal["auto", "light", "dark"]
+
+
 class HasPlots(Protocol):
-    """What the traits are checked against."""
+    """A view whose traits are checked against its plots."""
 
     operands: OperandActivations
     rows: tuple[Row, ...]
     graph: AttributionGraph | None
 
 
-class Plotted(t.TraitType[NodeId | None, Any]):
+class Plotted(JsonTrait[NodeId | None, Any]):
     """A feature of the sheet, or any node of its graph, or None."""
 
     info_text = 'a feature such as "L2/517" or (2, 517), a node of the graph, or None'
 
-    def __init__(self) -> None:
-        super().__init__(default_value=None, allow_none=True)
-        self.tag(sync=True)
-
     def validate(self, obj: Any, value: Any) -> NodeId | None:
-        """`value` as a NodeId; a feature's is at the position of the plots."""
+        """Return `value` as a NodeId; a feature's is at the position of the plots."""
         if value is None:
             return None
         view = cast("HasPlots", obj)
         try:
             node = _as_node(view, value)
         except (GraphError, TypeError, ValueError) as error:
-            raise WidgetError(f"{self.name}: {value!r} is no feature; expected {self.info_text}") from error
+            raise WidgetError(f"{self.name}: {value!r} is not a feature; expected {self.info_text}") from error
         here = node.kind == "feature" and node.position == token_place(view.operands)
         if here and any(row.feature == (node.layer, node.index) for row in view.rows):
             return node
@@ -67,17 +77,13 @@ def _as_node(view: HasPlots, value: Any) -> NodeId:
     return as_node_id(parts)
 
 
-class Cell(t.TraitType[tuple[int, int] | None, Sequence[int] | None]):
+class Cell(JsonTrait[tuple[int, int] | None, Sequence[int] | None]):
     """A pair of operands, or None."""
 
     info_text = "a pair of operands (a, b) or None"
 
-    def __init__(self) -> None:
-        super().__init__(default_value=None, allow_none=True)
-        self.tag(sync=True)
-
     def validate(self, obj: Any, value: Sequence[int] | None) -> tuple[int, int] | None:
-        """`value` if both operands are on the axes."""
+        """Return `value` if both operands are on the axes."""
         if value is None:
             return None
         operands = cast("HasPlots", obj).operands
@@ -94,15 +100,11 @@ class Cell(t.TraitType[tuple[int, int] | None, Sequence[int] | None]):
         return a, b
 
 
-class Sum(t.TraitType[int, int]):
+class Sum(JsonTrait[int, int]):
     """A sum of two operands."""
 
-    def __init__(self) -> None:
-        super().__init__(default_value=0)
-        self.tag(sync=True)
-
     def validate(self, obj: Any, value: int) -> int:
-        """`value` if it is between the smallest sum and the largest."""
+        """Return `value` if it is between the smallest sum and the largest."""
         operands = cast("HasPlots", obj).operands
         low, high = min(operands.a) + min(operands.b), max(operands.a) + max(operands.b)
         try:
@@ -114,22 +116,16 @@ class Sum(t.TraitType[int, int]):
         return k
 
 
-class Families(t.TraitType[tuple[str, ...], Iterable[str]]):
+class Families(JsonTrait[tuple[str, ...], Iterable[str]]):
     """Kinds of families; none means all."""
 
-    info_text = "a list of kinds of families"
-
-    def __init__(self) -> None:
-        super().__init__(default_value=())
-        self.tag(sync=True)
-
     def validate(self, obj: Any, value: Iterable[str]) -> tuple[str, ...]:
-        """`value` in the order of the sheet."""
+        """Return `value` in the order of the sheet."""
         del obj
         asked = {value} if isinstance(value, str) else set(value)
         if unknown := asked - set(FAMILIES):
             raise WidgetError(
-                f"{self.name}: {min(map(str, unknown))!r} is no kind of family: expected {', '.join(FAMILIES)}"
+                f"{self.name}: {min(map(str, unknown))!r} is not a kind of family: expected {', '.join(FAMILIES)}"
             )
         return tuple(kind for kind in FAMILIES if kind in asked)
 
@@ -138,10 +134,10 @@ class Moment(Choice):
     """Which state of an intervention the plots show."""
 
     def validate(self, obj: Any, value: str) -> str:
-        """`value` if there is such a state."""
+        """Return `value` if there is such a state."""
         if super().validate(obj, value) != self.options[0] and cast("HasPlots", obj).operands.before is None:
             raise WidgetError(
-                f"{self.name}: there is no {value!r} without an intervention: give "
+                f"{self.name}: there is no {value!r} without an intervention: pass "
                 "operands=model.operand_activations(..., interventions=[...])"
             )
         return value

@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import anywidget
 import numpy as np
 import traitlets as t
 
+from ct_widgets.arithmetic.numbers import NUMBERS, TEMPLATE, number_tokens
 from ct_widgets.errors import PromptError, WidgetError
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.progress import progress_bar
+from ct_widgets.widgets.models import Model
 from ct_widgets.widgets.operand_payload import Weights, wire
-from ct_widgets.widgets.operand_picture import operand_picture
-from ct_widgets.widgets.operand_rows import Row, choose, links, template_of, token_place
-from ct_widgets.widgets.operand_traits import Cell, Families, Moment, Plotted, Sum
-from ct_widgets.widgets.page import page_html
-from ct_widgets.widgets.static_files import static_file
+from ct_widgets.widgets.operand_rows import Plottable, Row, choose, links, template_of, token_place
+from ct_widgets.widgets.operand_traits import Cell, Families, Moment, OperandState, Plotted, Sum
+from ct_widgets.widgets.page import page_html, view_data
+from ct_widgets.widgets.pictures.operands import operand_picture
+from ct_widgets.widgets.pictures.svg import Picture
 from ct_widgets.widgets.traits import Choice
+from ct_widgets.widgets.view import PageView
 
 if TYPE_CHECKING:
     from ct_widgets.arithmetic.families import Family
     from ct_widgets.arithmetic.operands import OperandActivations
-    from ct_widgets.replacement_model import ReplacementModel
     from ct_widgets.widgets.graph_widget import GraphWidget
 
-__all__ = ["OperandWidget"]
 
-TEMPLATE = "calc: {a}+{b}="
-NUMBERS = range(100)
-"""Numbers of the weight plots, which are 10 x 10."""
-STATE = ("selected", "enlarged", "hovered", "scale", "overlay", "k", "sort", "families", "shows", "theme")
-
-
-class OperandWidget(anywidget.AnyWidget):
+class OperandWidget(PageView, front_end="operands"):
     """Operand plots of features: activation for every pair of operands, a upwards, b to the right [CT25, "Addition"].
 
     nodes: nodes of a graph (`graph.nodes`, or what is left of it after a query), a graph, a query over the nodes of
         `graph`, a list of (layer, index) or of node ids, such as a supernode's; by default all features of `graph` at
-        the position, or without a graph the liveliest of the dictionary.
+        the position, or without a graph the most active of the dictionary.
     graph: where inputs and outputs of an enlarged feature come from. view: a GraphWidget; what is selected there is
         selected here and the other way round, and its graph is the graph.
     operands: activations that were computed before, with an intervention too; else they are computed now, for
@@ -55,8 +47,7 @@ class OperandWidget(anywidget.AnyWidget):
     >>> view.families = ["sum"]
     """
 
-    _esm = static_file("operands.js")
-    _css = static_file("operands.css")
+    _keywords = OperandState
 
     _columns = t.Bytes().tag(sync=True)
 
@@ -78,25 +69,22 @@ class OperandWidget(anywidget.AnyWidget):
     overlay = Choice("none", "sum", "sum mod 10")
     """Lines where a + b = `k`, or where both are equal modulo 10."""
 
-    k = Sum()
+    k = Sum(0)
     """The sum of the overlay."""
 
     sort = Choice("influence", "layer", "family", "activation", "given")
     """Order of the plots. Influence is that in the graph; activation is a plot's peak."""
 
-    families = Families()
+    families = Families(())
     """Kinds of families that are shown: "sum", "lookup", "add", "active", "other"; empty for all."""
 
     shows = Moment("after", "before", "difference")
     """With an intervention: activations under it, without it, or what it changes."""
 
-    theme = Choice("auto", "light", "dark")
-    """"auto" follows the notebook."""
-
     def __init__(
         self,
-        model: ReplacementModel | None,
-        nodes: Any = None,
+        model: Model | None,
+        nodes: Plottable | AttributionGraph | None = None,
         *,
         graph: AttributionGraph | None = None,
         view: GraphWidget | None = None,
@@ -105,9 +93,9 @@ class OperandWidget(anywidget.AnyWidget):
         a: Iterable[int] = NUMBERS,
         b: Iterable[int] = NUMBERS,
         position: int = -1,
-        **state: Any,
+        **state: Unpack[OperandState],
     ) -> None:
-        _check_settings(state)
+        self._refuse_unknown(state)
         if isinstance(nodes, AttributionGraph):
             graph, nodes = nodes, None
         if graph is None and view is not None:
@@ -121,37 +109,19 @@ class OperandWidget(anywidget.AnyWidget):
         columns = wire(self.operands, self._chosen, self.named, _weights(model, self.operands, self.rows), found, graph)
         super().__init__(_columns=columns, view=view, **{"k": _usual_sum(self.operands, graph), **state})
 
-    def to_html(self, path: str | Path) -> Path:
-        """Write the view as it is now to one HTML file that opens from disk, without network or kernel."""
-        target = Path(path)
-        data = {
-            "state": self.get_state(STATE),
-            "buffers": {"_columns": base64.b64encode(self._columns).decode("ascii")},
-        }
-        title = f"{self.operands.template[:200]} · operand plots".encode("utf-8", "replace").decode()
-        target.write_text(page_html(title, "operands.page.js", ("operands.css",), data), encoding="utf-8")
-        return target
+    def _page(self) -> str:
+        data = view_data(self.get_state(tuple(OperandState.__annotations__)), self._columns)
+        return page_html(self.operands.template, "operand plots", "operands.page.js", ["operands.css"], data)
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The view, and a still picture for places that run no widgets."""
-        data, metadata = super()._repr_mimebundle_() or ({}, {})
-        picture = operand_picture(self.operands, self._chosen, self.named)
-        return {**data, "image/svg+xml": picture, "text/plain": repr(self)}, metadata
+    def _picture(self) -> Picture:
+        return operand_picture(self.operands, self._chosen, self.named)
 
     def __repr__(self) -> str:
         return f"<OperandWidget of {self.operands.template!r}: {self._chosen.n_shown} features>"
 
 
-def _check_settings(state: dict[str, Any]) -> None:
-    for name in state:
-        if name not in STATE:
-            close = get_close_matches(name, STATE, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(STATE)}"
-            raise WidgetError(f"OperandWidget has no setting {name!r}: {hint}")
-
-
 def _compute(
-    model: ReplacementModel | None,
+    model: Model | None,
     graph: AttributionGraph | None,
     template: str | None,
     a: Iterable[int],
@@ -159,14 +129,14 @@ def _compute(
     position: int,
 ) -> OperandActivations:
     if model is None:
-        raise WidgetError("there is nothing to compute activations with: give a model, or operands=")
+        raise WidgetError("there is nothing to compute activations with: pass a model, or operands=")
     if template is None:
         template = TEMPLATE if graph is None else template_of(graph.prompt)
     return model.operand_activations(template, a, b, position)
 
 
 def _families(operands: OperandActivations, rows: tuple[Row, ...]) -> list[Family]:
-    """Families by what the features do without an intervention."""
+    """Classify the features by what they do without an intervention."""
     from ct_widgets.arithmetic.families import classify
 
     plain = operands if operands.before is None else operands.before
@@ -178,10 +148,8 @@ def _families(operands: OperandActivations, rows: tuple[Row, ...]) -> list[Famil
     return found
 
 
-def _weights(model: ReplacementModel | None, operands: OperandActivations, rows: tuple[Row, ...]) -> Weights | str:
-    """Number weights of all rows, or why there are none."""
-    from ct_widgets.arithmetic.numbers import number_tokens
-
+def _weights(model: Model | None, operands: OperandActivations, rows: tuple[Row, ...]) -> Weights | str:
+    """Compute the number weights of all rows, or say why there are none."""
     if model is None:
         return "Weights of numbers need the model: ct.OperandWidget(model, ..., operands=operands)."
     try:
@@ -198,7 +166,7 @@ def _weights(model: ReplacementModel | None, operands: OperandActivations, rows:
 
 
 def _usual_sum(operands: OperandActivations, graph: AttributionGraph | None) -> int:
-    """The sum of the graph's own prompt, or else one in the middle."""
+    """Choose the sum of the graph's own prompt, or else one in the middle."""
     found = [int(digits) for digits in re.findall(r"\d+", graph.prompt)] if graph is not None else []
     if len(found) == 2 and found[0] in operands.a and found[1] in operands.b:
         return sum(found)

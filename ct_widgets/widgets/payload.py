@@ -1,4 +1,4 @@
-"""What a view of a graph receives: columns of the strongest nodes and edges (`js/src/core/graph.ts` reads them).
+"""The columns of a graph view: its strongest nodes and edges (`js/src/core/graph.ts` reads them).
 
 Edges travel as signed shares of their target's whole input, A[t, s] / row_total[t], which fit float16 whatever the
 scale of the model, and as float32 where there are few. `row_total`, `influence` and `error_share` are those of the
@@ -24,7 +24,7 @@ _EXACT_EDGES = MOST_EDGES // 2
 
 
 def wire(graph: AttributionGraph, *, most_nodes: int = MOST_NODES, most_edges: int = MOST_EDGES) -> bytes:
-    """Columns of the strongest `most_nodes` nodes and, among these, the strongest `most_edges` edges of `graph`."""
+    """Encode the strongest `most_nodes` nodes of `graph` and, among these, the strongest `most_edges` edges."""
     keep = strongest_nodes(graph, most_nodes)
     row_total = graph.row_total[keep]
     adjacency = select_nodes(graph.adjacency, keep)
@@ -68,7 +68,7 @@ def _facts(graph: AttributionGraph, keep: Bool) -> dict[str, Any]:
 
 
 def strongest_nodes(graph: AttributionGraph, most: int = MOST_NODES) -> Bool:
-    """Logits, embeddings, then the rest by influence, until there are `most`, [n]."""
+    """Mark logits, embeddings, then the rest by influence, until there are `most`, [n]."""
     rank = graph.influence.astype(np.float64)
     for kind in ("embedding", "logit"):
         rank[graph.is_kind(kind)] += rank.sum() + 1.0
@@ -76,7 +76,7 @@ def strongest_nodes(graph: AttributionGraph, most: int = MOST_NODES) -> Bool:
 
 
 def _largest(score: np.ndarray[Any, np.dtype[np.floating[Any]]], most: int) -> Bool:
-    """Which `most` values of `score` are the largest."""
+    """Mark the `most` largest values of `score`."""
     keep = np.ones(len(score), dtype=np.bool_)
     if len(score) > most:
         keep[np.argpartition(score, len(score) - most)[: len(score) - most]] = False
@@ -84,13 +84,13 @@ def _largest(score: np.ndarray[Any, np.dtype[np.floating[Any]]], most: int) -> B
 
 
 def _shares(adjacency: Adjacency, row_total: Float32) -> Float32:
-    """A[t, s] / row_total[t], [e]."""
+    """Divide each edge by the whole input of its target: A[t, s] / row_total[t], [e]."""
     total = np.repeat(row_total, adjacency.in_degree)
     return np.divide(adjacency.weight, total, out=np.zeros_like(adjacency.weight), where=total > 0)
 
 
 def _error_share(graph: AttributionGraph) -> Float32:
-    """Share of each target's input that comes from errors, or from what was pruned before, [n]."""
+    """Compute the share of each target's input that comes from errors, or from what was pruned before, [n]."""
     is_error = graph.is_kind("error")
     explained = row_sums(graph.indptr, np.abs(graph.weight) * ~is_error[graph.source])
     missing = graph.row_total - explained

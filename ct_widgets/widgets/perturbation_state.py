@@ -1,25 +1,36 @@
-"""What a perturbation view shows of a graph: its boxes, and the traits that hold strengths and settings."""
+"""Boxes of a graph in a perturbation view, and the traits that hold strengths and settings."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, TypedDict, cast
 
 import numpy as np
-import traitlets as t
 
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.graph.subgraph import boxes as graph_boxes
+from ct_widgets.widgets.traits import JsonTrait
 
 MOST_STRONGEST = 8
 MOST_LOGITS = 4
 MOST_TOKENS = 16
 
 
+class PerturbationState(TypedDict, total=False):
+    """Keywords of a PerturbationWidget, which are its traits: each is explained there."""
+
+    strengths: Mapping[str, float]
+    active: str | None
+    method: Literal["constrained", "iterative", "open"]
+    last_layer: int | None
+    freeze_attention: bool | None
+    theme: Literal["auto", "light", "dark"]
+
+
 class Box(NamedTuple):
-    """What is drawn as one: a name of its own and nodes of the graph; features in it can be changed."""
+    """Nodes of the graph that are drawn as one, under a name of their own; features among them can be changed."""
 
     name: str
     nodes: tuple[NodeId, ...]
@@ -31,7 +42,7 @@ class Box(NamedTuple):
 
 
 def boxes_of(graph: AttributionGraph, supernodes: Iterable[Sequence[Any]] | None = None) -> tuple[Box, ...]:
-    """Boxes of a view: supernodes and pinned nodes, by default the strongest features; then outputs and tokens.
+    """Choose the boxes: supernodes and pinned nodes, by default the strongest features; then outputs and tokens.
 
     Names that stand twice get a number. Raises GraphError for nodes that are not in the graph.
     """
@@ -62,18 +73,15 @@ def _name(graph: AttributionGraph, node: NodeId) -> str:
     return graph.label(node) or str(node)
 
 
-class Strengths(t.TraitType[Mapping[str, float], Mapping[str, float]]):
+class Strengths(JsonTrait[Mapping[str, float], Mapping[str, float]]):
     """Strengths by name of a box: 1 is the model's own, 0 none, -1 the opposite; others keep theirs."""
 
-    info_text = "a mapping from names of boxes to numbers"
-
     def __init__(self) -> None:
-        super().__init__(default_value={})
         # The answer says which strengths it is for; an echo before it would only keep it waiting.
-        self.tag(sync=True, echo_update=False)
+        super().__init__({}, echo_update=False)
 
     def validate(self, obj: Any, value: Mapping[str, float]) -> Mapping[str, float]:
-        """`value` as finite numbers by names of boxes that hold features."""
+        """Return `value` as finite numbers by names of boxes that hold features."""
         if not isinstance(cast("Any", value), Mapping):
             raise WidgetError(f'{self.name}: expected a mapping such as {{"sum = _5": -1}}, not {value!r}')
         known: Mapping[str, Any] = obj.adjustable
@@ -84,36 +92,28 @@ class Strengths(t.TraitType[Mapping[str, float], Mapping[str, float]]):
             try:
                 strengths[name] = float(strength)
             except (TypeError, ValueError) as error:
-                raise WidgetError(f"{self.name}: {strength!r} is no number (box {name!r})") from error
+                raise WidgetError(f"{self.name}: {strength!r} is not a number (box {name!r})") from error
             if not math.isfinite(strengths[name]):
                 raise WidgetError(f"{self.name}: {strength!r} is not finite (box {name!r})")
         return strengths
 
 
-class LastLayer(t.TraitType[int | None, int | None]):
+class LastLayer(JsonTrait[int | None, int | None]):
     """The last layer of the range, or None for the default."""
 
-    def __init__(self) -> None:
-        super().__init__(default_value=None, allow_none=True)
-        self.tag(sync=True)
-
     def validate(self, obj: Any, value: int | None) -> int | None:
-        """`value` if it is a layer of the model."""
+        """Return `value` if it is a layer of the model."""
         layers: int = obj.graph.n_layers
         if value is not None and not 0 <= int(value) < layers:
             raise WidgetError(f"{self.name} is {value}; it is a layer from 0 to {layers - 1}, or None")
         return None if value is None else int(value)
 
 
-class ActiveBox(t.TraitType[str | None, str | None]):
+class ActiveBox(JsonTrait[str | None, str | None]):
     """The box whose strength is swept, or None."""
 
-    def __init__(self) -> None:
-        super().__init__(default_value=None, allow_none=True)
-        self.tag(sync=True)
-
     def validate(self, obj: Any, value: str | None) -> str | None:
-        """`value` if it is a box with features."""
+        """Return `value` if it is a box with features."""
         if value is not None and value not in obj.adjustable:
             raise WidgetError(f"{self.name}: there is no box {value!r} with features; there are {list(obj.adjustable)}")
         return value

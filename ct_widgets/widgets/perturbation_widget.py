@@ -5,38 +5,36 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-import anywidget
 import numpy as np
 import traitlets as t
 
+from ct_widgets.atomic import write_bytes
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph
+from ct_widgets.widgets.models import Model
+from ct_widgets.widgets.page import page_html, view_data
 from ct_widgets.widgets.payload import wire
-from ct_widgets.widgets.perturbation_page import perturbation_html
-from ct_widgets.widgets.perturbation_picture import perturbation_picture
-from ct_widgets.widgets.perturbation_state import ActiveBox, LastLayer, Strengths, boxes_of
-from ct_widgets.widgets.static_files import static_file
+from ct_widgets.widgets.perturbation_state import ActiveBox, LastLayer, PerturbationState, Strengths, boxes_of
+from ct_widgets.widgets.pictures.perturbation import perturbation_picture
+from ct_widgets.widgets.pictures.svg import Picture
 from ct_widgets.widgets.traits import Choice
+from ct_widgets.widgets.view import PageView
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ct_widgets.interventions import PerturbationSession, Perturbed, Settings
-    from ct_widgets.replacement_model import ReplacementModel
-
-__all__ = ["PerturbationWidget"]
 
 SWEEP = tuple(float(value) for value in np.linspace(-2, 2, 33))
 """Strengths at which the curve of the active slider is computed."""
 EXPORTED = tuple(float(value) for value in np.linspace(-2, 2, 17))
 MOST_LINES = 5
 SETTINGS = ("method", "last_layer", "freeze_attention")
-STATE = ("strengths", "active", *SETTINGS, "theme")
 
 
-class PerturbationWidget(anywidget.AnyWidget):
+class PerturbationWidget(PageView, front_end="perturbation"):
     """Drag a supernode from 1 to -2 and see every other one's activity, the outputs, and what the graph predicted.
 
     supernodes: (name, [node, ...]) pairs; by default those of the graph with its pinned nodes, or else its strongest
@@ -48,8 +46,7 @@ class PerturbationWidget(anywidget.AnyWidget):
     >>> view.observe(print, "result")
     """
 
-    _esm = static_file("perturbation.js")
-    _css = static_file("perturbation.css")
+    _keywords = PerturbationState
 
     _columns = t.Bytes().tag(sync=True)
     _boxes = t.List().tag(sync=True)
@@ -73,24 +70,16 @@ class PerturbationWidget(anywidget.AnyWidget):
     """Whether attention patterns are held; None for the method's default."""
 
     result: Any = t.Any(None)
-    """What the model answers to `strengths`: activity of every box, logits, outputs (`Perturbed`)."""
-
-    error = t.Unicode("").tag(sync=True)
-    """Why there is no answer; empty if there is one."""
-
-    theme = Choice("auto", "light", "dark")
-    """"auto" follows the notebook."""
+    """The model's answer to `strengths`: activity of every box, logits, outputs (`Perturbed`)."""
 
     def __init__(
         self,
-        model: ReplacementModel,
+        model: Model,
         graph: AttributionGraph,
         supernodes: Iterable[Sequence[Any]] | None = None,
-        **state: Any,
+        **state: Unpack[PerturbationState],
     ) -> None:
-        unknown = [name for name in state if name not in STATE]
-        if unknown:
-            raise WidgetError(f"PerturbationWidget has no setting {unknown[0]!r}: it takes {', '.join(STATE)}")
+        self._refuse_unknown(state)
         self.graph = graph
         self.boxes = boxes_of(graph, supernodes)
         self.adjustable = {box.name: box.features for box in self.boxes if box.features}
@@ -194,10 +183,16 @@ class PerturbationWidget(anywidget.AnyWidget):
         sweep: strengths that every slider can take there, with the others at 1; pairs: names of boxes that can be moved
         together. Sliders snap to what was computed; nothing is interpolated.
         """
-        target = Path(path)
-        state = {**self.get_state(STATE), "_boxes": self._boxes, "_grid": self._compute_grid(sweep, pairs)}
-        target.write_text(perturbation_html(self.graph, state), encoding="utf-8")
-        return target
+        return write_bytes(Path(path), self._page(sweep, pairs).encode())
+
+    def _page(self, sweep: Sequence[float] = EXPORTED, pairs: Iterable[tuple[str, str]] = ()) -> str:
+        state = {
+            **self.get_state(tuple(PerturbationState.__annotations__)),
+            "_boxes": self._boxes,
+            "_grid": self._compute_grid(sweep, pairs),
+        }
+        data = view_data(state, wire(self.graph))
+        return page_html(self.graph.prompt, "perturbation", "perturbation.page.js", ["perturbation.css"], data)
 
     def _compute_grid(self, sweep: Sequence[float], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
         values = sorted({1.0, *(float(value) for value in sweep)})
@@ -216,12 +211,9 @@ class PerturbationWidget(anywidget.AnyWidget):
             ],
         }
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The view, and a still picture for places that run no widgets."""
-        data, metadata = super()._repr_mimebundle_() or ({}, {})
+    def _picture(self) -> Picture:
         predicted = self.session.predicted_activity(self.strengths, self.settings)
-        picture = perturbation_picture(self.graph.prompt, self.boxes, self._answer or {}, predicted, self._sweep)
-        return {**data, "image/svg+xml": picture, "text/plain": repr(self)}, metadata
+        return perturbation_picture(self.graph.prompt, self.boxes, self._answer or {}, predicted, self._sweep)
 
     def __repr__(self) -> str:
         changed = ", ".join(f"{name} at {strength:g}" for name, strength in self.strengths.items())

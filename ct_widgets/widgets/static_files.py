@@ -10,7 +10,7 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def static_file(name: str) -> Path:
-    """Path of a built file; WidgetError if the front end was not built."""
+    """Find a built file; WidgetError if the front end was not built."""
     path = _STATIC / name
     if not path.is_file():
         raise WidgetError(
@@ -21,5 +21,5 @@ def static_file(name: str) -> Path:
 
 
 def static_text(name: str) -> str:
-    """Content of a built file."""
+    """Read a built file."""
     return static_file(name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a training view shows of a run: curves of bounded length, and the state of the run, as JSON values."""
+"""A run as a training view shows it: curves of bounded length, and the state of the run, as JSON values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Curve:
             self._steps *= 2
 
     def points(self) -> list[list[float]]:
-        """[tokens, value] in the order of tokens, the newest values included."""
+        """List [tokens, value] in the order of tokens, the newest values included."""
         newest = [(self._tokens, self._sum / self._n)] if self._n else []
         return [[tokens, short(value)] for tokens, value in (*self._points, *newest)]
 
@@ -54,17 +54,17 @@ class Curves:
         self._curves[name].add(tokens, value)
 
     def points(self) -> dict[str, list[list[float]]]:
-        """All lines."""
+        """List the points of all lines."""
         return {name: curve.points() for name, curve in self._curves.items()}
 
 
 def layer_rows(mse: Sequence[float], l0: Sequence[float], dead: Sequence[float]) -> list[list[Any]]:
-    """The final table: a row per layer, then all layers: mean of errors and shares, sum of active features."""
+    """Make the final table: a row per layer, then all layers: mean of errors and shares, sum of active features."""
     rows = [[str(layer), *map(short, figures)] for layer, figures in enumerate(zip(mse, l0, dead, strict=True))]
     n = len(rows)
     return [*rows, ["all", short(sum(mse) / n), short(sum(l0)), short(sum(dead) / n)]] if n else []
 
 
 def short(value: float) -> float:
-    """Digits that can be seen."""
+    """Round to the digits that can be seen."""
     return float(f"{value:.{_DIGITS}g}")

@@ -8,20 +8,18 @@ from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets as t
 from IPython.core.getipython import get_ipython
 
-from ct_widgets.widgets.static_files import static_file
-from ct_widgets.widgets.training_picture import training_picture
+from ct_widgets.widgets.pictures.svg import Picture
+from ct_widgets.widgets.pictures.training import training_picture
 from ct_widgets.widgets.training_state import Curves, layer_rows
 from ct_widgets.widgets.traits import Choice
+from ct_widgets.widgets.view import Theme, View
 
 if TYPE_CHECKING:
     from ct_widgets.training import Evaluation, Start, Step, Training, TrainingControl
     from ct_widgets.transcoders import Transcoder
-
-__all__ = ["TrainingWidget"]
 
 _EVERY = 0.25
 """Seconds between pictures: often enough to look alive, seldom enough to cost nothing."""
@@ -29,7 +27,7 @@ _RATE_OVER = 20.0
 """Seconds that the shown rate is an average of."""
 
 
-class TrainingWidget(anywidget.AnyWidget):
+class TrainingWidget(View, front_end="training"):
     """Watch a run in a cell: pass it as a callback, and it shows itself when the run starts.
 
     Afterwards it stays as a figure, with the final figures by layer, also in the saved notebook.
@@ -40,20 +38,14 @@ class TrainingWidget(anywidget.AnyWidget):
     >>> view.command = "pause"              # what the buttons do
     """
 
-    _esm = static_file("training.js")
-    _css = static_file("training.css")
-
     _run = t.Dict({"status": "waiting"}).tag(sync=True)
     _curves = t.Dict({}).tag(sync=True)
     _cards = t.List([]).tag(sync=True)
 
     command = Choice("", "pause", "resume", "stop")
-    """What the run is asked to do next; empty when it has been done."""
+    """The next thing that the run should do; empty when it has been done."""
 
-    theme = Choice("auto", "light", "dark")
-    """"auto" follows the notebook."""
-
-    def __init__(self, *, theme: str = "auto") -> None:
+    def __init__(self, *, theme: Theme = "auto") -> None:
         super().__init__(theme=theme)
         self._lines = Curves()
         self._control: TrainingControl | None = None
@@ -67,13 +59,13 @@ class TrainingWidget(anywidget.AnyWidget):
 
     @property
     def status(self) -> str:
-        """What the run does: waiting, running, paused, finished, stopped or failed."""
+        """State of the run: waiting, running, paused, finished, stopped or failed."""
         return str(self._run["status"])
 
     # What the run calls, from the thread that trains.
 
     def started(self, start: Start) -> None:
-        """Take over a run, one that goes on with its past curves, and show it if nobody has."""
+        """Take over a run, one that resumes with its past curves, and show the view if nobody has."""
         self._lines, self._start, self._control, self._pace = Curves(), start, start.control, []
         for number, step in enumerate(start.history, 1):
             self._add_step(number, step)
@@ -85,7 +77,7 @@ class TrainingWidget(anywidget.AnyWidget):
             self._show()
 
     def stepped(self, number: int, step: Step) -> None:
-        """Draw on, a few times a second."""
+        """Continue the curves, a few times a second."""
         self._add_step(number, step)
         now = time.monotonic()
         self._pace.append((now, number))
@@ -149,7 +141,7 @@ class TrainingWidget(anywidget.AnyWidget):
                 self.command = ""  # done
 
     def _rate(self) -> float | None:
-        """Tokens per second of late."""
+        """Measure the tokens per second of late."""
         if len(self._pace) < 2 or self._pace[-1][0] == self._pace[0][0]:
             return None
         (first, before), (last, now) = self._pace[0], self._pace[-1]
@@ -192,11 +184,12 @@ class TrainingWidget(anywidget.AnyWidget):
         """Tell the browser."""
         _apart_from_the_cell(super().send_state, key)
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The view, and a still picture for places that run no widgets."""
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         self._is_shown = True
-        data, metadata = super()._repr_mimebundle_() or ({}, {})
-        return {**data, "image/svg+xml": training_picture(self._run, self._curves), "text/plain": repr(self)}, metadata
+        return super()._repr_mimebundle_(**options)
+
+    def _picture(self) -> Picture:
+        return training_picture(self._run, self._curves)
 
     def __repr__(self) -> str:
         done = f", {self._run.get('tokens', 0):,} of {self._run.get('total', 0):,} tokens" if self._start else ""

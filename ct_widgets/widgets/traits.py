@@ -1,10 +1,10 @@
-"""Traits of graph views: values that are checked against the graph, and how they travel as JSON."""
+"""Traits of views: values that are checked in Python, and how they travel as JSON."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar, cast
 
 import traitlets as t
 
@@ -12,25 +12,44 @@ from ct_widgets.errors import GraphError, WidgetError
 from ct_widgets.graph import NodeId, Supernode
 from ct_widgets.graph.node_id import LabelKey, as_label_key
 from ct_widgets.graph.suggest import Suggestion
-from ct_widgets.widgets.state import (
-    Snapshot,
-    labels_from_json,
-    labels_to_json,
-    places_from_json,
-    places_to_json,
-    snapshots_from_json,
-    snapshots_to_json,
-)
+from ct_widgets.widgets import state
+from ct_widgets.widgets.state import NodeLike, PlacesLike, Snapshot
 
-NodeLike = NodeId | tuple[str, int, int, int] | int
-"""A node as a NodeId, as a tuple (kind, layer, position, index), or as a row number of `graph.nodes`."""
+G = TypeVar("G")
+S = TypeVar("S")
+
+
+class JsonTrait(t.TraitType[G, S]):
+    """A trait that travels as JSON: `to_json` makes it of the value, `from_json` reads it back.
+
+    Without them the value is JSON as it is. None is a value where it is the default; `metadata` is ipywidgets'.
+    """
+
+    def __init__(
+        self,
+        default: Any = None,
+        to_json: Callable[[G], Any] | None = None,
+        from_json: Callable[[Any], Any] | None = None,
+        **metadata: Any,
+    ) -> None:
+        super().__init__(default_value=default, allow_none=default is None)
+        self.tag(sync=True, **metadata)
+        if to_json is not None:
+            self.tag(to_json=_without_widget(to_json))
+        if from_json is not None:
+            self.tag(from_json=_without_widget(from_json))
+
+
+def _without_widget(convert: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """Leave out the widget that ipywidgets hands over, and that no conversion here needs."""
+    return lambda value, widget: convert(value)
 
 
 class HasNodes(Protocol):
     """Objects whose traits name nodes of one graph."""
 
     def node(self, node: NodeLike) -> NodeId:
-        """The NodeId of a node of the graph; GraphError if it is not there."""
+        """Return the NodeId of a node of the graph; GraphError if it is not there."""
         ...
 
 
@@ -53,7 +72,7 @@ def _supernodes(view: HasNodes, trait: str, value: Iterable[Any]) -> tuple[Super
         try:
             name, members = group
         except (TypeError, ValueError) as error:
-            raise WidgetError(f"{trait}: {group!r} is no supernode: expected (name, [node, ...])") from error
+            raise WidgetError(f"{trait}: {group!r} is not a supernode: expected (name, [node, ...])") from error
         groups.append(Supernode(str(name), tuple(_node(view, trait, member) for member in members)))
     return tuple(groups)
 
@@ -66,76 +85,45 @@ def _places(view: HasNodes, trait: str, value: Mapping[Any, Any]) -> Mapping[Nod
         try:
             x, y = (float(part) for part in place)
         except (TypeError, ValueError) as error:
-            raise WidgetError(f"{trait}: {place!r} is no place: expected (x, y), e.g. (0.5, 40)") from error
+            raise WidgetError(f"{trait}: {place!r} is not a place: expected (x, y), e.g. (0.5, 40)") from error
         if not (math.isfinite(x) and math.isfinite(y)):
-            raise WidgetError(f"{trait}: {place!r} is no place: both numbers must be finite")
+            raise WidgetError(f"{trait}: {place!r} is not a place: both numbers must be finite")
         places[_node(view, trait, node)] = (x, y)
     return places
 
 
-class Node(t.TraitType[NodeId | None, NodeLike | None]):
+class Node(JsonTrait[NodeId | None, NodeLike | None]):
     """One node of the graph, or None."""
 
-    info_text = "a node of the graph or None"
-
-    def __init__(self, **metadata: Any) -> None:
-        super().__init__(default_value=None, allow_none=True)
-        self.tag(sync=True, **metadata)
-
     def validate(self, obj: Any, value: NodeLike | None) -> NodeId | None:
-        """`value` as the NodeId of a node in the graph."""
+        """Return `value` as the NodeId of a node in the graph."""
         return None if value is None else _node(obj, str(self.name), value)
 
 
-class Nodes(t.TraitType[tuple[NodeId, ...], Iterable[NodeLike]]):
+class Nodes(JsonTrait[tuple[NodeId, ...], Iterable[NodeLike]]):
     """Nodes of the graph, each once, in the order given."""
 
-    info_text = "a list of nodes of the graph"
-
-    def __init__(self) -> None:
-        super().__init__(default_value=())
-        self.tag(sync=True)
-
     def validate(self, obj: Any, value: Iterable[NodeLike]) -> tuple[NodeId, ...]:
-        """`value` as NodeIds of nodes in the graph."""
+        """Return `value` as NodeIds of nodes in the graph."""
         return _nodes(obj, str(self.name), value)
 
 
-class Supernodes(t.TraitType[tuple[Supernode, ...], Iterable[Any]]):
+class Supernodes(JsonTrait[tuple[Supernode, ...], Iterable[Any]]):
     """Named groups of nodes of the graph."""
 
-    info_text = "a list of (name, [node, ...])"
-
-    def __init__(self) -> None:
-        super().__init__(default_value=())
-        self.tag(sync=True)
-
     def validate(self, obj: Any, value: Iterable[Any]) -> tuple[Supernode, ...]:
-        """`value` as Supernodes whose members are in the graph."""
+        """Return `value` as Supernodes whose members are in the graph."""
         return _supernodes(obj, str(self.name), value)
 
 
-def _labels_to_json(labels: Mapping[LabelKey, str], view: Any) -> dict[str, str]:
-    del view
-    return labels_to_json(labels)
-
-
-def _labels_from_json(labels: Mapping[str, str], view: Any) -> dict[Any, str]:
-    del view
-    return labels_from_json(labels)
-
-
-class Labels(t.TraitType[Mapping[LabelKey, str], Mapping[Any, str]]):
+class Labels(JsonTrait[Mapping[LabelKey, str], Mapping[Any, str]]):
     """Labels of nodes (keys: NodeId) and of features wherever they are active (keys such as "L2/517")."""
 
-    info_text = "a mapping from nodes or features to text"
-
     def __init__(self) -> None:
-        super().__init__(default_value={})
-        self.tag(sync=True, to_json=_labels_to_json, from_json=_labels_from_json)
+        super().__init__({}, state.labels_to_json, state.labels_from_json)
 
     def validate(self, obj: Any, value: Mapping[Any, str]) -> Mapping[LabelKey, str]:
-        """`value` with its keys as label keys."""
+        """Return `value` with its keys as label keys."""
         del obj
         if not isinstance(cast("Any", value), Mapping):
             raise WidgetError(f'{self.name}: expected a mapping such as {{"L2/517": "sum = _5"}}, not {value!r}')
@@ -145,51 +133,25 @@ class Labels(t.TraitType[Mapping[LabelKey, str], Mapping[Any, str]]):
             raise WidgetError(f"{self.name}: {error}") from error
 
 
-def _places_to_json(places: Mapping[NodeId, tuple[float, float]], view: Any) -> dict[str, list[float]]:
-    del view
-    return places_to_json(places)
-
-
-def _places_from_json(places: Mapping[str, Any], view: Any) -> dict[Any, Any]:
-    del view
-    return places_from_json(places)
-
-
-class Places(t.TraitType[Mapping[NodeId, tuple[float, float]], Mapping[Any, Any]]):
+class Places(JsonTrait[Mapping[NodeId, tuple[float, float]], PlacesLike]):
     """Where boxes of the subgraph were put, by the first node of each: (part of the width, pixels from the top)."""
 
-    info_text = "a mapping from nodes to (x, y)"
-
     def __init__(self) -> None:
-        super().__init__(default_value={})
-        self.tag(sync=True, to_json=_places_to_json, from_json=_places_from_json)
+        super().__init__({}, state.places_to_json, state.places_from_json)
 
-    def validate(self, obj: Any, value: Mapping[Any, Any]) -> Mapping[NodeId, tuple[float, float]]:
-        """`value` as pairs of finite numbers by NodeIds of nodes in the graph."""
+    def validate(self, obj: Any, value: PlacesLike) -> Mapping[NodeId, tuple[float, float]]:
+        """Return `value` as pairs of finite numbers by NodeIds of nodes in the graph."""
         return _places(obj, str(self.name), value)
 
 
-def _snapshots_to_json(snapshots: Mapping[str, Snapshot], view: Any) -> dict[str, Any]:
-    del view
-    return snapshots_to_json(snapshots)
-
-
-def _snapshots_from_json(snapshots: Mapping[str, Any], view: Any) -> dict[str, Any]:
-    del view
-    return snapshots_from_json(snapshots)
-
-
-class Snapshots(t.TraitType[Mapping[str, Snapshot], Mapping[str, Any]]):
+class Snapshots(JsonTrait[Mapping[str, Snapshot], Mapping[str, Any]]):
     """Subgraphs that were kept under a name."""
 
-    info_text = "a mapping from names to (pinned, supernodes, places)"
-
     def __init__(self) -> None:
-        super().__init__(default_value={})
-        self.tag(sync=True, to_json=_snapshots_to_json, from_json=_snapshots_from_json)
+        super().__init__({}, state.snapshots_to_json, state.snapshots_from_json)
 
     def validate(self, obj: Any, value: Mapping[str, Any]) -> Mapping[str, Snapshot]:
-        """`value` as Snapshots of nodes in the graph."""
+        """Return `value` as Snapshots of nodes in the graph."""
         if not isinstance(cast("Any", value), Mapping):
             raise WidgetError(f"{self.name}: expected a mapping from names to Snapshots, not {value!r}")
         kept: dict[str, Snapshot] = {}
@@ -198,41 +160,21 @@ class Snapshots(t.TraitType[Mapping[str, Snapshot], Mapping[str, Any]]):
             try:
                 pinned, supernodes, places = snapshot
             except (TypeError, ValueError) as error:
-                raise WidgetError(f"{where}: {snapshot!r} is none: expected (pinned, supernodes, places)") from error
+                raise WidgetError(f"{where}: expected (pinned, supernodes, places), not {snapshot!r}") from error
             kept[str(name)] = Snapshot(
                 _nodes(obj, where, pinned), _supernodes(obj, where, supernodes), _places(obj, where, places)
             )
         return kept
 
 
-def _widgets_to_json(widgets: tuple[Any, ...], view: Any) -> list[str]:
-    del view
-    return [f"anywidget:{widget.model_id}" for widget in widgets]
-
-
-def _suggestions_to_json(suggestions: tuple[Suggestion, ...] | None, view: Any) -> list[dict[str, Any]] | None:
-    del view
-    return None if suggestions is None else [suggestion._asdict() for suggestion in suggestions]
-
-
-def _suggestions_from_json(suggestions: list[dict[str, Any]] | None, view: Any) -> list[Any] | None:
-    del view
-    if suggestions is None:
-        return None
-    return [(suggestion["name"], suggestion["nodes"], suggestion["reason"]) for suggestion in suggestions]
-
-
-class Suggestions(t.TraitType[tuple[Suggestion, ...] | None, Iterable[Any] | None]):
+class Suggestions(JsonTrait[tuple[Suggestion, ...] | None, Iterable[Any] | None]):
     """Suggested supernodes that nobody accepted or rejected yet, or None where nobody asked."""
 
-    info_text = "a list of (name, [node, ...], reason) or None"
-
     def __init__(self) -> None:
-        super().__init__(default_value=None, allow_none=True)
-        self.tag(sync=True, to_json=_suggestions_to_json, from_json=_suggestions_from_json)
+        super().__init__(None, state.suggestions_to_json, state.suggestions_from_json)
 
     def validate(self, obj: Any, value: Iterable[Any] | None) -> tuple[Suggestion, ...] | None:
-        """`value` as Suggestions of nodes in the graph."""
+        """Return `value` as Suggestions of nodes in the graph."""
         if value is None:
             return None
         suggestions: list[Suggestion] = []
@@ -245,38 +187,29 @@ class Suggestions(t.TraitType[tuple[Suggestion, ...] | None, Iterable[Any] | Non
         return tuple(suggestions)
 
 
-class Widgets(t.TraitType[tuple[Any, ...], Iterable[Any]]):
+class Widgets(JsonTrait[tuple[Any, ...], Iterable[Any]]):
     """Other widgets, which travel as anywidget's references."""
 
-    info_text = "a list of widgets"
-
     def __init__(self) -> None:
-        super().__init__(default_value=())
-        self.tag(sync=True, to_json=_widgets_to_json)
+        super().__init__((), lambda widgets: [f"anywidget:{widget.model_id}" for widget in widgets])
 
     def validate(self, obj: Any, value: Iterable[Any]) -> tuple[Any, ...]:
-        """`value` as a tuple of objects that have a view."""
+        """Return `value` as a tuple of objects that have a view."""
         del obj
         widgets = tuple(value) if isinstance(cast("Any", value), Iterable) else (value,)
         for widget in widgets:
             if not hasattr(widget, "model_id"):
                 raise WidgetError(
-                    f"{self.name}: {widget!r} is no widget: expected a list such as [ExamplesWidget(...)]"
+                    f"{self.name}: {widget!r} is not a widget: expected a list such as [ExamplesWidget(...)]"
                 )
         return widgets
 
 
-class Share(t.TraitType[float, float]):
+class Share(JsonTrait[float, float]):
     """A share of the influence, from 0 to 1."""
 
-    info_text = "a number from 0 to 1"
-
-    def __init__(self, default: float) -> None:
-        super().__init__(default_value=default)
-        self.tag(sync=True)
-
     def validate(self, obj: Any, value: float) -> float:
-        """`value` as a float between 0 and 1."""
+        """Return `value` as a float between 0 and 1."""
         del obj
         try:
             share = float(value)
@@ -287,16 +220,15 @@ class Share(t.TraitType[float, float]):
         return share
 
 
-class Choice(t.TraitType[str, str]):
+class Choice(JsonTrait[str, str]):
     """One of a few words."""
 
     def __init__(self, *options: str) -> None:
-        super().__init__(default_value=options[0])
+        super().__init__(options[0])
         self.options = options
-        self.tag(sync=True)
 
     def validate(self, obj: Any, value: str) -> str:
-        """`value` if it is one of the options."""
+        """Return `value` if it is one of the options."""
         del obj
         if value not in self.options:
             raise WidgetError(f"{self.name}: {value!r} is not one of {', '.join(map(repr, self.options))}")

@@ -18,7 +18,7 @@ from tests.e2e.test_graph_access import AXE, issues
 SHOW = """import ct_widgets as ct
 graph = ct.AttributionGraph.load("graph.ctgraph")
 some = graph.prune(0.5, 0.9)
-view = ct.compare(graph, some, names=["all", "some"])
+view = ct.CompareWidget(graph, some, names=["all", "some"])
 view"""
 
 
@@ -83,7 +83,7 @@ def test_it_looks_right_wide_and_narrow_light_and_dark(
     cell = (
         "import ct_widgets as ct\n"
         'a, b = (ct.AttributionGraph.load(f"{name}.json") for name in ("dallas", "opposite-of-small"))\n'
-        'view = ct.compare(a, b, names=("capital", "opposite"))\nview'
+        'view = ct.CompareWidget(a, b, names=("capital", "opposite"))\nview'
     )
     notebook = open_notebook("compare_look.ipynb", [cell], viewport={"width": 1600, "height": 1300})
     notebook.run_all()
@@ -148,7 +148,7 @@ def _():
     import ct_widgets as ct
 
     graph = ct.AttributionGraph.load("graph.ctgraph")
-    widget = ct.compare(graph, graph.prune(0.5, 0.9), names=("all", "some"))
+    widget = ct.CompareWidget(graph, graph.prune(0.5, 0.9), names=("all", "some"))
     view = mo.ui.anywidget(widget)
     view
     return mo, view, widget

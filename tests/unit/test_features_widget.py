@@ -1,4 +1,4 @@
-"""The Python side of ExamplesWidget: wishes, labels, what is missing."""
+"""The Python side of ExamplesWidget: requests, labels, what is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ct_widgets import ExamplesWidget, GraphWidget
 from ct_widgets.errors import WidgetError
 from ct_widgets.features import Features, FeatureStore
 from ct_widgets.replacement_model import ReplacementModel
-from ct_widgets.widgets.examples_picture import examples_picture
+from ct_widgets.widgets.pictures.examples import examples_picture
 
 
 @pytest.fixture
@@ -114,12 +114,12 @@ def test_still_pictures_are_xml_whatever_the_tokens() -> None:
         "histogram": {"counts": [0, 3]},
         "sections": [{"examples": [{"pieces": [["a", [0.0]], [hostile, [1.0, 2.0]]], "peak": 1}]}],
     }
-    root = ElementTree.fromstring(examples_picture(card))
+    root = ElementTree.fromstring(examples_picture(card).svg())
     shown = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert any(text.startswith("<img src=x") and text.endswith("·⏎") for text in shown if text)
     assert not list(root.iter("{http://www.w3.org/2000/svg}img"))
-    assert "Never" not in examples_picture({"feature": "L0/1", "missing": "nothing there"})
-    assert "nothing there" in examples_picture({"feature": "L0/1", "missing": "nothing there"})
+    assert "Never" not in examples_picture({"feature": "L0/1", "missing": "nothing there"}).svg()
+    assert "nothing there" in examples_picture({"feature": "L0/1", "missing": "nothing there"}).svg()
 
 
 def test_graphs_of_a_model_bring_their_cards(model: ReplacementModel) -> None:

@@ -116,7 +116,7 @@ def test_named_settings_are_tabulated(view: PerturbationWidget, tiny_model: Repl
     [
         ("strengths", {"other": 1}, "no box 'other' with features"),
         ("strengths", {"low": float("nan")}, "is not finite"),
-        ("strengths", {"low": "much"}, "is no number"),
+        ("strengths", {"low": "much"}, "is not a number"),
         ("strengths", 3, "expected a mapping"),
         ("active", "other", "no box 'other'"),
         ("last_layer", 9, "a layer from 0 to 2"),

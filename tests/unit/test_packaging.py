@@ -98,7 +98,7 @@ def test_a_saved_graph_opens_and_shows_without_torch(installed: Path, tmp_path: 
     path = random_graph().save(tmp_path / "graph.ctgraph")
     code = (
         "import sys, ct_widgets as ct; graph = ct.AttributionGraph.load(sys.argv[1]); graph.show();"
-        "graph.to_html('graph.html'); graph.nodes; ct.compare(graph, graph).to_html('pair.html');"
+        "graph.to_html('graph.html'); graph.nodes; ct.CompareWidget(graph, graph).to_html('pair.html');"
         "print(graph.n_nodes, sorted({'torch', 'transformer_lens', 'transformers'} & set(sys.modules)))"
     )
     assert run(installed / "python", "-c", code, path, cwd=tmp_path).strip() == "43 []"

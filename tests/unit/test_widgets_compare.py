@@ -20,7 +20,7 @@ A, B = random_graph(1, per_cell=4), random_graph(2, per_cell=4)
 
 
 def test_two_views_their_pairs_and_what_only_one_has() -> None:
-    view = ct.compare(A, B, names=("before", "after"))
+    view = ct.CompareWidget(A, B, names=("before", "after"))
     pairs = match_nodes(A, B)
     state = view.get_state()
     assert state["a"] == f"anywidget:{view.a.model_id}"
@@ -36,7 +36,7 @@ def test_two_views_their_pairs_and_what_only_one_has() -> None:
 
 
 def test_the_table_is_of_the_graphs_as_they_are_labelled_now() -> None:
-    view = ct.compare(A, B)
+    view = ct.CompareWidget(A, B)
     assert list(view.nodes.columns) == list(matching_table(A, B, match_nodes(A, B)).columns)
     row = view.nodes.query("found == 'a' and kind == 'feature'").iloc[0]
     view.a.labels = {A.node(int(row.row_a)): "named later"}
@@ -48,7 +48,7 @@ def test_of_large_graphs_only_what_the_views_hold_travels(monkeypatch: pytest.Mo
         return strongest_nodes(graph, 20)
 
     monkeypatch.setattr("ct_widgets.widgets.compare_widget.strongest_nodes", strongest)
-    view = ct.compare(A, B)
+    view = ct.CompareWidget(A, B)
     for side, graph, shown in ((0, A, view.a), (1, B, view.b)):
         held = {graph.node(row) for row in np.flatnonzero(strongest_nodes(graph, 20))}
         sent = {pair[side] for pair in view.get_state()["_pairs"]}
@@ -58,18 +58,18 @@ def test_of_large_graphs_only_what_the_views_hold_travels(monkeypatch: pytest.Mo
 
 
 def test_both_views_have_one_theme() -> None:
-    view = ct.compare(A, B)
+    view = ct.CompareWidget(A, B)
     view.b.theme = "dark"
     assert view.a.theme == "dark"
 
 
 def test_same_features_may_be_said() -> None:
-    kinds = ct.compare(A, A, same_features=False).nodes.query("found == 'both'").kind
+    kinds = ct.CompareWidget(A, A, same_features=False).nodes.query("found == 'both'").kind
     assert set(kinds) == {"embedding", "error", "logit"}
 
 
 def test_the_page_is_one_file_with_both_graphs(tmp_path: Path) -> None:
-    page = ct.compare(A, B, names=("</script><b>", "half \ud800")).to_html(tmp_path / "c.html").read_text()
+    page = ct.CompareWidget(A, B, names=("</script><b>", "half \ud800")).to_html(tmp_path / "c.html").read_text()
     assert page.startswith("<!doctype html>")
     assert fetched_by(page) == []
     data = json.loads(page.split('id="ctw-state">')[1].split("</script>")[0])
@@ -81,7 +81,7 @@ def test_the_page_is_one_file_with_both_graphs(tmp_path: Path) -> None:
 
 
 def test_where_nothing_runs_both_graphs_are_drawn() -> None:
-    data, _ = ct.compare(A, B)._repr_mimebundle_()
+    data, _ = ct.CompareWidget(A, B)._repr_mimebundle_()
     picture = data["image/svg+xml"]
     assert picture.count("<svg ") == picture.count("</svg>") == 3
     heights = [int(height) for height in re.findall(r'<svg [^>]*height="(\d+)"', picture)]
@@ -93,11 +93,11 @@ def test_where_nothing_runs_both_graphs_are_drawn() -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((A, "graph.json"), {}, "'graph.json' is no AttributionGraph"),
+        ((A, "graph.json"), {}, "'graph.json' is not an AttributionGraph"),
         ((A, B), {"names": "ab"}, 'two headings such as \\("before", "after"\\)'),
         ((A, B), {"names": ("one",)}, "two headings"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(arguments: tuple[Any, ...], options: dict[str, Any], message: str) -> None:
     with pytest.raises(WidgetError, match=message):
-        ct.compare(*arguments, **options)
+        ct.CompareWidget(*arguments, **options)

@@ -13,8 +13,10 @@ import pytest
 
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph, NodeId, Supernode
-from ct_widgets.widgets import GraphWidget, Snapshot, graph_widget, static_picture
+from ct_widgets.widgets import GraphWidget, Snapshot, graph_widget
 from ct_widgets.widgets import static_files as static
+from ct_widgets.widgets.pictures.graph import graph_picture
+from ct_widgets.widgets.pictures.svg import Picture
 from tests.e2e.samples import layered_graph
 
 
@@ -82,7 +84,7 @@ def test_a_view_starts_with_what_the_graph_holds(graph: AttributionGraph) -> Non
         ("pinned", 5, "expected a list of nodes"),
         ("pinned", [("feature", 9, 9, 9)], "the graph has no node"),
         ("supernodes", [("name", [("feature", 9, 9, 9)])], "the graph has no node"),
-        ("supernodes", ["name"], "supernode: expected"),
+        ("supernodes", ["name"], "is not a supernode"),
         ("labels", ["L2/517"], "expected a mapping"),
         ("labels", {"feature 517": "x"}, "a label cannot be for"),
         ("node_threshold", 1.5, "from 0 to 1"),
@@ -90,7 +92,7 @@ def test_a_view_starts_with_what_the_graph_holds(graph: AttributionGraph) -> Non
         ("node_threshold", float("nan"), "from 0 to 1"),
         ("places", {("feature", 9, 9, 9): (0, 1)}, "the graph has no node"),
         ("places", {3: (0, float("inf"))}, "must be finite"),
-        ("places", {3: 5}, "is no place"),
+        ("places", {3: 5}, "is not a place"),
         ("theme", "blue", "is not one of 'auto', 'light', 'dark'"),
     ],
 )
@@ -131,11 +133,11 @@ def test_an_unknown_setting_gets_a_hint(graph: AttributionGraph) -> None:
 def test_notebooks_get_a_view_and_a_picture(graph: AttributionGraph, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[AttributionGraph] = []
 
-    def draw(shown: AttributionGraph) -> str:
+    def draw(shown: AttributionGraph) -> Picture:
         drawn.append(shown)
-        return static_picture(shown)
+        return graph_picture(shown)
 
-    monkeypatch.setattr(graph_widget, "static_picture", draw)
+    monkeypatch.setattr(graph_widget, "graph_picture", draw)
     for shown in (graph, graph.show()):
         data, _ = shown._repr_mimebundle_()
         assert data["application/vnd.jupyter.widget-view+json"]["model_id"]
@@ -152,7 +154,7 @@ def test_a_checkout_without_the_built_front_end_says_so(monkeypatch: pytest.Monk
 
 def test_views_load_neither_torch_nor_a_model() -> None:
     code = (
-        "import sys, ct_widgets.widgets as widgets; widgets.GraphWidget; widgets.graph_html; widgets.static_picture;"
+        "import sys, ct_widgets.widgets as widgets; widgets.GraphWidget; widgets.graph_html; widgets.graph_picture;"
         "print([name for name in ('torch', 'transformer_lens', 'transformers', 'plotly') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -166,7 +168,7 @@ def test_panels_travel_as_references_and_stay_out_of_pages(graph: AttributionGra
     assert view.get_state(["panels"]) == {"panels": [f"anywidget:{other.model_id}"]}
     assert other.model_id not in view.to_html(tmp_path / "page.html").read_text()
     for wrong in (["card"], 7):
-        with pytest.raises(WidgetError, match="no widget"):
+        with pytest.raises(WidgetError, match="is not a widget"):
             view.panels = wrong
 
 

@@ -22,9 +22,9 @@ from ct_widgets.columns import decode
 from ct_widgets.errors import FeatureError, WidgetError
 from ct_widgets.graph import NodeId
 from ct_widgets.widgets.operand_payload import pack_plot
-from ct_widgets.widgets.operand_picture import png
 from ct_widgets.widgets.operand_rows import MOST_LINKS, MOST_ROWS, template_of
 from ct_widgets.widgets.panels import panel_kinds
+from ct_widgets.widgets.pictures.operands import png
 
 GRAPH = random_graph()
 HERE = [node for node in GRAPH.node_ids if node.kind == "feature" and node.position == 3]
@@ -116,11 +116,11 @@ def test_it_says_what_cannot_be_plotted() -> None:
     elsewhere = [node for node in GRAPH.node_ids if node.kind == "feature" and node.position == 1]
     with pytest.raises(WidgetError, match=r"none of the 6 feature nodes is at token 3, '=', .* \(they are at 1\)"):
         make(elsewhere)
-    with pytest.raises(WidgetError, match="'layer > 1' is a query over the nodes of a graph: give graph="):
+    with pytest.raises(WidgetError, match="'layer > 1' is a query over the nodes of a graph: pass graph="):
         make("layer > 1")
-    with pytest.raises(WidgetError, match=r"is no query: .*columns are kind, layer"):
+    with pytest.raises(WidgetError, match=r"is not a valid query: .*columns are kind, layer"):
         make("layr > 1", graph=GRAPH)
-    with pytest.raises(WidgetError, match="'x' is no feature: expected"):
+    with pytest.raises(WidgetError, match="'x' is not a feature: expected"):
         make(["x"])
     with pytest.raises(WidgetError, match="no columns layer and index, only name"):
         make(pd.DataFrame({"name": [1]}))
@@ -128,10 +128,10 @@ def test_it_says_what_cannot_be_plotted() -> None:
         make([(1, 99)])
     with pytest.raises(WidgetError, match="no setting 'overlai': did you mean 'overlay'"):
         make(overlai="sum")
-    with pytest.raises(WidgetError, match="give a model, or operands="):
+    with pytest.raises(WidgetError, match="pass a model, or operands="):
         make(operands=None)
     assert template_of("calc: 36+59=") == "calc: {a}+{b}="
-    with pytest.raises(WidgetError, match="vary two numbers, and 'The capital of' has 0: give template="):
+    with pytest.raises(WidgetError, match="vary two numbers, and 'The capital of' has 0: pass template="):
         template_of("The capital of")
 
 
@@ -173,12 +173,12 @@ def test_state_goes_both_ways_and_is_checked() -> None:
     assert view.selected == logit
     for name, value, said in (
         ("selected", "L9/1", "there is no|has no node"),
-        ("selected", "nonsense", "'nonsense' is no feature; expected a feature such as"),
+        ("selected", "nonsense", "'nonsense' is not a feature; expected a feature such as"),
         ("hovered", (36, 100), "b = 100 is not on its axis, which has 100 numbers from 0 to 99"),
         ("hovered", 36, "expected a pair of operands"),
         ("k", 199, "k is 199; sums of these operands go from 0 to 198"),
         ("k", "x", "expected a whole number"),
-        ("families", ["sums"], "'sums' is no kind of family: expected sum, lookup, add, active, other"),
+        ("families", ["sums"], "'sums' is not a kind of family: expected sum, lookup, add, active, other"),
         ("scale", "log", "'log' is not one of 'shared', 'own'"),
         ("sort", "size", "'size' is not one of 'influence'"),
         ("shows", "difference", "no 'difference' without an intervention"),

@@ -15,7 +15,7 @@ import pytest
 
 from ct_widgets.columns import decode
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.widgets import graph_html, static_picture
+from ct_widgets.widgets import graph_html, graph_picture
 from ct_widgets.widgets.payload import wire
 from tests.e2e.samples import HOSTILE, layered_graph
 
@@ -91,7 +91,7 @@ def test_a_view_exports_its_state(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [EVIL, HOSTILE, "", "x" * 10_000, "  \n "])
 def test_the_picture_is_well_formed_whatever_the_text(text: str) -> None:
-    picture = static_picture(with_text(text))
+    picture = graph_picture(with_text(text)).svg()
     root = ElementTree.fromstring(picture)
     names = {element.tag.rpartition("}")[2] for element in root.iter()}
     assert names <= {"svg", "title", "rect", "text", "tspan", "path", "circle"}
@@ -100,7 +100,7 @@ def test_the_picture_is_well_formed_whatever_the_text(text: str) -> None:
 
 def test_the_picture_shows_what_the_view_shows_first() -> None:
     graph = layered_graph()
-    root = ElementTree.fromstring(static_picture(graph))
+    root = ElementTree.fromstring(graph_picture(graph).svg())
     pruned = graph.prune()
     circles = [element for element in root.iter() if element.tag.endswith("circle")]
     assert len(circles) == int(pruned.is_kind("feature").sum())
@@ -111,6 +111,6 @@ def test_the_picture_shows_what_the_view_shows_first() -> None:
 
 def test_the_picture_of_a_large_graph_stays_small() -> None:
     graph = layered_graph(features=3_000, edges=60_000, tokens=40, layers=26, logits=10)
-    assert len(static_picture(graph)) < 400_000
+    assert len(graph_picture(graph).svg()) < 400_000
     whole = graph.prune(1.0, 1.0)
-    assert len(static_picture(whole)) < 400_000
+    assert len(graph_picture(whole).svg()) < 400_000

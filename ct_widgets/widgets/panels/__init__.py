@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ct_widgets.errors import WidgetError
 
 if TYPE_CHECKING:
-    from ct_widgets.replacement_model import ReplacementModel
     from ct_widgets.widgets.graph_widget import GraphWidget
 
-MakePanel = Callable[["ReplacementModel", "GraphWidget"], Any]
+MakePanel = Callable[[Any, "GraphWidget"], Any]
+"""Makes a widget from a model, of whatever kind the panel needs, and the view of the graph."""
 
 
 class PanelKind(NamedTuple):
@@ -41,11 +41,16 @@ _KINDS: dict[str, PanelKind] = {}
 def register_panel(
     name: str, *, title: str, order: float = 100, depends: Iterable[str] = ()
 ) -> Callable[[MakePanel], MakePanel]:
-    """Decorator of a function that makes a panel from the model and the graph's view, when it is first opened.
+    """Register a function that makes a panel from the model and the graph's view when the panel is first opened.
 
     title: on its tab; order: place among the tabs, from left to right; depends: traits of the view, such as
     "supernodes", whose change makes the panel anew. The function raises an error of ct_widgets where it has nothing to
-    show: its message stands in the panel. The same name registered again replaces the panel.
+    show: its message stands in the panel. A name that is registered again replaces its panel. Raises WidgetError for a
+    name that is not a word.
+
+    >>> @ct.register_panel("tokens", title="Tokens")
+    ... def make(model, view):
+    ...     return TokensWidget(model, view.graph)
     """
     if not name.isidentifier():
         raise WidgetError(f"{name!r} cannot name a panel: expected a word such as 'tokens'")
@@ -58,7 +63,7 @@ def register_panel(
 
 
 def panel_kinds() -> dict[str, PanelKind]:
-    """All panels that there are, by name, in the order of their tabs."""
+    """List all panels by name, in the order of their tabs."""
     for module in pkgutil.iter_modules(__path__):
         import_module(f"{__name__}.{module.name}")
     return {kind.name: kind for kind in sorted(_KINDS.values(), key=lambda kind: (kind.order, kind.name))}

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ct_widgets.widgets.graph_widget import GraphWidget
+from ct_widgets.widgets.models import Model
 from ct_widgets.widgets.operand_widget import OperandWidget
 from ct_widgets.widgets.panels import register_panel
 
-if TYPE_CHECKING:
-    from ct_widgets.replacement_model import ReplacementModel
-    from ct_widgets.widgets.graph_widget import GraphWidget
-
 
 @register_panel("operands", title="Operands", order=30)
-def make(model: ReplacementModel, view: GraphWidget) -> OperandWidget:
-    """What the features at the last token do when the two numbers of the prompt change."""
+def make(model: Model, view: GraphWidget) -> OperandWidget:
+    """Show what the features at the last token do when the two numbers of the prompt change."""
     return OperandWidget(model, view=view)

@@ -1,4 +1,4 @@
-"""What a view shows of one step of a walk, as JSON values (`js/src/core/walk.ts` reads them)."""
+"""One step through global weights as JSON values for a view (`js/src/core/walk.ts` reads them)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from ct_widgets.features.card import example_values
 if TYPE_CHECKING:
     from ct_widgets.global_weights.weights import GlobalWeights, Ranking
 
-Direction = Literal["inputs", "outputs"]
-
 
 def walk(weights: GlobalWeights, feature: str, by: Ranking, k: int) -> dict[str, Any]:
-    """The feature's card, and its strongest inputs and outputs with an example of each."""
+    """Collect the card of `feature`, and its `k` strongest inputs and outputs with an example of each."""
     return {
         "feature": feature,
         "by": by,
@@ -25,12 +23,14 @@ def walk(weights: GlobalWeights, feature: str, by: Ranking, k: int) -> dict[str,
     }
 
 
-def _side(weights: GlobalWeights, feature: str, direction: Direction, by: Ranking, k: int) -> dict[str, Any]:
+def _side(
+    weights: GlobalWeights, feature: str, side: Literal["inputs", "outputs"], by: Ranking, k: int
+) -> dict[str, Any]:
     try:
-        chosen = weights.strongest(feature, direction, by)
+        chosen = weights.strongest(feature, side, by)
     except FeatureError as error:
         return {"rows": [], "kept": 0, "missing": str(error)}
-    end = weights.kept.source if direction == "inputs" else weights.kept.target
+    end = weights.kept.source if side == "inputs" else weights.kept.target
     measures = {name: weights.measure(name) for name in weights.rankings}
     rows: list[dict[str, Any]] = []
     for pair in chosen[:k]:
@@ -58,5 +58,5 @@ def _neighbour(weights: GlobalWeights, name: str) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """A number as JSON knows it: four digits, and None for what a corpus does not say."""
+    """Round to four digits; None for what a corpus does not say, since JSON has no NaN."""
     return None if math.isnan(value) else float(f"{value:.4g}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from typing import Any
 
+from ct_widgets.palette import LIGHT
 from ct_widgets.widgets.perturbation_state import Box
+from ct_widgets.widgets.pictures.svg import Picture, label, plain
 
 WIDTH = 880
 _LEFT, _TOP, _ROW = 16, 56, 22
@@ -20,9 +21,7 @@ _DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 2")
 _GAP = 12
 _STEPS, _MOST_TICKS = (1, 2, 5, 10, 20, 50, 100), 5
 
-# The light palette of js/src/ui/theme.css.
-_SURFACE, _INK, _MUTED, _HAIRLINE, _ACCENT = "#ffffff", "#1d1f23", "#6b7078", "#e3e3df", "#2f6fde"
-_ACTIVATION, _POSITIVE, _NEGATIVE = "#d94801", "#1b7837", "#762a83"
+_SURFACE, _, _INK, _MUTED, _HAIRLINE, _ACCENT, _POSITIVE, _NEGATIVE, _ACTIVATION = LIGHT
 _LINES = (_ACTIVATION, _ACCENT, _POSITIVE, _NEGATIVE, _MUTED)
 
 
@@ -32,8 +31,8 @@ def perturbation_picture(
     answer: Mapping[str, Any],
     predicted: Mapping[str, float],
     curve: Mapping[str, Any] | None,
-) -> str:
-    """The picture as SVG text.
+) -> Picture:
+    """Draw a perturbation.
 
     answer: what the view got for its strengths; predicted: activity by box, as the graph has it; curve: of one slider.
     """
@@ -44,19 +43,15 @@ def perturbation_picture(
     sweep = "" if curve is None else "".join(_sweep(curve, answer.get("strengths", {}), below + 20))
     height = max(_TOP + _ROW * len(adjustable), below + (_PLOT + _PLOT_TOP + 40 if sweep else 0)) + 28
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'font-family="ui-monospace, Menlo, Consolas, monospace" font-size="11" role="img">',
-        f"<title>{_text('Perturbation of ' + prompt, 300)}</title>",
         f'<rect width="{WIDTH}" height="{height}" fill="{_SURFACE}"/>',
-        f'<text x="{_LEFT}" y="24" font-size="13" font-weight="600" fill="{_INK}">{_text(prompt, 80)}</text>',
+        f'<text x="{_LEFT}" y="24" font-size="13" font-weight="600" fill="{_INK}">{label(prompt, 80)}</text>',
         f'<text x="{_LEFT}" y="46" fill="{_MUTED}">activity, strength where set (ring), ◇ by the graph</text>',
         f'<text x="{_OUTPUTS}" y="46" fill="{_MUTED}">next token: before (outline) and after</text>',
         *_activities(adjustable, answer, predicted),
         *_outputs(outputs),
         sweep,
-        "</svg>",
     ]
-    return "".join(parts)
+    return Picture("".join(parts), WIDTH, height, f"Perturbation of {plain(prompt, 300)}")
 
 
 def _activities(names: Sequence[str], answer: Mapping[str, Any], predicted: Mapping[str, float]) -> Iterator[str]:
@@ -66,7 +61,7 @@ def _activities(names: Sequence[str], answer: Mapping[str, Any], predicted: Mapp
         activity = answer.get("activity", {}).get(name)
         x = zero + one * max(-_RANGE, min(_RANGE, 1.0 if activity is None else activity))
         colour = _NEGATIVE if x < zero else _ACTIVATION
-        yield f'<text x="{_LEFT}" y="{y + 12}" fill="{_INK}">{_text(name, 32)}</text>'
+        yield f'<text x="{_LEFT}" y="{y + 12}" fill="{_INK}">{label(name, 32)}</text>'
         yield f'<path d="M{zero - _RANGE * one} {y + 8}h{2 * _RANGE * one}" stroke="{_HAIRLINE}"/>'
         yield f'<rect x="{min(x, zero):.1f}" y="{y + 4}" width="{abs(x - zero):.1f}" height="8" fill="{colour}"/>'
         yield f'<path d="M{zero + one} {y + 1}v14" stroke="{_MUTED}"/>'
@@ -83,7 +78,7 @@ def _outputs(outputs: Sequence[Sequence[Any]]) -> Iterator[str]:
     full = WIDTH - _OUTPUTS - 160
     for row, (_, token, before, after, *_) in enumerate(outputs):
         y = _TOP + _ROW * row
-        yield f'<text x="{_OUTPUTS}" y="{y + 12}" fill="{_INK}">{_text(token, 14)}</text>'
+        yield f'<text x="{_OUTPUTS}" y="{y + 12}" fill="{_INK}">{label(token, 14)}</text>'
         yield f'<rect x="{_OUTPUTS + 104}" y="{y + 4}" width="{full * after:.1f}" height="8" fill="{_ACTIVATION}"/>'
         yield (
             f'<rect x="{_OUTPUTS + 104}" y="{y + 2}" width="{full * before:.1f}" height="12" fill="none" '
@@ -105,7 +100,7 @@ def _sweep(curve: Mapping[str, Any], strengths: Mapping[str, float], top: float)
     def y(value: float) -> float:
         return bottom - _PLOT * (value - low) / ((high - low) or 1)
 
-    name = _text(str(curve["name"]), 30)
+    name = label(str(curve["name"]), 30)
     yield f'<text x="{_OUTPUTS}" y="{top + 16}" fill="{_MUTED}">logit against strength of {name}</text>'
     step = next((size for size in _STEPS if (high - low) / size <= _MOST_TICKS), _STEPS[-1])
     for level in range(math.ceil(low / step) * step, math.floor(high) + 1, step):
@@ -121,14 +116,8 @@ def _sweep(curve: Mapping[str, Any], strengths: Mapping[str, float], top: float)
         dashes = f' stroke-dasharray="{_DASHES[i]}"' if _DASHES[i] else ""
         yield f'<path d="M{path}" fill="none" stroke="{_LINES[i]}" stroke-width="1.6"{dashes}/>'
         lowest = max(y(logits[i][-1]), lowest + _GAP)
-        yield f'<text x="{right + 6}" y="{lowest + 4:.1f}" fill="{_LINES[i]}">{_text(curve["tokens"][i], 11)}</text>'
+        yield f'<text x="{right + 6}" y="{lowest + 4:.1f}" fill="{_LINES[i]}">{label(curve["tokens"][i], 11)}</text>'
 
 
 def _signed(value: int) -> str:
     return str(value).replace("-", "\u2212")
-
-
-def _text(text: str, most: int) -> str:
-    """`text` as a text node: cut, without characters that XML forbids or that reorder their neighbours."""
-    plain = "".join(c if c.isprintable() else "\ufffd" for c in text.strip()) or "\u2423"
-    return escape(plain if len(plain) <= most else plain[: most - 1] + "…")

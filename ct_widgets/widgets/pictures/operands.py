@@ -6,11 +6,13 @@ import base64
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from ct_widgets.palette import LIGHT, rgb
+from ct_widgets.widgets.pictures.svg import SANS, Picture, label, plain
 
 if TYPE_CHECKING:
     from ct_widgets.arithmetic.families import Family
@@ -20,27 +22,18 @@ if TYPE_CHECKING:
 MOST_PLOTS = 24
 _COLUMNS, _SIZE, _GAP, _LEFT, _TOP = 8, 100, 16, 40, 48
 _CAPTION = 36
-_ACTIVATION = (0xD9, 0x48, 0x01)
-_NEGATIVE = (0x76, 0x2A, 0x83)
-
-# The palette of js/src/ui/theme.css.
-_STYLE = """
-text{font:11px system-ui,sans-serif;fill:#1d1f23}.m{fill:#6b7078}.c{font-family:ui-monospace,Menlo,Consolas,monospace}
-.h{font-size:13px;font-weight:600}.p{fill:#ffffff}.f{fill:none;stroke:#e3e3df}image{image-rendering:pixelated}
-@media(prefers-color-scheme:dark){text{fill:#e7e8ea}.m{fill:#9aa0a8}.p{fill:#16181d}.f{stroke:#30343c}}
-"""
 
 
-def operand_picture(operands: OperandActivations, rows: Rows, families: Sequence[Family]) -> str:
-    """The first plots with their families as SVG text, on one colour scale."""
+def operand_picture(operands: OperandActivations, rows: Rows, families: Sequence[Family]) -> Picture:
+    """Draw the first plots with their families, on one colour scale."""
     shown = rows.rows[: min(rows.n_shown, MOST_PLOTS)]
     plots = [operands.plot(*row.feature) for row in shown]
     top = max((float(np.abs(plot).max(initial=0)) for plot in plots), default=0.0)
     width = _LEFT + _COLUMNS * (_SIZE + _GAP)
     height = _TOP + -(-len(shown) // _COLUMNS) * (_SIZE + _CAPTION) + 20
     parts = [
-        f'<text x="{_LEFT}" y="20" class="c h">{_text(operands.template, 80)}</text>',
-        f'<text x="{_LEFT}" y="38" class="m">activation at “{_text(operands.tokens[operands.position], 20)}”, '
+        f'<text x="{_LEFT}" y="20" class="mono bold" font-size="13">{label(operands.template, 80)}</text>',
+        f'<text x="{_LEFT}" y="38" class="muted">activation at “{label(operands.tokens[operands.position], 20)}”, '
         f"white to orange: 0 to {top:.3g}; a upwards from {operands.a[0]} to {operands.a[-1]}, "
         f"b to the right from {operands.b[0]} to {operands.b[-1]}</text>",
     ]
@@ -48,29 +41,27 @@ def operand_picture(operands: OperandActivations, rows: Rows, families: Sequence
         x = _LEFT + (place % _COLUMNS) * (_SIZE + _GAP)
         y = _TOP + (place // _COLUMNS) * (_SIZE + _CAPTION)
         parts += _plot(plot, top, x, y)
-        parts.append(f'<text x="{x}" y="{y + _SIZE + 14}">{_text(family.name, 18)}</text>')
-        parts.append(f'<text x="{x}" y="{y + _SIZE + 27}" class="c m">{row.name}</text>')
+        parts.append(f'<text x="{x}" y="{y + _SIZE + 14}">{label(family.name, 18)}</text>')
+        parts.append(f'<text x="{x}" y="{y + _SIZE + 27}" class="mono muted">{row.name}</text>')
     more = rows.n_shown - len(shown)
     if more > 0:
-        parts.append(f'<text x="{_LEFT}" y="{height - 8}" class="m">and {more} more</text>')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img"><title>{_text("Operand plots of " + operands.template, 200)}</title><style>{_STYLE}</style>'
-        f'<rect width="{width}" height="{height}" class="p"/>{"".join(parts)}</svg>'
-    )
+        parts.append(f'<text x="{_LEFT}" y="{height - 8}" class="muted">and {more} more</text>')
+    content = f'<rect width="{width}" height="{height}" class="surface"/>{"".join(parts)}'
+    return Picture(content, width, height, f"Operand plots of {plain(operands.template, 200)}", SANS, themed=True)
 
 
 def _plot(plot: npt.NDArray[np.float32], top: float, x: float, y: float) -> Iterator[str]:
     share = plot[::-1] / top if top else plot[::-1]  # a from 0 at the bottom
     data = base64.b64encode(png(share)).decode("ascii")
     place = f'x="{x}" y="{y}" width="{_SIZE}" height="{_SIZE}"'
-    yield f'<image {place} preserveAspectRatio="none" href="data:image/png;base64,{data}"/><rect {place} class="f"/>'
+    yield f'<image {place} preserveAspectRatio="none" href="data:image/png;base64,{data}"/>'
+    yield f'<rect {place} class="frame"/>'
 
 
 def png(share: npt.NDArray[np.float32]) -> bytes:
-    """A picture of values from -1 to 1 as PNG with a palette: orange above zero, purple below, opacity by size."""
+    """Draw values from -1 to 1, [row, column], as PNG: orange above zero, purple below, opacity by size."""
     levels = np.arange(-127, 128)
-    colours = np.where(levels[:, None] < 0, _NEGATIVE, _ACTIVATION).astype(np.uint8)
+    colours = np.where(levels[:, None] < 0, rgb(LIGHT.negative), rgb(LIGHT.activation)).astype(np.uint8)
     opacity = np.abs(levels * 255 // 127).clip(0, 255).astype(np.uint8)
     pixels = (np.rint(share * 127).clip(-127, 127) + 127).astype(np.uint8)
     height, width = pixels.shape
@@ -86,9 +77,3 @@ def png(share: npt.NDArray[np.float32]) -> bytes:
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
     return b"\x89PNG\r\n\x1a\n" + body
-
-
-def _text(text: Any, most: int) -> str:
-    """Text without control characters, which XML may not hold."""
-    shown = "".join(c if c.isprintable() else "·" for c in str(text))
-    return escape(shown if len(shown) <= most else shown[: most - 1] + "…")

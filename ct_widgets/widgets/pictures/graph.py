@@ -7,13 +7,14 @@ right. Axes: n nodes, e edges, p positions.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
 
-from ct_widgets.graph import AttributionGraph
+from ct_widgets.graph import AttributionGraph, node_id
 from ct_widgets.graph.node_id import EMBEDDING, ERROR, LOGIT
+from ct_widgets.palette import LIGHT, mixed
+from ct_widgets.widgets.pictures.svg import Picture, label, plain
 from ct_widgets.widgets.state import initial_state
 
 WIDTH = 880
@@ -25,9 +26,7 @@ _CHARACTER = 6.7  # width of one at 11 px
 _LOGIT_PITCH = 17.0
 _BESIDE = 0.5  # of the width, for logits with their texts beside them
 
-# The light palette of js/src/ui/theme.css.
-_SURFACE, _INK, _MUTED, _HAIRLINE = "#ffffff", "#1d1f23", "#6b7078", "#e3e3df"
-_POSITIVE, _NEGATIVE = "#1b7837", "#762a83"
+_INK, _MUTED = LIGHT.ink, LIGHT.muted
 
 
 class _Places(NamedTuple):
@@ -44,26 +43,25 @@ class _Places(NamedTuple):
     """Whether the texts of logits stand beside their marks; else slanted above."""
 
 
-def static_picture(graph: AttributionGraph) -> str:
-    """The picture as SVG text."""
+def graph_picture(graph: AttributionGraph) -> Picture:
+    """Draw the graph as a new view shows it first.
+
+    >>> Path("graph.svg").write_text(graph_picture(graph).svg())
+    """
     state = initial_state(graph)
     shown = graph.prune(state["node_threshold"], state["edge_threshold"])
     rows = _rows_to_draw(shown)
     places = _place(shown, rows)
-    height = places.height + _BOTTOM
+    height = round(places.height + _BOTTOM)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" '
-        f'height="{height:.0f}" font-family="ui-monospace, Menlo, Consolas, monospace" font-size="11" role="img">',
-        f"<title>{_text(f'Attribution graph of {graph.prompt}', 300)}</title>",
-        f'<rect width="{WIDTH}" height="{height:.0f}" fill="{_SURFACE}"/>',
+        f'<rect width="{WIDTH}" height="{height}" fill="{LIGHT.surface}"/>',
         *_header(shown, graph),
         *_frame(shown, places),
         *_edges(shown, rows, places),
         *_nodes(shown, rows, places),
         _footer(shown, graph, height),
-        "</svg>",
     ]
-    return "\n".join(parts)
+    return Picture("\n".join(parts), WIDTH, height, f"Attribution graph of {plain(graph.prompt, 300)}")
 
 
 def _rows_to_draw(graph: AttributionGraph) -> list[int]:
@@ -117,7 +115,7 @@ def _spread_logits(logits: list[int], texts: list[str], column_x: list[float], x
 
 
 def _logit_text(graph: AttributionGraph, row: int) -> str:
-    return _plain(graph.node_token[row] or f"#{graph.index[row]}", 10)
+    return plain(graph.node_token[row] or f"#{graph.index[row]}", 10)
 
 
 def _strength(graph: AttributionGraph, row: int) -> float:
@@ -130,8 +128,8 @@ def _header(shown: AttributionGraph, graph: AttributionGraph) -> Iterator[str]:
     answer = "   ".join(f"{_logit_text(shown, row)} {_unit(float(shown.probability[row]))}" for row in logits)
     scores = graph.scores()
     spaced = f'fill="{_INK}" xml:space="preserve"'
-    yield f'<text x="12" y="20" font-size="13" font-weight="600" fill="{_INK}">{_text(graph.prompt, 76)}</text>'
-    yield f'<text x="12" y="38" {spaced}><tspan fill="{_MUTED}">next  </tspan>{_text(answer, 60)}</text>'
+    yield f'<text x="12" y="20" font-size="13" font-weight="600" fill="{_INK}">{label(graph.prompt, 76)}</text>'
+    yield f'<text x="12" y="38" {spaced}><tspan fill="{_MUTED}">next  </tspan>{label(answer, 60)}</text>'
     yield (
         f'<text x="{WIDTH - 12}" y="20" text-anchor="end" {spaced}><tspan fill="{_MUTED}">replacement </tspan>'
         f'{_unit(scores.replacement)}<tspan fill="{_MUTED}">  completeness </tspan>{_unit(scores.completeness)}</text>'
@@ -142,9 +140,9 @@ def _frame(graph: AttributionGraph, places: _Places) -> Iterator[str]:
     for layer, y in places.row_y.items():
         name = "logits" if layer == graph.n_layers else "emb" if layer < 0 else f"L{layer}"
         yield f'<text x="{_LEFT - 10}" y="{y + 4:.1f}" text-anchor="end" fill="{_MUTED}">{name}</text>'
-    yield f'<path d="M{_LEFT} {places.height:.1f}H{WIDTH - _RIGHT}" stroke="{_HAIRLINE}"/>'
+    yield f'<path d="M{_LEFT} {places.height:.1f}H{WIDTH - _RIGHT}" stroke="{LIGHT.hairline}"/>'
     is_narrow = any(
-        len(_plain(token, 14)) * _CHARACTER > width
+        len(plain(token, 14)) * _CHARACTER > width
         for token, width in zip(graph.tokens, places.column_width, strict=True)
     )
     last = -np.inf
@@ -154,7 +152,7 @@ def _frame(graph: AttributionGraph, places: _Places) -> Iterator[str]:
         last = x
         turn = f' transform="rotate(-40 {x:.1f} {places.height + 12:.1f})" text-anchor="end"' if is_narrow else ""
         anchor = "" if is_narrow else ' text-anchor="middle"'
-        yield f'<text x="{x:.1f}" y="{places.height + 15:.1f}" fill="{_INK}"{turn}{anchor}>{_text(token, 14)}</text>'
+        yield f'<text x="{x:.1f}" y="{places.height + 15:.1f}" fill="{_INK}"{turn}{anchor}>{label(token, 14)}</text>'
 
 
 def _edges(graph: AttributionGraph, rows: list[int], places: _Places) -> Iterator[str]:
@@ -173,10 +171,10 @@ def _edges(graph: AttributionGraph, rows: list[int], places: _Places) -> Iterato
         s, t = int(graph.source[edge]), int(target[edge])
         x0, y0, x1, y1 = places.x[s], places.y[s], places.x[t], places.y[t]
         third = (y1 - y0) / 3
-        size = abs(part) ** 0.5
+        size, colour = abs(part) ** 0.5, LIGHT.negative if part < 0 else LIGHT.positive
         yield (
             f'<path d="M{x0:.1f} {y0:.1f}C{x0:.1f} {y0 + third:.1f} {x1:.1f} {y1 - third:.1f} {x1:.1f} {y1:.1f}" '
-            f'fill="none" stroke="{_NEGATIVE if part < 0 else _POSITIVE}" stroke-width="{0.4 + 1.8 * size:.1f}" '
+            f'fill="none" stroke="{colour}" stroke-width="{0.4 + 1.8 * size:.1f}" '
             f'stroke-opacity="{0.05 + 0.6 * size:.2f}"/>'
         )
 
@@ -189,7 +187,7 @@ def _nodes(graph: AttributionGraph, rows: list[int], places: _Places) -> Iterato
         x, y, kind = places.x[row], places.y[row], int(graph.kind[row])
         strength = _strength(graph, row)
         part = strength if kind == LOGIT else min(1.0, strength / strongest) ** 0.5
-        fill = _SURFACE if kind == ERROR else _shade(0.1 + 0.82 * part)
+        fill = LIGHT.surface if kind == ERROR else _shade(0.1 + 0.82 * part)
         radius = places.radius * (0.78 + 0.42 * part)
         yield _mark(kind, x, y, radius, f'fill="{fill}" stroke="{_shade(0.62)}"')
         if kind == LOGIT:
@@ -199,7 +197,7 @@ def _nodes(graph: AttributionGraph, rows: list[int], places: _Places) -> Iterato
 def _logit_label(graph: AttributionGraph, row: int, places: _Places) -> str:
     x, y = places.x[row], places.y[row]
     weight = ' font-weight="600"' if _strength(graph, row) > 0.5 else ""
-    text = _text(_logit_text(graph, row), 12)
+    text = label(_logit_text(graph, row), 12)
     if places.is_beside:
         return f'<text x="{x + 11:.1f}" y="{y + 4:.1f}" fill="{_INK}"{weight}>{text}</text>'
     turn = f'transform="rotate(45 {x:.1f} {y - 9:.1f})" text-anchor="end"'
@@ -209,11 +207,11 @@ def _logit_label(graph: AttributionGraph, row: int, places: _Places) -> str:
 def _mark(kind: int, x: float, y: float, r: float, style: str) -> str:
     """The shape of a kind, as in `js/src/ui/shapes.ts`."""
     match kind:
-        case 0:
+        case node_id.EMBEDDING:
             return f'<rect x="{x - r:.1f}" y="{y - r:.1f}" width="{2 * r:.1f}" height="{2 * r:.1f}" {style}/>'
-        case 1:
+        case node_id.FEATURE:
             return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}" {style}/>'
-        case 3:
+        case node_id.LOGIT:
             box = f'x="{x - 1.2 * r:.1f}" y="{y - r:.1f}" width="{2.4 * r:.1f}" height="{2 * r:.1f}"'
             return f'<rect {box} rx="{0.6 * r:.1f}" {style}/>'
         case _:
@@ -242,17 +240,5 @@ def _unit(value: float) -> str:
 
 
 def _shade(part: float) -> str:
-    """The colour `part` of the way from the surface to the ink."""
-    ends = ((int(_SURFACE[i : i + 2], 16), int(_INK[i : i + 2], 16)) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(a + (b - a) * min(1.0, max(0.0, part))):02x}" for a, b in ends)
-
-
-def _plain(text: str, limit: int) -> str:
-    """Text on one line without invisible characters, at most `limit` long."""
-    line = "".join(character if character.isprintable() else "·" for character in text.replace("\n", "⏎"))
-    line = line.strip() or "␣"
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def _text(text: str, limit: int) -> str:
-    return escape(_plain(text, limit))
+    """Mix the colour `part` of the way from the surface to the ink."""
+    return mixed(LIGHT.surface, LIGHT.ink, part)

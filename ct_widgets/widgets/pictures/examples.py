@@ -7,24 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ct_widgets.widgets.pictures.svg import Picture, panel, visible
+
 WIDTH = 860
+FONT_SIZE = 12
 _MARGIN, _LINE, _CHARACTER = 12, 20, 7.25
 _PEAK = 400
 """Where the peaks of the examples stand below each other."""
 _MOST_LINES = 8
 _BAR, _BARS = 9, 44
 
-_STYLE = """
-text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1d1f23;white-space:pre}
-.s{font-family:system-ui,sans-serif}.m{fill:#6b7078}.b{font-weight:600}.i{font-style:italic}
-.p{fill:#ffffff;stroke:#e3e3df}.a{fill:#d94801}.u{stroke:#1d1f23;stroke-width:2}
-@media(prefers-color-scheme:dark){text{fill:#e7e8ea}.m{fill:#9aa0a8}.p{fill:#16181d;stroke:#30343c}.a{fill:#ff9d5c}
-.u{stroke:#e7e8ea}}
-"""
 
-
-def examples_picture(card: Mapping[str, Any]) -> str:
-    """The card as SVG: name, label, numbers, histogram, promoted tokens, and top examples."""
+def examples_picture(card: Mapping[str, Any]) -> Picture:
+    """Draw the card: name, label, numbers, histogram, promoted tokens, and top examples."""
     sections: Sequence[Mapping[str, Any]] = card.get("sections") or ()
     examples = list(sections[0]["examples"][:_MOST_LINES]) if sections else []
     parts = [*_head(card)]
@@ -35,7 +30,7 @@ def examples_picture(card: Mapping[str, Any]) -> str:
     for name in ("promotes", "suppresses"):
         tokens = "  ".join(visible(text) for text, _ in card.get(name, ()))
         y += _LINE
-        parts.append(f'<text x="{_MARGIN}" y="{y}" class="s m">{name}</text>')
+        parts.append(f'<text x="{_MARGIN}" y="{y}" class="sans muted">{name}</text>')
         parts.append(f'<text x="{_MARGIN + 80}" y="{y}">{escape(tokens[:100])}</text>')
     y += 8
     maximum = float(card.get("maximum") or 0)
@@ -44,25 +39,25 @@ def examples_picture(card: Mapping[str, Any]) -> str:
         parts += _example(example, y, maximum, " " if card.get("spaced") else "")
     if card.get("missing"):
         y += _LINE
-        parts.append(f'<text x="{_MARGIN}" y="{y}" class="s m">{escape(str(card["missing"])[:130])}</text>')
+        parts.append(f'<text x="{_MARGIN}" y="{y}" class="sans muted">{escape(str(card["missing"])[:130])}</text>')
     height = y + _MARGIN + 4
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">'
-        f"<style>{_STYLE}</style>"
-        f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="4" class="p"/>{"".join(parts)}</svg>'
-    )
+    return Picture(panel(WIDTH, height) + "".join(parts), WIDTH, height, font_size=FONT_SIZE, themed=True)
 
 
 def _head(card: Mapping[str, Any]) -> Iterator[str]:
     name = str(card["feature"])
     label, guess = card.get("label"), card.get("guess")
-    yield f'<text x="{_MARGIN}" y="24" class="b">{escape(name)}</text>'
-    about, style = (label["text"], "s b") if label else (f"{guess['text']} (automatic)", "s i") if guess else ("", "s")
+    yield f'<text x="{_MARGIN}" y="24" class="bold">{escape(name)}</text>'
+    about, style = ("", "")
+    if label:
+        about, style = label["text"], " bold"
+    elif guess:
+        about, style = f"{guess['text']} (automatic)", " italic"
     x = _MARGIN + (len(name) + 2) * _CHARACTER
-    yield f'<text x="{x:.0f}" y="24" class="{style}">{escape(visible(str(about))[:70])}</text>'
+    yield f'<text x="{x:.0f}" y="24" class="sans{style}">{escape(visible(str(about))[:70])}</text>'
     if "density" in card:
         facts = f"density {100 * card['density']:.2g} %   maximum {card['maximum']:.3g}"
-        yield f'<text x="{WIDTH - _MARGIN}" y="24" text-anchor="end" class="s m">{facts}</text>'
+        yield f'<text x="{WIDTH - _MARGIN}" y="24" text-anchor="end" class="sans muted">{facts}</text>'
 
 
 def _histogram(counts: Sequence[int], y: float) -> Iterator[str]:
@@ -71,7 +66,7 @@ def _histogram(counts: Sequence[int], y: float) -> Iterator[str]:
         size = _BARS * math.log1p(count) / math.log1p(largest)
         x = _MARGIN + bin_ * _BAR
         top = y + _BARS - size
-        yield f'<rect class="a" opacity=".6" x="{x}" y="{top:.1f}" width="{_BAR - 1}" height="{size:.1f}"/>'
+        yield f'<rect class="activation" opacity=".6" x="{x}" y="{top:.1f}" width="{_BAR - 1}" height="{size:.1f}"/>'
 
 
 def _example(example: Mapping[str, Any], y: float, maximum: float, gap: str) -> Iterator[str]:
@@ -85,16 +80,10 @@ def _example(example: Mapping[str, Any], y: float, maximum: float, gap: str) -> 
             share = max(0.0, *activations) / maximum if maximum > 0 else 0.0
             if share > 0:
                 yield (
-                    f'<rect class="a" opacity="{0.65 * min(1.0, share):.2f}" x="{x:.1f}" y="{y - 13}" '
+                    f'<rect class="activation" opacity="{0.65 * min(1.0, share):.2f}" x="{x:.1f}" y="{y - 13}" '
                     f'width="{inside:.1f}" height="17" rx="2"/>'
                 )
             yield f'<text x="{x:.1f}" y="{y}" textLength="{inside:.1f}">{escape(visible(text))}</text>'
             if place == peak:
-                yield f'<path class="u" d="M{x:.1f} {y + 4}h{inside:.1f}"/>'
+                yield f'<path class="mark" d="M{x:.1f} {y + 4}h{inside:.1f}"/>'
         x += width
-
-
-def visible(text: str) -> str:
-    """Text without control characters, which XML may not hold; white space as signs."""
-    signs = {"\n": "⏎", "\t": "⇥"}
-    return "".join(signs.get(c, c if c.isprintable() else "·") for c in text) or "∅"

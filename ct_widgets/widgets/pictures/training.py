@@ -7,22 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from ct_widgets.widgets.pictures.svg import SANS, Picture, label, panel
+
 WIDTH = 900
 _MARGIN, _GAP, _ROW = 12, 24, 18
 _HEAD, _CAPTION, _HIGH = 40, 50, 110
 _SCALE = 40
 """Room for the marks of the vertical axis."""
 
-_STYLE = """
-text{font:11px system-ui,sans-serif;fill:#1d1f23}.m{fill:#6b7078}.b{font-weight:600}
-.p{fill:#ffffff;stroke:#e3e3df}.x{fill:none;stroke:#6b7078}.l{fill:none;stroke:#d94801;stroke-width:1.5}
-.k{fill:none;stroke:#2f6fde;stroke-width:1.5;stroke-dasharray:5 3}
-@media(prefers-color-scheme:dark){text{fill:#e7e8ea}.m{fill:#9aa0a8}.p{fill:#16181d;stroke:#30343c}.x{stroke:#9aa0a8}
-.l{stroke:#ff9d5c}.k{stroke:#6ea1ff}}
-"""
-
-
-_LINES = ("l", "k")
+_LINES = ("first thick", "second thick dashed")
 """Classes of the first and second line of a chart."""
 
 
@@ -42,8 +35,8 @@ _CHARTS = (
 Points = Sequence[Sequence[float]]
 
 
-def training_picture(run: Mapping[str, Any], curves: Mapping[str, Points]) -> str:
-    """The run as SVG: what it has done, four charts over tokens, and its figures by layer."""
+def training_picture(run: Mapping[str, Any], curves: Mapping[str, Points]) -> Picture:
+    """Draw the run: what it has done, four charts over tokens, and its figures by layer."""
     rows: Sequence[Sequence[Any]] = run.get("layers") or ()
     height = _HEAD + _CAPTION + _HIGH + 2 * _MARGIN + (_ROW * (len(rows) + 1) + _MARGIN if rows else 0)
     extent = max(1.0, float(run.get("total") or 0), float(run.get("tokens") or 0))
@@ -52,36 +45,32 @@ def training_picture(run: Mapping[str, Any], curves: Mapping[str, Points]) -> st
     for place, chart in enumerate(_CHARTS):
         parts += _chart(chart, curves, extent, _MARGIN + place * (width + _GAP), width)
     parts += _table(rows, _HEAD + _CAPTION + _HIGH + 2 * _MARGIN + 8)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">'
-        f"<style>{_STYLE}</style>"
-        f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="4" class="p"/>{"".join(parts)}</svg>'
-    )
+    return Picture(panel(WIDTH, height) + "".join(parts), WIDTH, height, font=SANS, themed=True)
 
 
 def _head(run: Mapping[str, Any]) -> Iterator[str]:
-    title = escape(str(run.get("title") or "Transcoder")[:90])
+    title = label(str(run.get("title") or "Transcoder"), 90)
     state = f"{run.get('status', 'waiting')}: {run.get('tokens') or 0:,} of {run.get('total') or 0:,} tokens"
-    yield f'<text x="{_MARGIN}" y="24" class="b">{title}</text>'
-    yield f'<text x="{WIDTH - _MARGIN}" y="24" text-anchor="end" class="m">{escape(state)}</text>'
+    yield f'<text x="{_MARGIN}" y="24" class="bold">{title}</text>'
+    yield f'<text x="{WIDTH - _MARGIN}" y="24" text-anchor="end" class="muted">{escape(state)}</text>'
 
 
 def _chart(chart: _Chart, curves: Mapping[str, Points], extent: float, left: float, width: float) -> Iterator[str]:
     lines = [[(p[0], p[1]) for p in curves.get(name) or ()] for name in chart.lines]
-    yield f'<text x="{left:.0f}" y="{_HEAD + 6}" class="b">{escape(chart.title)}</text>'
+    yield f'<text x="{left:.0f}" y="{_HEAD + 6}" class="bold">{escape(chart.title)}</text>'
     for row, (name, line, style) in enumerate(zip(chart.lines, lines, _LINES, strict=False)):
         y = _HEAD + 21 + 14 * row
         value = _shown(line[-1][1], chart) if line else "\u2026"
         yield f'<path class="{style}" d="M{left:.0f} {y - 4}h16"/>'
-        yield f'<text x="{left + 20:.0f}" y="{y}" class="m">{escape(name)} {value}</text>'
+        yield f'<text x="{left + 20:.0f}" y="{y}" class="muted">{escape(name)} {value}</text>'
     top, bottom = _HEAD + _CAPTION, _HEAD + _CAPTION + _HIGH - 14
     x0, x1 = left + _SCALE, left + width
     low, high = (0.0, 1.0) if chart.is_share else _ends([v for line in lines for _, v in line if v > 0])
-    yield f'<path class="x" d="M{x0:.1f} {top}V{bottom}H{x1:.1f}"/>'
+    yield f'<path class="axis" d="M{x0:.1f} {top}V{bottom}H{x1:.1f}"/>'
     for level, mark in ((bottom, low), (top, high)):
         value = mark if chart.is_share else 10**mark
-        yield f'<text x="{x0 - 4:.1f}" y="{level + 4}" text-anchor="end" class="m">{_shown(value, chart)}</text>'
-    yield f'<text x="{x1:.1f}" y="{bottom + 13}" text-anchor="end" class="m">{extent:,.0f} tokens</text>'
+        yield f'<text x="{x0 - 4:.1f}" y="{level + 4}" text-anchor="end" class="muted">{_shown(value, chart)}</text>'
+    yield f'<text x="{x1:.1f}" y="{bottom + 13}" text-anchor="end" class="muted">{extent:,.0f} tokens</text>'
     for style, line in zip(_LINES, lines, strict=False):
         drawn = [(t, v if chart.is_share else math.log10(v)) for t, v in line if chart.is_share or v > 0]
         spots = [
@@ -111,7 +100,7 @@ def _table(rows: Sequence[Sequence[Any]], y: float) -> Iterator[str]:
     places = (_MARGIN, _MARGIN + 150, _MARGIN + 220, _MARGIN + 330)
     for x, name in zip(places, ("layer", "normalised MSE", "L0", "dead features"), strict=True):
         anchor = "start" if x == _MARGIN else "end"
-        yield f'<text x="{x}" y="{y}" text-anchor="{anchor}" class="m">{name}</text>'
+        yield f'<text x="{x}" y="{y}" text-anchor="{anchor}" class="muted">{name}</text>'
     for i, (name, mse, l0, dead) in enumerate(rows, 1):
         cells = (escape(str(name)), f"{mse:.3g}", f"{l0:.3g}", f"{100 * dead:.3g} %")
         for x, text in zip(places, cells, strict=True):
