@@ -27,6 +27,7 @@ from ct_widgets.training import (
     dictionary_metrics,
     replacement_logits,
 )
+from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
 
 if TYPE_CHECKING:
@@ -96,11 +97,11 @@ def _measure_part(
     names = [name for transcoder in transcoders for names in _points(model, transcoder) for name in names]
     logits, kept = model.run(ids, dict.fromkeys(names))
     own, answer = logits[:, :-1][predicted], ids[:, 1:][predicted]
-    without = ablated_logits(model, transcoders[0], ids)[:, :-1][predicted]
+    without = ablated_logits(TranscodedModel(model, transcoders[0]), ids)[:, :-1][predicted]
     for transcoder in transcoders:
         points = _points(model, transcoder)
         x, y = (torch.stack([kept[name][read] for name in names]).float() for names in points)
-        replaced = replacement_logits(model, transcoder, ids)[:, :-1][predicted]
+        replaced = replacement_logits(TranscodedModel(model, transcoder), ids)[:, :-1][predicted]
         yield dictionary_metrics(transcoder, [Activations(x, y)]), _compare(own, replaced, without, answer)
 
 
@@ -152,7 +153,7 @@ def dictionaries_table(measured: Sequence[Measured]) -> pd.DataFrame:
             "l0": one.l0,
             "normalised_mse": one.dictionary.overall_mse,
             "dead": one.dictionary.overall_dead,
-            "agreement": one.replacement.agreement,
+            "agreement": one.replacement.top1_agreement,
             "kl": one.replacement.kl,
             "recovered": one.replacement.recovered,
             "cross_entropy": one.replacement.replacement_cross_entropy,

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ct_widgets.errors import FileFormatError, TrainingError
-from ct_widgets.training import Activations, Place, TrainingConfig, train
+from ct_widgets.training import Activations, DataPosition, TrainingConfig, train
 from ct_widgets.training.activations import ActivationBuffer
 from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.training.loss import loss
@@ -98,8 +98,8 @@ def test_features_start_at_the_asked_density() -> None:
     torch.testing.assert_close(active, torch.full((L, F), 0.05), atol=0.01, rtol=0)
 
 
-def test_half_products_change_little() -> None:
-    full, half = (train(config(half_products=half), sparse_world) for half in (False, True))
+def test_bf16_matmul_change_little() -> None:
+    full, half = (train(config(bf16_matmul=half), sparse_world) for half in (False, True))
     np.testing.assert_allclose([s.mean_mse for s in half.history], [s.mean_mse for s in full.history], rtol=0.03)
     assert all(p.dtype == torch.float32 for p in half.dictionary.parameters())
 
@@ -147,7 +147,7 @@ def test_ctrl_c_saves_and_returns(tmp_path: Path) -> None:
 
 def test_other_settings_do_not_resume(tmp_path: Path) -> None:
     train(config(steps=2), sparse_world, tmp_path)
-    with pytest.raises(TrainingError, match="another learning_rate, sparsity"):
+    with pytest.raises(TrainingError, match="a different learning_rate, sparsity"):
         train(config(steps=2, learning_rate=1e-4, sparsity=1), sparse_world, tmp_path)
 
 
@@ -155,7 +155,7 @@ def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
     train(config(steps=2), sparse_world, tmp_path)
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(FileFormatError, match=r"checkpoint\.safetensors is not a whole checkpoint"):
+    with pytest.raises(FileFormatError, match=r"checkpoint\.safetensors is not a complete checkpoint"):
         train(config(steps=2), sparse_world, tmp_path)
 
 
@@ -182,7 +182,7 @@ def test_nan_is_named(tmp_path: Path) -> None:
         return batch
 
     with pytest.raises(
-        TrainingError, match=r"batch 0 of round 1: 64 targets are not finite, first in layer 2, token 0"
+        TrainingError, match=r"batch 0 of buffer 1: 64 targets are not finite, first in layer 2, token 0"
     ):
         train(config(), broken, tmp_path)
     assert train(config(), sparse_world, tmp_path).finished  # what was saved is good
@@ -198,7 +198,7 @@ def test_buffer_gives_every_token_once_and_finds_its_place() -> None:
         ids = torch.arange(10.0) + 100 * round_
         return Activations(ids.view(1, 10, 1), ids.view(1, 10, 1))
 
-    buffer, place, seen = ActivationBuffer(read, 4, seed=0), Place(0, 0), []
+    buffer, place, seen = ActivationBuffer(read, 4, seed=0), DataPosition(0, 0), []
     for _ in range(4):
         batch, following = buffer.batch(place)
         again, _ = ActivationBuffer(read, 4, seed=0).batch(place)
@@ -210,7 +210,7 @@ def test_buffer_gives_every_token_once_and_finds_its_place() -> None:
     assert len({*seen[0][1], *seen[1][1]}) == 8
     assert min(seen[2][1]) >= 100
     with pytest.raises(TrainingError, match="has 10 tokens, a batch needs 11"):
-        ActivationBuffer(read, 11, seed=0).batch(Place(0, 0))
+        ActivationBuffer(read, 11, seed=0).batch(DataPosition(0, 0))
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_buffer_gives_every_token_once_and_finds_its_place() -> None:
         ("decay", 1.5),
         ("sparsity", -1),
         ("bandwidth", 0),
-        ("clip", math.nan),
+        ("max_grad_norm", math.nan),
     ],
 )
 def test_recipe_refuses(name: str, value: float) -> None:
@@ -232,7 +232,7 @@ def test_recipe_refuses(name: str, value: float) -> None:
 
 def test_recipe_schedules() -> None:
     run = config(steps=10, learning_rate=1, sparsity=2)
-    np.testing.assert_allclose([run.rate(s) for s in (0, 8, 9)], [1, 1, 0.5])
+    np.testing.assert_allclose([run.learning_rate_at(s) for s in (0, 8, 9)], [1, 1, 0.5])
     np.testing.assert_allclose([run.sparsity_at(s) for s in (0, 4, 9)], [0.2, 1, 2])
 
 
@@ -249,7 +249,7 @@ def test_dead_features_come_back_on_few_tokens_and_never_as_constants() -> None:
     for _ in range(1000):
         active = (dictionary.preactivation(x) > dictionary.threshold[:, None])[0].float().mean(0)
         share = torch.where(share == 0, active, share)  # of each at its first activity
-        dictionary.revive((active == 0)[None])
+        dictionary.raise_dead_biases((active == 0)[None])
     assert (share[:32] == 0).all()
     assert (share[32:] > 0).all()
     assert share.max() < 0.02, "not on many tokens at once"

@@ -28,7 +28,7 @@ from ct_widgets.training import (
     ActivationCache,
     Callback,
     Evaluation,
-    Start,
+    RunStart,
     Step,
     TensorBoard,
     Training,
@@ -38,7 +38,7 @@ from ct_widgets.training import (
     cache_activations,
     read_activations,
 )
-from ct_widgets.training.sources import TextRounds
+from ct_widgets.training.sources import TextBuffers
 from ct_widgets.training.train_transcoder import default_config
 from ct_widgets.training.trainer import train
 from ct_widgets.transcoders import Transcoder
@@ -72,7 +72,7 @@ class Diary(Callback):
     def __init__(self) -> None:
         self.calls: list[Any] = []
 
-    def started(self, start: Start) -> None:
+    def started(self, start: RunStart) -> None:
         self.calls.append(start)
 
     def stepped(self, number: int, step: Step) -> None:
@@ -109,7 +109,7 @@ def test_default_config_fits_the_model(model: ReplacementModel) -> None:
 
 def test_rounds_leave_out_special_tokens_and_held_out_texts(model: ReplacementModel, texts: list[str]) -> None:
     lm = model.language_model
-    rounds = TextRounds(lm, [*texts, "calc: [PAD] 1+1="], config())
+    rounds = TextBuffers(lm, [*texts, "calc: [PAD] 1+1="], config())
     special = set(lm.bridge.tokenizer.all_special_ids)
     assert lm.bridge.tokenizer.bos_token_id in special
     learned = [tuple(row[keep]) for rows in rounds.once() for ids, keep in rows for row, keep in zip(ids, keep)]  # noqa: B905
@@ -119,8 +119,8 @@ def test_rounds_leave_out_special_tokens_and_held_out_texts(model: ReplacementMo
     n_held_out = sum(len(ids) for ids, _ in rounds.held_out)
     assert len(learned) + n_held_out == len(texts) + 1
     # A round is a function of its number, in whatever order rounds are read.
-    third = TextRounds(lm, texts, config())(2)
-    rounds = TextRounds(lm, texts, config())
+    third = TextBuffers(lm, texts, config())(2)
+    rounds = TextBuffers(lm, texts, config())
     for index in (4, 2):
         again = rounds(index)
     assert torch.equal(again.x, third.x)
@@ -140,7 +140,7 @@ def test_files_and_datasets_give_the_same(model: ReplacementModel, texts: list[s
     (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
     rows = [{"text": text} for text in texts]
     first = [
-        TextRounds(model.language_model, source, config(held_out=10))(1).x
+        TextBuffers(model.language_model, source, config(held_out=10))(1).x
         for source in (texts, rows, tmp_path / "texts.txt")
     ]
     assert torch.equal(first[0], first[1])
@@ -150,7 +150,7 @@ def test_files_and_datasets_give_the_same(model: ReplacementModel, texts: list[s
 def test_cache_gives_what_the_model_gives(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
     lm = model.language_model
     cache = cache_activations(model, texts, tmp_path / "cache", config(), progress=False)
-    rounds = list(TextRounds(lm, texts, config()).once())
+    rounds = list(TextBuffers(lm, texts, config()).once())
     direct = [read_activations(lm, rows, "hook_resid_mid", "hook_mlp_out") for rows in rounds]
     direct = [part for i, part in enumerate(direct) if part.x.shape[1] >= 64 or not i]
     assert cache.n_tokens == sum(part.x.shape[1] for part in direct)
@@ -164,7 +164,7 @@ def test_cache_gives_what_the_model_gives(model: ReplacementModel, texts: list[s
     assert sorted(again) == sorted(cache(i).x.sum().item() for i in range(len(direct)))
     training = train_transcoder(model, cache, config(), progress=False)
     assert training.finished
-    assert training.evaluations[-1].agreement > 0
+    assert training.evaluations[-1].top1_agreement > 0
     with pytest.raises(TrainingError, match="has activations of ct-widgets-demo at hook_resid_mid"):
         train_transcoder(model, cache, config(input_hook="mlp.hook_in"), progress=False)
 
@@ -189,7 +189,7 @@ def test_cache_goes_on_where_it_stopped(model: ReplacementModel, texts: list[str
     assert done
     with pytest.raises(FileFormatError, match="is not finished"):
         ActivationCache(path)
-    with pytest.raises(TrainingError, match="made with another buffer"):
+    with pytest.raises(TrainingError, match="made with a different buffer"):
         cache_activations(model, texts, path, config(), progress=False)
     before = (path / done[0]["file"]).stat().st_mtime_ns
     rest = cache_activations(model, texts, path, small, progress=False)
@@ -206,7 +206,7 @@ def test_callbacks_hear_everything_in_order(model: ReplacementModel, texts: list
     diary = Diary()
     training = train_transcoder(model, texts, config(), callbacks=[diary], progress=False)
     start, *calls, last = diary.calls
-    assert isinstance(start, Start)
+    assert isinstance(start, RunStart)
     assert last is training
     assert [call[0] for call in calls if not isinstance(call, Evaluation)] == [*range(1, 13)]
     assert [call[1] for call in calls if not isinstance(call, Evaluation)] == training.history
@@ -287,7 +287,7 @@ def test_pause_resume_and_stop_from_another_thread(
 
 def test_other_texts_do_not_resume(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
     train_transcoder(model, texts, config(), directory=tmp_path, progress=False)
-    with pytest.raises(TrainingError, match="made with other data"):
+    with pytest.raises(TrainingError, match="made with different data"):
         train_transcoder(model, texts[1:], config(), directory=tmp_path, progress=False)
 
 
@@ -335,7 +335,7 @@ def test_target_l0_ends_a_run(model: ReplacementModel, texts: list[str]) -> None
     reached = next(i for i in range(21, len(l0)) if sum(l0[i - 20 : i]) <= 160 < sum(l0[i - 21 : i - 1]))
     assert len(history) == math.ceil(reached / 0.6)
     assert len({step.penalty for step in history[reached:]}) == 1
-    assert history[-1].rate < 0.1 * history[0].rate
+    assert history[-1].learning_rate < 0.1 * history[0].learning_rate
 
 
 def run(code: str, *arguments: str | Path, **settings: Any) -> subprocess.Popen[str]:

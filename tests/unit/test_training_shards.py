@@ -32,7 +32,7 @@ CONFIGS = {
     f"{kind} {activation}": config(kind=kind, activation=activation, k=3, skip=kind == "plt" or activation == "topk")
     for kind in ("clt", "plt")
     for activation in ("relu", "jumprelu", "topk", "batchtopk")
-} | {"half": config(activation="batchtopk", half_products=True)}
+} | {"half": config(activation="batchtopk", bf16_matmul=True)}
 INTERRUPTED = ("clt topk", "clt batchtopk", "plt jumprelu")
 
 
