@@ -36,11 +36,7 @@ class Part(NamedTuple):
     axis: Callable[[str], int | None]
 
 
-def _no_axis(name: str) -> None:
-    return None
-
-
-_ALL = Part(Shards(), _no_axis)
+_ALL = Part(Shards(), lambda name: None)
 
 
 def save_checkpoint(

@@ -95,9 +95,8 @@ class TrainingConfig:
     """Tokens at the beginning of the texts that are not trained on, but evaluated on."""
 
     def __post_init__(self) -> None:
-        self._require_one_of("kind", get_args(Kind))
-        self._require_one_of("activation", get_args(TrainedActivation))
-        self._require_one_of("estimator", get_args(Estimator))
+        for name, known in (("kind", Kind), ("activation", TrainedActivation), ("estimator", Estimator)):
+            self._require(name, getattr(self, name) in get_args(known), f"one of {', '.join(get_args(known))}")
         sizes = ("features", "k", "steps", "batch_size", "buffer", "held_out", "dead_after", "shards")
         for name in (*sizes, "checkpoint_every", "evaluate_every"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
@@ -118,9 +117,6 @@ class TrainingConfig:
     def _require(self, name: str, holds: bool, expected: str) -> None:
         if not holds:  # also for nan, which no comparison accepts
             raise TrainingError(f"{name} is {getattr(self, name)}; it must be {expected}")
-
-    def _require_one_of(self, name: str, choices: tuple[str, ...]) -> None:
-        self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
 
     @property
     def chooses_k(self) -> bool:

@@ -25,54 +25,53 @@ class FileLogger(Callback):
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._lines = io.StringIO()
+        self._rows: list[dict[str, float]] = []
         self._evaluations: list[Evaluation] = []
+        self._mode = "w"
 
     def started(self, start: RunStart) -> None:
         """Write what is known already."""
+        self._batch_size, self._mode = start.config.batch_size, "w"
         self._evaluations = list(start.evaluations)
-        self._batch_size = start.config.batch_size
-        self._empty = True
-        for number, step in enumerate(start.history, 1):
-            self._add(number, step)
-        if self._empty:
+        self._rows = [self._row(number, step) for number, step in enumerate(start.history, 1)]
+        if not self._rows:
             (self._directory / STEPS).unlink(missing_ok=True)
-        self._write(mode="w")
+        self._write_steps()
         self._write_evaluations()
 
     def stepped(self, number: int, step: Step) -> None:
         """Add a line."""
-        self._add(number, step)
+        self._rows.append(self._row(number, step))
         if number % _LINES_AT_ONCE == 0:
-            self._write()
+            self._write_steps()
 
     def evaluated(self, evaluation: Evaluation, transcoder: Transcoder) -> None:
         """Write all measurements so far."""
         self._evaluations.append(evaluation)
-        self._write()
+        self._write_steps()
         self._write_evaluations()
 
     def finished(self, training: Training) -> None:
         """Write the last lines."""
-        self._write()
+        self._write_steps()
 
     def failed(self, error: BaseException) -> None:
         """Keep the lines that lead there."""
-        self._write()
+        self._write_steps()
 
-    def _add(self, number: int, step: Step) -> None:
-        values = {"step": number, "tokens": number * self._batch_size, **scalars(step), **by_layer(step)}
-        writer = csv.writer(self._lines)
-        if self._empty:
-            writer.writerow(values)
-            self._empty = False
-        writer.writerow(values.values())
+    def _row(self, number: int, step: Step) -> dict[str, float]:
+        return {"step": number, "tokens": number * self._batch_size, **scalars(step), **by_layer(step)}
 
-    def _write(self, mode: str = "a") -> None:
-        lines = self._lines.getvalue()
-        self._lines = io.StringIO()
-        if lines:
-            self._try_to_write(STEPS, lines, mode)
+    def _write_steps(self) -> None:
+        if not self._rows:
+            return
+        lines = io.StringIO()
+        writer = csv.DictWriter(lines, self._rows[0])
+        if self._mode == "w":
+            writer.writeheader()
+        writer.writerows(self._rows)
+        self._try_to_write(STEPS, lines.getvalue(), self._mode)
+        self._rows, self._mode = [], "a"
 
     def _write_evaluations(self) -> None:
         rows = [evaluation._asdict() for evaluation in self._evaluations]
@@ -110,8 +109,7 @@ def by_layer(step: Step) -> dict[str, float]:
 class _Curves(Callback):
     """Sends every step and evaluation to a service as points of curves."""
 
-    def _add(self, curves: dict[str, float], number: int) -> None:
-        raise NotImplementedError
+    def _add(self, curves: dict[str, float], number: int) -> None: ...
 
     def stepped(self, number: int, step: Step) -> None:
         """Add a point to every curve of training."""

@@ -36,10 +36,6 @@ class Normaliser:
         """Normalise activations [l, n, d]."""
         return (activations - self.mean[:, None]) / self.scale[:, None, None]
 
-    def undo(self, activations: Tensor) -> Tensor:
-        """Convert normalised activations [l, n, d] back to the model's own units."""
-        return activations * self.scale[:, None, None] + self.mean[:, None]
-
     def to(self, device: torch.device) -> Normaliser:
         """Copy the normaliser to `device`."""
         return Normaliser(self.mean.to(device), self.scale.to(device))

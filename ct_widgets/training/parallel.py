@@ -44,7 +44,7 @@ def check(config: TrainingConfig) -> None:
     world, count = world_size(), config.shards
     if world % count:
         raise TrainingError(
-            f"shards is {count}, which needs a multiple of {count} processes, and there "
+            f"shards is {count}, which needs {count} processes or a multiple, and there "
             f"{'is 1' if world == 1 else f'are {world}'}; start the run with torchrun --nproc-per-node {count}"
         )
     if config.batch_size % (world // count):

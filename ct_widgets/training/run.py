@@ -77,7 +77,7 @@ class Run:
             self.tokens_since_active = torch.zeros_like(self.dictionary.b_enc, dtype=torch.long)
             self.history: list[Step] = []
         self._steps_saved = len(self.history) if saved else -1
-        self._requests = [parallel.any_of(control.stopped, device), False]
+        self._requests = parallel.any_of(control.stopped, device), False
 
     def _facts(self, path: Path) -> dict[str, Any]:
         facts = read_facts(path)
@@ -163,7 +163,8 @@ class Run:
                 "requests": parts.sparsity.new_tensor([self.control.stopped, self.control.paused]),
             }
         )
-        self._requests = sums["requests"].tolist()
+        stop, pause = sums["requests"].tolist()
+        self._requests = bool(stop), bool(pause)
         own = ("sparsity", "preactivation", "active")
         mean = Loss(sums["reconstruction"] / processes, *(sums[name] / rows for name in own))
         step = Step(
@@ -192,14 +193,9 @@ class Run:
         return self.tokens_since_active >= self.config.dead_after
 
     @property
-    def stopped(self) -> bool:
-        """Whether a stop was requested: in several processes, by the last step at the latest."""
-        return self.control.stopped if parallel.world_size() == 1 else bool(self._requests[0])
-
-    @property
-    def paused(self) -> bool:
-        """Whether a pause was requested, likewise."""
-        return self.control.paused if parallel.world_size() == 1 else bool(self._requests[1])
+    def requests(self) -> tuple[bool, bool]:
+        """Whether a stop and a pause were requested: of several processes, in any before its last step."""
+        return (self.control.stopped, self.control.paused) if parallel.world_size() == 1 else self._requests
 
     def _where(self) -> str:
         return f"batch {self.position.batch} of buffer {self.position.buffer}"

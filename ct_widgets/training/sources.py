@@ -54,9 +54,8 @@ class TextBuffers:
         texts: list[Text] = []
         tokens = 0
         for text in islice(read_texts(self._texts, self._column), most):
-            rows = list(self._cut([text]))
             texts.append(text)
-            tokens += sum(int(keep.sum()) for _, keep in rows)
+            tokens += sum(int(keep.sum()) for _, keep in self._cut([text]))
             if tokens >= self._config.held_out:
                 break
         self.held_out = list(self._cut(texts))

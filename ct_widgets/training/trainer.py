@@ -62,7 +62,7 @@ def train(
         bar = progress_bar("transcoder", run.end, unit="step", show=show if first else False)
         with _failure_told(callbacks), stopped_by_ctrl_c(control), bar as shown:
             shown.advance(len(run.history))
-            while len(run.history) < run.end and not run.stopped:
+            while len(run.history) < run.end and not run.requests[0]:
                 step = run.step()
                 number = len(run.history)
                 shown.advance()
@@ -74,7 +74,7 @@ def train(
                     evaluation = run.evaluate(evaluate, now)
                     for callback in callbacks if first else ():
                         callback.evaluated(evaluation, now.transcoder)
-                if number % config.checkpoint_every == 0 or run.paused:
+                if number % config.checkpoint_every == 0 or run.requests[1]:
                     run.save()
                 control.wait()
             run.save()

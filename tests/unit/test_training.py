@@ -1,21 +1,27 @@
 """The transcoder trainer: its loss in closed form, its invariance, folding, resuming, and what goes wrong."""
 
+import json
 import math
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from ct_widgets.errors import FileFormatError, TrainingError
-from ct_widgets.training import Activations, DataPosition, TrainingConfig, train
+from ct_widgets.training import Activations, Callback, DataPosition, Step, TrainingConfig, train
 from ct_widgets.training.activations import ActivationBuffer
 from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.training.loss import loss
 from ct_widgets.training.normalisation import Normaliser
+from ct_widgets.training.process_state import flushes_denormals
 from ct_widgets.transcoders import Transcoder
 
 L, D, F = 3, 8, 24
@@ -38,7 +44,7 @@ def config(**changes: Any) -> TrainingConfig:
     return TrainingConfig(**(settings | {"activation": "jumprelu"} | changes))
 
 
-def test_loss_in_closed_form() -> None:
+def test_the_loss_equals_its_closed_form() -> None:
     dictionary = Dictionary(2, 1, config(features=1, saturation=0.25)).double()
     values = {"W_enc": [[[2.0]], [[1.0]]], "b_enc": [[-1.0], [0.5]], "log_threshold": [[math.log(0.5)]] * 2}
     with torch.no_grad():
@@ -68,7 +74,8 @@ def test_folding_equals_the_unfolded_model(kind: str, activation: str, tmp_path:
     dictionary = training.dictionary
     with torch.no_grad():
         a = dictionary.activate(dictionary.preactivation(training.inputs(x)))
-        expected = training.targets.undo(dictionary.decode(a, training.inputs(x)))
+        yhat = dictionary.decode(a, training.inputs(x))
+        expected = yhat * training.targets.scale[:, None, None] + training.targets.mean[:, None]
     training.transcoder.save(tmp_path / "transcoder")
     transcoder = Transcoder.load(tmp_path / "transcoder")
     assert (transcoder.kind, transcoder.W_skip is not None) == (kind, True)
@@ -98,7 +105,7 @@ def test_features_start_at_the_asked_density() -> None:
     torch.testing.assert_close(active, torch.full((L, F), 0.05), atol=0.01, rtol=0)
 
 
-def test_bf16_matmul_change_little() -> None:
+def test_bfloat16_products_change_little() -> None:
     full, half = (train(config(bf16_matmul=half), sparse_world) for half in (False, True))
     np.testing.assert_allclose([s.mean_mse for s in half.history], [s.mean_mse for s in full.history], rtol=0.03)
     assert all(p.dtype == torch.float32 for p in half.dictionary.parameters())
@@ -145,6 +152,49 @@ def test_ctrl_c_saves_and_returns(tmp_path: Path) -> None:
     assert train(config(), sparse_world, tmp_path).history == train(config(), sparse_world).history
 
 
+def test_a_checkpoint_with_the_names_of_the_first_version_resumes(tmp_path: Path) -> None:
+    train(config(steps=2, bf16_matmul=True), sparse_world, tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        facts = json.loads(file.metadata()["facts"])
+    old = {"bf16_matmul": "half_products", "max_grad_norm": "clip"}
+    assert old.keys() <= facts["config"].keys()
+    facts["config"] = {old.get(name, name): value for name, value in facts["config"].items()}
+    save_file(tensors, path, {"facts": json.dumps(facts)})
+    assert train(config(steps=2, bf16_matmul=True), sparse_world, tmp_path).finished
+    with pytest.raises(TrainingError, match="a different bf16_matmul;"):
+        train(config(steps=2), sparse_world, tmp_path)
+
+
+@pytest.fixture
+def denormals(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether this thread flushes denormal numbers before the run."""
+    torch.set_flush_denormal(request.param)
+    yield request.param
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.parametrize("denormals", [False, True], indirect=True)
+@pytest.mark.parametrize("ending", [None, StopError, KeyboardInterrupt])
+def test_denormals_are_flushed_during_a_run_and_as_before_after_it(
+    ending: type[BaseException] | None, denormals: bool
+) -> None:
+    class Ends(Callback):
+        def stepped(self, number: int, step: Step) -> None:
+            assert flushes_denormals()
+            if ending is KeyboardInterrupt:  # the first Ctrl-C would end the run after this step
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+            elif ending:
+                raise ending
+
+    assert flushes_denormals() == denormals
+    with pytest.raises(ending) if ending else nullcontext():
+        assert train(config(steps=2), sparse_world, callbacks=[Ends()]).finished
+    assert flushes_denormals() == denormals
+
+
 def test_other_settings_do_not_resume(tmp_path: Path) -> None:
     train(config(steps=2), sparse_world, tmp_path)
     with pytest.raises(TrainingError, match="a different learning_rate, sparsity"):
@@ -174,7 +224,7 @@ def test_a_tiny_transcoder_learns() -> None:
     assert history[-1].total_l0 < 0.8 * max(step.total_l0 for step in history)
 
 
-def test_nan_is_named(tmp_path: Path) -> None:
+def test_values_that_are_not_finite_are_located(tmp_path: Path) -> None:
     def broken(round_: int) -> Activations:
         batch = sparse_world(round_)
         if round_ == 1:
@@ -188,7 +238,7 @@ def test_nan_is_named(tmp_path: Path) -> None:
     assert train(config(), sparse_world, tmp_path).finished  # what was saved is good
 
 
-def test_divergence_is_named() -> None:
+def test_a_run_that_diverges_says_so() -> None:
     with pytest.raises(TrainingError, match="the weights diverged, use a smaller learning_rate"):
         train(config(learning_rate=1e30), sparse_world)
 
@@ -225,12 +275,12 @@ def test_buffer_gives_every_token_once_and_finds_its_place() -> None:
         ("max_grad_norm", math.nan),
     ],
 )
-def test_recipe_refuses(name: str, value: float) -> None:
+def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(TrainingError, match=name):
         config(**{name: value})
 
 
-def test_recipe_schedules() -> None:
+def test_learning_rate_and_penalty_follow_their_schedules() -> None:
     run = config(steps=10, learning_rate=1, sparsity=2)
     np.testing.assert_allclose([run.learning_rate_at(s) for s in (0, 8, 9)], [1, 1, 0.5])
     np.testing.assert_allclose([run.sparsity_at(s) for s in (0, 4, 9)], [0.2, 1, 2])

@@ -1,4 +1,4 @@
-"""KL finetuning: the replacement model it differentiates is the measured one, and training brings it closer to the model."""
+"""KL finetuning: the replacement model it differentiates is the measured one, and training brings it closer."""
 
 from __future__ import annotations
 
@@ -79,8 +79,9 @@ def test_it_differentiates_the_replacement_model_that_is_measured(model: Languag
 
 def test_divergence_falls_and_the_model_stays(model: LanguageModel, trained: Training) -> None:
     before = {name: p.clone() for name, p in model.bridge.original_model.named_parameters()}
-    first = replacement_metrics(model, trained.transcoder, sequences(1))
-    last = replacement_metrics(model, finetuned(trained, model, replace(SETTINGS, steps=40)).transcoder, sequences(1))
+    first = replacement_metrics(TranscodedModel(model, trained.transcoder), sequences(1))
+    transcoder = finetuned(trained, model, replace(SETTINGS, steps=40)).transcoder
+    last = replacement_metrics(TranscodedModel(model, transcoder), sequences(1))
     assert last.kl < 0.9 * first.kl
     for name, p in model.bridge.original_model.named_parameters():
         assert torch.equal(p, before[name])
