@@ -144,7 +144,7 @@ def _train(config: Path) -> int:
     last = training.evaluations[-1]
     print(
         f"{training.name}: {len(training.history):,} steps in {training.seconds / 60:.1f} min; normalised MSE "
-        f"{last.normalised_mse:.3f} at L0 {last.l0:.1f}, agreement {last.agreement:.1%}, KL {last.kl:.3f}"
+        f"{last.normalised_mse:.3f} at L0 {last.l0:.1f}, top-1 agreement {last.top1_agreement:.1%}, KL {last.kl:.3f}"
     )
     return 0
 

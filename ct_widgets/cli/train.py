@@ -30,9 +30,9 @@ import torch.distributed as dist
 from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import load_bridge
 from ct_widgets.training.cache import ActivationCache, cache_activations
-from ct_widgets.training.config import TrainingConfig
+from ct_widgets.training.config import TrainingConfig, current_names
+from ct_widgets.training.result import Training
 from ct_widgets.training.train_transcoder import default_config, train_transcoder
-from ct_widgets.training.trainer import Training
 
 _NEEDED, _OPTIONAL = ("model", "texts", "directory"), ("column", "cache", "training")
 
@@ -87,6 +87,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _config(settings: Mapping[str, Any], path: Path) -> TrainingConfig:
+    settings = current_names(settings)
     known = [field.name for field in fields(TrainingConfig)]
     unknown = [name for name in settings if name not in known]
     if unknown:

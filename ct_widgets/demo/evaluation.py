@@ -68,13 +68,13 @@ def transcoder_part(
     the whole prompt predicts the first token of the answer.
     """
     found = reconstruction(model, transcoder, unseen(corpus, *tasks))
-    replaced = replacement_metrics(model, transcoder, unseen(corpus, *tasks, answers=True))
+    replaced = replacement_metrics(TranscodedModel(model, transcoder), unseen(corpus, *tasks, answers=True))
     return {
         "tokens": found.n_tokens,
         "normalised_mse": found.overall_mse,
         "l0": float(found.l0.sum()),
         "answers": replaced.n_tokens,
-        "agreement": replaced.agreement,
+        "agreement": replaced.top1_agreement,
         "kl": replaced.kl,
         "recovered": replaced.recovered,
         "layers": {"normalised_mse": found.normalised_mse.tolist(), "l0": found.l0.tolist()},

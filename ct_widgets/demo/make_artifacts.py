@@ -36,7 +36,15 @@ from ct_widgets.demo.transcoder_data import alignment_batch, training_round
 from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import LanguageModel, native_bridge
 from ct_widgets.replacement_model import ReplacementModel
-from ct_widgets.training import Alignment, Training, TrainingConfig, align, narrow, read_activations, train
+from ct_widgets.training import (
+    KLFinetuning,
+    Training,
+    TrainingConfig,
+    finetune_kl,
+    keep_strongest,
+    read_activations,
+    train,
+)
 
 SEED = 0
 LANGUAGE_MODEL = language_model_training.Recipe(seed=SEED)
@@ -48,10 +56,10 @@ TRANSCODER = TrainingConfig(
     learning_rate=1.5e-3,
     sparsity=0.36,
     preactivation=3e-3,
-    half_products=True,
+    bf16_matmul=True,
     seed=SEED,
 )
-ALIGNMENT = Alignment(sparsity=0.22, preactivation=1.2e-2, steps=400, learning_rate=8e-4, kl=80.0)
+ALIGNMENT = KLFinetuning(sparsity=0.22, preactivation=1.2e-2, steps=400, learning_rate=8e-4, kl=80.0)
 WIDTH = 600  # features per layer that are kept after alignment, which leaves many in the upper layers without a use
 FINISH = replace(ALIGNMENT, sparsity=0.4, steps=120, learning_rate=5e-4)
 
@@ -60,9 +68,9 @@ class Stages(NamedTuple):
     """How a transcoder is trained: on activations, inside the model, and there again when it is narrower, if at all."""
 
     base: TrainingConfig = TRANSCODER
-    alignment: Alignment = ALIGNMENT
+    alignment: KLFinetuning = ALIGNMENT
     width: int | None = WIDTH
-    finish: Alignment = FINISH
+    finish: KLFinetuning = FINISH
 
 
 STAGES = Stages()
@@ -126,8 +134,8 @@ def make_transcoder(world: World, out: Path, scratch: Path, device: str, stages:
         raise TrainingError(f"interrupted after {len(training.history)} steps; run it again to go on")
     seconds = [training.seconds]
 
-    def aligned(training: Training, alignment: Alignment, first: int, directory: Path) -> Training:
-        return align(
+    def aligned(training: Training, alignment: KLFinetuning, first: int, directory: Path) -> Training:
+        return finetune_kl(
             training,
             alignment,
             model,
@@ -139,7 +147,7 @@ def make_transcoder(world: World, out: Path, scratch: Path, device: str, stages:
     training = aligned(training, stages.alignment, 0, scratch)
     seconds.append(training.seconds)
     if stages.width is not None:
-        training = narrow(training, read(0), stages.width)
+        training = keep_strongest(training, read(0), stages.width)
         training = aligned(training, stages.finish, stages.alignment.steps, scratch / "narrow")
         seconds.append(training.seconds)
     save_transcoder(out, training.transcoder)

@@ -110,10 +110,10 @@ def _measure_part(
     names = [name for transcoder in transcoders for names in _points(lm, transcoder) for name in names]
     logits, kept = lm.run(ids, dict.fromkeys(names))
     own, answer = logits[:, :-1][predicted], ids[:, 1:][predicted]
-    without = ablated_logits(lm, transcoders[0], ids)[:, :-1][predicted]
+    without = ablated_logits(model, ids)[:, :-1][predicted]
     for transcoder in transcoders:
         x, y = (torch.stack([kept[name][read] for name in names]).float() for names in _points(lm, transcoder))
-        replaced = replacement_logits(lm, transcoder, ids)[:, :-1][predicted]
+        replaced = replacement_logits(model.with_transcoder(transcoder), ids)[:, :-1][predicted]
         yield dictionary_metrics(transcoder, [Activations(x, y)]), _compare(own, replaced, without, answer)
 
 
@@ -166,7 +166,7 @@ def dictionaries_table(measured: Sequence[Measured]) -> pd.DataFrame:
             "l0": one.l0,
             "normalised_mse": one.dictionary.overall_mse,
             "dead": one.dictionary.overall_dead,
-            "top1_agreement": one.replacement.agreement,
+            "top1_agreement": one.replacement.top1_agreement,
             "kl": one.replacement.kl,
             "recovered": one.replacement.recovered,
             "cross_entropy": one.replacement.replacement_cross_entropy,

@@ -1,12 +1,13 @@
 """Training transcoders: settings, trainer, and the metrics that say whether the result is good."""
 
-from ct_widgets.training.activations import ActivationBuffer, Activations, Place, Sequences, read_activations
-from ct_widgets.training.alignment import Alignment, align
+from ct_widgets.training.activations import ActivationBuffer, Activations, DataPosition, Sequences, read_activations
 from ct_widgets.training.cache import ActivationCache, cache_activations
+from ct_widgets.training.callbacks import Callback, RunStart, TrainingControl
 from ct_widgets.training.config import TrainingConfig
+from ct_widgets.training.keep_strongest import keep_strongest
+from ct_widgets.training.kl_finetuning import KLFinetuning, finetune_kl
+from ct_widgets.training.loggers import TensorBoard, WeightsAndBiases
 from ct_widgets.training.metrics import DictionaryMetrics, dictionary_metrics
-from ct_widgets.training.narrowing import narrow
-from ct_widgets.training.records import TensorBoard, WeightsAndBiases
 from ct_widgets.training.replacement import (
     ReplacementMetrics,
     ablated_logits,
@@ -14,22 +15,23 @@ from ct_widgets.training.replacement import (
     replacement_logits,
     replacement_metrics,
 )
+from ct_widgets.training.result import Training
+from ct_widgets.training.steps import Evaluation, Step
 from ct_widgets.training.train_transcoder import train_transcoder
-from ct_widgets.training.trainer import Training, train
-from ct_widgets.training.watching import Callback, Evaluation, Start, Step, TrainingControl
+from ct_widgets.training.trainer import train
 
 __all__ = [
     "ActivationBuffer",
     "ActivationCache",
     "Activations",
-    "Alignment",
     "Callback",
+    "DataPosition",
     "DictionaryMetrics",
     "Evaluation",
-    "Place",
+    "KLFinetuning",
     "ReplacementMetrics",
+    "RunStart",
     "Sequences",
-    "Start",
     "Step",
     "TensorBoard",
     "Training",
@@ -37,11 +39,11 @@ __all__ = [
     "TrainingControl",
     "WeightsAndBiases",
     "ablated_logits",
-    "align",
     "cache_activations",
     "compare_logits",
     "dictionary_metrics",
-    "narrow",
+    "finetune_kl",
+    "keep_strongest",
     "read_activations",
     "replacement_logits",
     "replacement_metrics",

@@ -1,6 +1,7 @@
 """Training data of a transcoder: what a language model's MLPs read and write, shuffled over many sequences.
 
-Data come in rounds. A round is a function of its number alone, so a run that stops can find its place again.
+The data are buffers, numbered from 0: activations of many tokens, held and shuffled together. A buffer is a function of
+its number alone, so a run that resumes finds its position in the data.
 Axes: l layer, n token, d model, s sequence, p position.
 """
 
@@ -35,17 +36,20 @@ class Sequences(NamedTuple):
     keep: NDArray[np.bool_]
 
 
-class Place(NamedTuple):
-    """Where in the data the next batch starts."""
+class DataPosition(NamedTuple):
+    """Position of a batch in the data: the number of its buffer, and its own number in that buffer."""
 
-    round: int
+    buffer: int
     batch: int
 
 
 def read_activations(
     model: LanguageModel, sequences: Iterable[Sequences], input_hook: str, output_hook: str
 ) -> Activations:
-    """Activations of the kept tokens at the hooks (TransformerLens names inside a block) of every layer."""
+    """Read the activations of the kept tokens at the hooks (TransformerLens names inside a block) of every layer.
+
+    Raises TrainingError where no token is kept.
+    """
     hooks = [*model.hook_names(input_hook), *model.hook_names(output_hook)]
     sequences = list(sequences)
     n = sum(int(keep.sum()) for _, keep in sequences)
@@ -56,7 +60,7 @@ def read_activations(
     for ids, keep in sequences:
         kept = torch.from_numpy(keep).to(model.device)
         found = model.activations(torch.from_numpy(ids).to(model.device), hooks)
-        if read is None:  # one block of memory, filled in place: a round is large
+        if read is None:  # one block of memory, filled in place: a buffer is large
             read = torch.empty(len(hooks), n, found[hooks[0]].shape[-1], device=model.device)
         end = start + int(keep.sum())
         for row, hook in zip(read, hooks, strict=True):
@@ -67,36 +71,40 @@ def read_activations(
 
 
 class ActivationBuffer:
-    """Cuts rounds of activations into shuffled batches; what does not fill the last batch of a round is left out."""
+    """Cuts buffers of activations into shuffled batches; what does not fill the last batch of a buffer is left out.
+
+    read: gives the activations of the buffer with this number.
+    """
 
     def __init__(self, read: Callable[[int], Activations], batch_size: int, seed: int) -> None:
         self._read = read
         self._batch_size = batch_size
         self._seed = seed
-        self._round = -1
+        self._index = -1
         self._activations: Activations | None = None
         self._order = torch.empty(0, dtype=torch.long)
 
-    def round(self, index: int) -> Activations:
-        """All activations of one round; the last one asked for is kept."""
-        if self._activations is None or self._round != index:
-            self._activations = None  # two rounds never stand in memory together
+    def fill(self, index: int) -> Activations:
+        """Read all activations of one buffer, unless it is the one held, and hold them until another is asked for."""
+        if self._activations is None or self._index != index:
+            self._activations = None  # two buffers never stand in memory together
             activations = self._read(index)
             n = activations.x.shape[1]
             if n < self._batch_size:
                 raise TrainingError(
-                    f"round {index} of the training data has {n} tokens, a batch needs {self._batch_size}; "
-                    "give more sequences per round or choose a smaller batch_size"
+                    f"buffer {index} of the training data has {n} tokens, a batch needs {self._batch_size}; "
+                    "give more sequences per buffer or choose a smaller batch_size"
                 )
             order = torch.from_numpy(np.random.default_rng([self._seed, index]).permutation(n))
             self._order = order.to(activations.x.device)
-            self._activations, self._round = activations, index
+            self._activations, self._index = activations, index
         return self._activations
 
-    def batch(self, place: Place) -> tuple[Activations, Place]:
-        """The batch at `place`, and the place after it."""
-        x, y = self.round(place.round)
-        chosen = self._order[place.batch * self._batch_size :][: self._batch_size]
-        last = (place.batch + 2) * self._batch_size > x.shape[1]
-        following = Place(place.round + 1, 0) if last else Place(place.round, place.batch + 1)
+    def batch(self, position: DataPosition) -> tuple[Activations, DataPosition]:
+        """Give the batch at `position`, and the position after it."""
+        buffer, batch = position
+        x, y = self.fill(buffer)
+        chosen = self._order[batch * self._batch_size :][: self._batch_size]
+        last = (batch + 2) * self._batch_size > x.shape[1]
+        following = DataPosition(buffer + 1, 0) if last else DataPosition(buffer, batch + 1)
         return Activations(x.index_select(1, chosen), y.index_select(1, chosen)), following

@@ -1,7 +1,7 @@
-"""A disk cache of activations: made once, then read as often as a run needs, and by as many runs as need it.
+"""A disk cache of activations: made once, then read any number of times, by any number of runs.
 
-A directory of shards in bfloat16, one per round, `cache.json` with what they are and their checksums, and the held-out
-tokens. Every file appears whole or not at all, and making it goes on where it stopped.
+A directory of shards in bfloat16, one per buffer, `cache.json` with their sources and checksums, and the held-out
+tokens. Every file appears whole or not at all, and making the cache resumes where it stopped.
 Axes: l layer, n token, d model, s sequence, p position.
 """
 
@@ -24,7 +24,7 @@ from ct_widgets.language_model import LanguageModel
 from ct_widgets.progress import progress_bar
 from ct_widgets.training.activations import Activations, Sequences, read_activations
 from ct_widgets.training.config import TrainingConfig
-from ct_widgets.training.sources import TextRounds, language_model
+from ct_widgets.training.sources import TextBuffers, language_model
 
 _INDEX, _HELD_OUT = "cache.json", "held_out.safetensors"
 _SETTINGS = ("input_hook", "output_hook", "context", "buffer", "held_out", "seed")
@@ -41,22 +41,24 @@ def cache_activations(
 ) -> ActivationCache:
     """Read `texts` once and write what `model`'s MLPs read and write to `directory`, in shards of `config.buffer`.
 
-    The same call goes on with a directory that is not finished. It takes 4 bytes per token, layer and dimension.
+    The same call resumes an unfinished directory. The cache takes 4 bytes per token, layer and dimension.
+
+    Raises TrainingError for texts without a token to learn from, and for a directory of other data or settings.
 
     >>> cache = cache_activations(bridge, "texts.txt", "activations", config)
     >>> training = train_transcoder(bridge, cache, config)
     """
     lm = language_model(model)
     path = Path(directory).expanduser()
-    rounds = TextRounds(lm, texts, config, column)
-    facts: dict[str, Any] = {"model": lm.name, "data": rounds.fingerprint, "shards": [], "complete": False}
+    buffers = TextBuffers(lm, texts, config, column)
+    facts: dict[str, Any] = {"model": lm.name, "data": buffers.fingerprint, "shards": [], "complete": False}
     facts["settings"] = {name: getattr(config, name) for name in _SETTINGS}
     if (path / _INDEX).is_file():
-        facts = _going_on(path, facts)
+        facts = _resumed(path, facts)
     path.mkdir(parents=True, exist_ok=True)
-    _write(path / _HELD_OUT, save(_packed(rounds.held_out)))
+    _write(path / _HELD_OUT, save(_packed(buffers.held_out)))
     with progress_bar("activations", unit="token", show=progress) as bar:
-        for index, sequences in enumerate(rounds.once()):
+        for index, sequences in enumerate(buffers.once()):
             n = sum(int(keep.sum()) for _, keep in sequences)
             if n < config.batch_size and index:
                 break  # what remains of the texts fills no batch
@@ -69,12 +71,12 @@ def cache_activations(
     return ActivationCache(path)
 
 
-def _going_on(path: Path, facts: dict[str, Any]) -> dict[str, Any]:
+def _resumed(path: Path, facts: dict[str, Any]) -> dict[str, Any]:
     found = _read_index(path)
     differing = [name for name in ("model", "data") if found[name] != facts[name]]
     differing += [name for name, value in facts["settings"].items() if found["settings"].get(name) != value]
     if differing:
-        raise TrainingError(f"{path} was made with another {', '.join(differing)}; choose another directory")
+        raise TrainingError(f"{path} was made with a different {', '.join(differing)}; choose another directory")
     return found
 
 
@@ -115,17 +117,17 @@ def _read_index(path: Path) -> dict[str, Any]:
 
 
 class ActivationCache:
-    """Rounds of activations from a directory that `cache_activations` has finished.
+    """Buffers of activations from a directory that `cache_activations` has finished.
 
-    Raises FileFormatError for a directory that is not a whole cache, and, when it is read, for a shard whose content is
-    not what was written.
+    Raises FileFormatError for a directory that is not a complete cache, and, when it is read, for a shard whose content
+    is not what was written.
     """
 
     def __init__(self, directory: str | Path) -> None:
         self.path = Path(directory).expanduser()
         facts = _read_index(self.path)
         if not facts["complete"]:
-            raise FileFormatError(f"{self.path} is not finished; call cache_activations again to go on with it")
+            raise FileFormatError(f"{self.path} is not finished; call cache_activations again to resume it")
         self.model_name: str = facts["model"]
         self.fingerprint: str = facts["data"]
         self.settings: dict[str, Any] = facts["settings"]
@@ -133,7 +135,7 @@ class ActivationCache:
 
     @property
     def n_tokens(self) -> int:
-        """Tokens in all shards."""
+        """Number of tokens in all shards."""
         return sum(shard["tokens"] for shard in self._shards)
 
     @property
@@ -144,7 +146,7 @@ class ActivationCache:
         return [Sequences(tensors[f"ids.{i}"].numpy(), tensors[f"keep.{i}"].numpy()) for i in range(n)]
 
     def check(self, config: TrainingConfig, model_name: str) -> None:
-        """Raise TrainingError if these are not the activations that a run asks for."""
+        """Raise TrainingError if these are not the activations that a run needs."""
         hooks = [name for name in ("input_hook", "output_hook") if self.settings[name] != getattr(config, name)]
         if hooks or model_name != self.model_name:
             raise TrainingError(
@@ -154,7 +156,7 @@ class ActivationCache:
             )
 
     def __call__(self, index: int) -> Activations:
-        """The activations of one round; after the last shard they begin anew, in another order."""
+        """Read the activations of one buffer; after the last shard they start over, in another order."""
         epoch, place = divmod(index, len(self._shards))
         order = np.random.default_rng([self.settings["seed"], epoch]).permutation(len(self._shards))
         shard = self._shards[int(order[place])]

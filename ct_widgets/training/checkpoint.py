@@ -26,20 +26,17 @@ _MODEL, _OPTIMIZER, _EXTRA = "model.", "optimizer.", "extra."
 
 
 class Part(NamedTuple):
-    """What a process has of a run: all, or slices of the tensors for which `axis` says where their features are.
+    """A process' part of a run: all of it, or slices of the tensors whose features `axis` finds.
 
-    axis: from the name of a parameter or of a further tensor; None for one that is the same in all processes.
+    axis: from the name of a parameter or of a further tensor to the axis of its features; None for a tensor that is the
+    same in all processes.
     """
 
     shards: Shards
     axis: Callable[[str], int | None]
 
 
-def _no_axis(name: str) -> None:
-    return None
-
-
-_ALL = Part(Shards(), _no_axis)
+_ALL = Part(Shards(), lambda name: None)
 
 
 def save_checkpoint(
@@ -50,7 +47,7 @@ def save_checkpoint(
     facts: Mapping[str, Any],
     part: Part = _ALL,
 ) -> None:
-    """Write weights, optimiser state, further tensors and JSON facts; an older one stays until this one is whole.
+    """Write weights, optimiser state, further tensors and JSON facts; an older file stays until the new one is whole.
 
     Every process that has a part has to call it; if one cannot write, all raise OSError or SafetensorError.
     """
@@ -82,7 +79,7 @@ def save_checkpoint(
 
 
 def _together(shards: Shards, model: nn.Module, write: Callable[[], None]) -> None:
-    """Write in every process; an error in one is one in all, so that all go on alike."""
+    """Write in every process; an error in one is raised in all, so that all continue alike."""
     error: Exception | None = None
     try:
         write()
@@ -113,7 +110,7 @@ def _remove_parts(path: Path, but: list[str]) -> None:
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """The JSON facts of a checkpoint. Raises FileFormatError for a file that is not one."""
+    """Read the JSON facts of a checkpoint. Raises FileFormatError for a file that is not one."""
     try:
         with safe_open(path, framework="pt") as file:
             missing = [part for part in _parts(path, file) if not part.is_file()]
@@ -122,11 +119,11 @@ def read_facts(path: Path) -> dict[str, Any]:
             error = FileNotFoundError(f"{missing[0].name} is missing")
     except (SafetensorError, OSError, KeyError, TypeError) as found:
         error = found
-    raise FileFormatError(f"{path} is not a whole checkpoint ({error}); delete it to start anew") from error
+    raise FileFormatError(f"{path} is not a complete checkpoint ({error}); delete it to start over") from error
 
 
 def _parts(path: Path, file: Any) -> list[Path]:
-    """Where slices of divided tensors are, in order."""
+    """List the files that have slices of divided tensors, in order."""
     names = file.metadata().get("parts")
     return [path.with_name(Path(name).name) for name in json.loads(names)] if names else [path]
 
@@ -159,7 +156,7 @@ def load_checkpoint(
 
 
 def _axes(model: nn.Module, part: Part) -> Callable[[str], int | None]:
-    """From the name of a tensor in a file to the axis of the features."""
+    """Map the name of a tensor in a file to the axis of its features."""
     parameters = [name for name, _ in model.named_parameters()]
 
     def axis_of(name: str) -> int | None:
@@ -172,7 +169,7 @@ def _axes(model: nn.Module, part: Part) -> Callable[[str], int | None]:
 
 
 def _slice(files: list[Any], name: str, axis: int, shards: Shards) -> Tensor:
-    """The features of this process, from the slices that the files have."""
+    """Put the features of this process together from the slices in the files."""
     slices = [file.get_slice(name) for file in files]
     sizes = [piece.get_shape()[axis] for piece in slices]
     size = sum(sizes) // shards.count

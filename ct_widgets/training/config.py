@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from ct_widgets.errors import TrainingError
 from ct_widgets.language_model import MLP_OUT, RESID_MID
@@ -14,6 +15,12 @@ from ct_widgets.transcoders import Kind
 TrainedActivation = Literal["relu", "jumprelu", "topk", "batchtopk"]
 
 _FREE = ("checkpoint_every", "evaluate_every", "shards")  # settings that change no weight
+_RENAMED = {"clip": "max_grad_norm", "half_products": "bf16_matmul"}
+
+
+def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give settings read from a file the names that they have now: older checkpoints and TOML files use others."""
+    return {_RENAMED.get(name, name): value for name, value in settings.items()}
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,8 @@ class TrainingConfig:
     learning_rate: float = 1e-3
     decay: float = 0.2
     """Share of the steps, at the end, over which the learning rate falls to 0."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
+    max_grad_norm: float = 1.0
+    """Norm to which larger gradients are clipped."""
     sparsity: float = 4.0
     """lambda of the tanh penalty at the last step; it rises linearly from 0."""
     target_l0: float | None = None
@@ -55,15 +62,15 @@ class TrainingConfig:
     preactivation: float = 3e-6
     """Weight of the loss that pulls inactive features towards their threshold."""
     threshold: float = 0.03
-    """First threshold of every JumpReLU feature."""
+    """Initial threshold of every JumpReLU feature."""
     density: float = 0.03
-    """Share of tokens on which each feature is active at first: encoder biases start where they give it. For the TopK
+    """Share of tokens on which each feature is active initially, which the encoder biases are set for. For the TopK
     family, `k` says it."""
     bandwidth: float = 1.0
     """Width around the JumpReLU threshold in which the straight-through estimator gives a gradient."""
     estimator: Estimator = "all"
-    """What the straight-through estimator reaches: "all" parameters, or the "threshold" alone."""
-    half_products: bool = False
+    """Parameters that the straight-through estimator reaches: "all", or the "threshold" alone."""
+    bf16_matmul: bool = False
     """Matrix products in bfloat16, all state in float32: faster where the processor has instructions for it."""
     shards: int = 1
     """Processes over which the features of every layer are divided, for dictionaries that one device cannot hold or
@@ -77,24 +84,23 @@ class TrainingConfig:
     evaluate_every: int = 250
     """Steps between measurements on held-out text."""
     input_hook: str = RESID_MID
-    """Where features read, a TransformerLens name inside a block."""
+    """Hook that features read, a TransformerLens name inside a block."""
     output_hook: str = MLP_OUT
-    """What the reconstruction stands in for."""
+    """Hook whose activations are reconstructed."""
     context: int = 256
     """Tokens of a row of text that the model reads."""
     buffer: int = 32_768
-    """Tokens whose activations are held and shuffled together: at best many batches, of many texts."""
+    """Tokens whose activations are held and shuffled together: ideally many batches, of many texts."""
     held_out: int = 4096
-    """Tokens at the beginning of the texts that are not trained on, but measured on."""
+    """Tokens at the beginning of the texts that are not trained on, but evaluated on."""
 
     def __post_init__(self) -> None:
-        self._require_one_of("kind", get_args(Kind))
-        self._require_one_of("activation", get_args(TrainedActivation))
-        self._require_one_of("estimator", get_args(Estimator))
+        for name, known in (("kind", Kind), ("activation", TrainedActivation), ("estimator", Estimator)):
+            self._require(name, getattr(self, name) in get_args(known), f"one of {', '.join(get_args(known))}")
         sizes = ("features", "k", "steps", "batch_size", "buffer", "held_out", "dead_after", "shards")
         for name in (*sizes, "checkpoint_every", "evaluate_every"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("learning_rate", "clip", "saturation", "threshold", "bandwidth"):
+        for name in ("learning_rate", "max_grad_norm", "saturation", "threshold", "bandwidth"):
             self._require(name, getattr(self, name) > 0, "positive")
         for name in ("sparsity", "preactivation"):
             self._require(name, getattr(self, name) >= 0, "0 or positive")
@@ -112,28 +118,25 @@ class TrainingConfig:
         if not holds:  # also for nan, which no comparison accepts
             raise TrainingError(f"{name} is {getattr(self, name)}; it must be {expected}")
 
-    def _require_one_of(self, name: str, choices: tuple[str, ...]) -> None:
-        self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
-
     @property
     def chooses_k(self) -> bool:
-        """Whether the activation sets the number of active features itself, so that no penalty is needed."""
+        """Whether the activation itself sets the number of active features, so that no penalty is needed."""
         return self.activation in ("topk", "batchtopk")
 
     def end(self, reached: int | None = None) -> int:
-        """Number of steps of a run that has come down to its target L0 at step `reached`."""
+        """Count the steps of a run that has come down to its target L0 at step `reached`."""
         return self.steps if reached is None else min(self.steps, math.ceil(reached / (1 - self.decay)))
 
-    def rate(self, step: int, reached: int | None = None) -> float:
-        """Learning rate of a step: flat, then linear to 0."""
+    def learning_rate_at(self, step: int, reached: int | None = None) -> float:
+        """Schedule the learning rate: constant, then linear to 0."""
         end = self.end(reached)
         return self.learning_rate * min(1.0, (end - step) / (self.decay * end))
 
     def sparsity_at(self, step: int, reached: int | None = None) -> float:
-        """lambda of a step."""
+        """Schedule lambda: linear from 0, and constant once the target L0 is reached."""
         return self.sparsity * ((step if reached is None else min(step, reached)) + 1) / self.steps
 
     def differences(self, other: TrainingConfig) -> list[str]:
-        """Names of the settings in which two runs differ, but for those that change no weight."""
+        """List the settings in which two runs differ, but for those that change no weight."""
         names = [field.name for field in fields(self) if field.name not in _FREE]
         return [name for name in names if getattr(self, name) != getattr(other, name)]

@@ -23,19 +23,19 @@ from ct_widgets.training.normalisation import Normaliser
 from ct_widgets.training.parallel import Shards
 from ct_widgets.transcoders import Transcoder
 
-_FOLLOWING = 0.05
+_LEVEL_RATE = 0.05
 """Share of the way, in logarithms, that the level of BatchTopK goes in a step: batches are noisy, weights slow."""
 
-_REVIVAL = 0.01
+_DEAD_BIAS_RATE = 0.01
 """Share of its spread by which the bias of a dead feature of the TopK family rises in a step."""
 
-_HIGHEST_BIAS = 3.0
+_MAX_DEAD_BIAS = 3.0
 """Spreads up to which it does."""
 
-_LEAST_LEVEL = 1e-6
+_MIN_LEVEL = 1e-6
 
 FEATURE_AXES = {"W_enc": 1, "b_enc": 1, "log_threshold": 1, "W_dec": 0}
-"""Which axis of a parameter counts features; the others belong to all of them."""
+"""Axes that count features, by the parameter's name; other parameters belong to all features."""
 
 
 class Dictionary(nn.Module):
@@ -85,36 +85,36 @@ class Dictionary(nn.Module):
         reached = torch.stack([(W @ x[layer].T).kthvalue(kth, dim=1).values for layer, W in enumerate(self.W_enc)])
         if self.config.chooses_k:
             written = self.shards.whole(reached * self.decoder_norms(), FEATURE_AXES["b_enc"])
-            self.level.copy_(written.mean().clamp_min(_LEAST_LEVEL))
+            self.level.copy_(written.mean().clamp_min(_MIN_LEVEL))
         self.b_enc.copy_(self.threshold - reached)
 
     @torch.no_grad()
-    def follow(self, l0: float) -> None:
+    def update_level(self, l0: float) -> None:
         """Move the level of BatchTopK towards the one at which k features per layer are active; l0: over all layers.
 
         This runs beside training, so that no step sorts, and its end is the threshold of every later use.
         """
         excess = l0 / (self.config.k * self.n_layers)
-        self.level *= min(max(excess, 1 / math.e), math.e) ** _FOLLOWING
+        self.level *= min(max(excess, 1 / math.e), math.e) ** _LEVEL_RATE
 
     @torch.no_grad()
-    def revive(self, dead: Tensor) -> None:
+    def raise_dead_biases(self, dead: Tensor) -> None:
         """Raise the biases of dead features until they are active again; dead: [l, f].
 
         The TopK family gives them no gradient, and no penalty that keeps others small leaves them room. Steps are small
-        beside the spread of pre-activations, that of W_enc x with x of unit variance, so that a feature comes back on a
-        few tokens and not on all at once. One that needs more than some spreads has decoders too small to write with:
-        raised further it would be a constant that nobody wants, its decoders would shrink, and its threshold rise.
+        relative to the spread of pre-activations, that of W_enc x with x of unit variance, so that a feature comes back
+        on a few tokens and not on all at once. One that needs more than some spreads has decoders too small to write
+        with: raised further it would become a constant, its decoders would shrink, and its threshold rise.
         """
         spread = self.W_enc.norm(dim=-1)
-        self.b_enc += _REVIVAL * spread * (dead & (self.b_enc < _HIGHEST_BIAS * spread))
+        self.b_enc += _DEAD_BIAS_RATE * spread * (dead & (self.b_enc < _MAX_DEAD_BIAS * spread))
 
     @property
     def threshold(self) -> Tensor:
-        """theta: what h must exceed for a feature to be active. -> [l, f].
+        """theta: the value that h must exceed for a feature to be active. -> [l, f].
 
         JumpReLU's is exp(t), positive by construction. BatchTopK keeps what writes most, whatever its scale, and TopK
-        what writes most on a token: its threshold is of use for the first biases alone.
+        what writes most on a token: its threshold serves to set the initial biases alone.
         """
         if self.log_threshold is not None:
             return self.log_threshold.exp()
@@ -123,15 +123,15 @@ class Dictionary(nn.Module):
         return self.level / self.decoder_norms()
 
     def preactivation(self, x: Tensor) -> Tensor:
-        """x: [l, n, d] -> h: [l, n, f]."""
+        """Compute pre-activations. x: [l, n, d] -> h: [l, n, f]."""
         return torch.baddbmm(self.b_enc[:, None], x, self.W_enc.mT)
 
     def activate(self, h: Tensor) -> Tensor:
-        """h: [l, n, f] -> a: [l, n, f]."""
+        """Compute activations. h: [l, n, f] -> a: [l, n, f]."""
         return self._activate(h, self.threshold[:, None], self.decoder_norms()[:, None])
 
     def activate_layer(self, layer: int, x: Tensor) -> Tensor:
-        """Activations of one layer. x: [..., d] -> [..., f]."""
+        """Compute the activations of one layer. x: [..., d] -> [..., f]."""
         h = x @ self.W_enc[layer].T + self.b_enc[layer]
         return self._activate(h, self.threshold[layer], self.decoder_norms()[layer])
 
@@ -147,28 +147,28 @@ class Dictionary(nn.Module):
         return torch.zeros_like(h).scatter(-1, kept, h.gather(-1, kept))
 
     def decode(self, a: Tensor, x: Tensor) -> Tensor:
-        """a: [l, n, f], and x: [l, n, d] for a skip connection -> yhat: [l, n, d]."""
+        """Reconstruct the targets. a: [l, n, f], and x: [l, n, d] for a skip connection -> yhat: [l, n, d]."""
         written = [a[layer] @ W.flatten(1) for layer, W in enumerate(self.W_dec)]  # L x [n, m d]
-        return self.place(written, x)
+        return self.sum_sources(written, x)
 
-    def place(self, written: list[Tensor], x: Tensor) -> Tensor:
-        """Add up what the features of each layer have written, L x [n, m d], at the layers it is for -> [l, n, d]."""
-        placed = _Place.apply(self.config.kind == "clt", self.b_dec.dtype, *written)
-        yhat = self.shards.summed(placed) + self.b_dec[:, None]  # pyright: ignore[reportArgumentType]
+    def sum_sources(self, written: list[Tensor], x: Tensor) -> Tensor:
+        """Add up what the features of each source layer write, L x [n, m d], at its output layers -> [l, n, d]."""
+        summed = _SumSources.apply(self.config.kind == "clt", self.b_dec.dtype, *written)
+        yhat = self.shards.summed(summed) + self.b_dec[:, None]  # pyright: ignore[reportArgumentType]
         return yhat if self.W_skip is None else yhat + x @ self.W_skip
 
     def decoder_norms(self) -> Tensor:
-        """||W_dec,i||, one norm over ALL decoder vectors of a feature. -> [l, f]."""
+        """Compute ||W_dec,i||, one norm over ALL decoder vectors of a feature. -> [l, f]."""
         return torch.stack([torch.linalg.vector_norm(W, dim=(1, 2)) for W in self.W_dec])
 
     @staticmethod
     def feature_axis(name: str) -> int | None:
-        """Which axis of the parameter of this name counts features; None for one that belongs to all of them."""
+        """Look up which axis of a parameter counts features; None for one that belongs to all of them."""
         return FEATURE_AXES.get(name.split(".")[0])
 
     @torch.no_grad()
     def whole(self) -> Dictionary:
-        """The dictionary with the features of all shards, in the memory of process 0; the others keep what they have.
+        """Gather the features of all shards in the memory of process 0; the others keep what they have.
 
         Every process has to call it. One parameter at a time is whole on the devices.
         """
@@ -184,11 +184,11 @@ class Dictionary(nn.Module):
 
     @torch.no_grad()
     def export(self, inputs: Normaliser, targets: Normaliser, *, model_name: str | None, name: str) -> Transcoder:
-        """The transcoder that does the same on activations in the model's own units.
+        """Export a transcoder that works on activations in the model's own units.
 
         Only the encoder's input and the decoder's output change units, so thresholds stay as they are. A feature of
         TopK gets decoders of norm 1 and the scale that they had, so that the largest activations are those that write
-        most here.
+        most here. Raises TrainingError where this process has only a part of the features.
         """
         config = self.config
         if self.shards.count > 1:
@@ -223,8 +223,8 @@ class Dictionary(nn.Module):
         )
 
 
-class _Place(torch.autograd.Function):
-    """Sums over sources. Its gradient is one tensor that all sources look at, each at the layers that it writes to."""
+class _SumSources(torch.autograd.Function):
+    """Sum over source layers. All of them share one gradient, as views of the layers that each writes to."""
 
     @staticmethod
     def forward(to_later: bool, dtype: torch.dtype, *written: Tensor) -> Tensor:

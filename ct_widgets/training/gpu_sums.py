@@ -16,7 +16,7 @@ _COLUMNS = 256
 _ROWS_TIMES_COLUMNS = 2048
 
 tl: Any = import_module("triton.language")
-if TYPE_CHECKING:  # Triton looks annotations up, and takes its own names alone
+if TYPE_CHECKING:  # Triton evaluates annotations, and accepts its own names alone
     value = Any
     constexpr = int
 else:
@@ -25,9 +25,9 @@ else:
 
 
 def weighted_sums(table: Tensor, index: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
-    """Row i is the sum of weights[z] table[index[z]] over the entries z from starts[i] up to starts[i + 1].
+    """Sum weights[z] table[index[z]] over the entries z from starts[i] up to starts[i + 1], into row i.
 
-    table: [rows, columns] in float32, whose rows may lie apart.
+    table: [rows, columns] in float32, whose rows may be strided.
     """
     n_sums, width = len(starts) - 1, table.shape[1]
     sums = table.new_empty(n_sums, width)

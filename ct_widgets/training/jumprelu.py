@@ -1,11 +1,11 @@
-"""JumpReLU with a straight-through estimator for what its jump hides from gradients.
+"""JumpReLU with a straight-through estimator for its jump, which has no gradient.
 
     JumpReLU(h) = h 1[h > theta]        K(u) = 1 for |u| < 1/2, else 0
     d/dtheta ~ -(theta / eps) K((h - theta) / eps)
     d/dh     ~ 1[h > theta]                                       estimator "threshold"
     d/dh     ~ 1[h > theta] + (theta / eps) K((h - theta) / eps)  estimator "all"
 
-"threshold" tells the threshold alone what the jump does, "all" everything behind h as well: encoder, bias, and the
+"threshold" gives the jump's gradient to the threshold alone, "all" to everything behind h as well: encoder, bias, and
 features that are just below their threshold. Both are exact derivatives of the function whose jump of height theta is
 spread evenly over a band of width eps, the first one with h held.
 """
@@ -46,8 +46,10 @@ class _JumpReLU(torch.autograd.Function):
 
 
 def jump_relu(h: Tensor, threshold: Tensor, bandwidth: float, estimator: Estimator = "all") -> Tensor:
-    """Activations of pre-activations h. h: [..., f], threshold: broadcasts to h.
+    """Compute activations from pre-activations h: [..., f]; threshold broadcasts to h.
 
     Where threshold = exp(t), take the exp before the call: inside, its chain-rule factor would be lost.
+
+    >>> jump_relu(torch.tensor([0.2, 0.5]), torch.tensor(0.3), bandwidth=1.0)  # [0.0, 0.5]
     """
     return _JumpReLU.apply(h, threshold, bandwidth, estimator)  # pyright: ignore[reportReturnType]

@@ -31,7 +31,7 @@ class Loss(NamedTuple):
     fired: Tensor
 
     def total(self, config: TrainingConfig, penalty: float) -> Tensor:
-        """What is minimised; penalty: lambda."""
+        """Add up the minimised loss; penalty: lambda."""
         reconstruction = self.reconstruction.sum()
         if config.chooses_k:
             return reconstruction
@@ -39,7 +39,7 @@ class Loss(NamedTuple):
 
 
 def loss(dictionary: Dictionary, x: Tensor, y: Tensor) -> Loss:
-    """Loss parts on a batch of inputs x and targets y, both [l, n, d] and normalised."""
+    """Compute the parts of the loss on a batch of inputs x and targets y, both [l, n, d] and normalised."""
     n = x.shape[1]
     if dictionary.config.chooses_k:
         active, values = sparse_code.encode(dictionary, x)

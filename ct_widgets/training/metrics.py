@@ -1,4 +1,4 @@
-"""How well a transcoder reconstructs, and how sparsely (METHODS of [CT25], "Evaluating").
+"""How well a transcoder reconstructs, and how sparsely ([CT25], "Evaluating").
 
 Axes: l layer, n token, f feature, d model.
 """
@@ -34,7 +34,7 @@ class DictionaryMetrics:
     density: list[NDArray[np.float64]]
 
     def __add__(self, other: DictionaryMetrics) -> DictionaryMetrics:
-        """Metrics on the tokens of both."""
+        """Combine the metrics of two sets of tokens."""
         n = self.n_tokens + other.n_tokens
         own, its = self.n_tokens / n, other.n_tokens / n
         between = np.square(self.mean - other.mean).sum(1) * own * its * n
@@ -70,7 +70,12 @@ class DictionaryMetrics:
 
 @torch.no_grad()
 def dictionary_metrics(transcoder: Transcoder, parts: Iterable[Activations]) -> DictionaryMetrics:
-    """Metrics over activations that come in parts, so that no part needs to hold all tokens."""
+    """Measure a transcoder on activations that come in parts, so that no part needs to hold all tokens.
+
+    Raises TrainingError where there are no tokens.
+
+    >>> dictionary_metrics(transcoder, [read_activations(model, sequences, "hook_resid_mid", "hook_mlp_out")]).l0
+    """
     n = 0
     count = [torch.zeros(transcoder.n_features(layer), dtype=torch.long) for layer in range(transcoder.n_layers)]
     shape = (transcoder.n_layers, transcoder.d_model)

@@ -33,13 +33,9 @@ class Normaliser:
         return cls(mean, scale)
 
     def __call__(self, activations: Tensor) -> Tensor:
-        """Normalised activations [l, n, d]."""
+        """Normalise activations [l, n, d]."""
         return (activations - self.mean[:, None]) / self.scale[:, None, None]
 
-    def undo(self, activations: Tensor) -> Tensor:
-        """Activations in the model's own units. [l, n, d]."""
-        return activations * self.scale[:, None, None] + self.mean[:, None]
-
     def to(self, device: torch.device) -> Normaliser:
-        """The same on `device`."""
+        """Copy the normaliser to `device`."""
         return Normaliser(self.mean.to(device), self.scale.to(device))

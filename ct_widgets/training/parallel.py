@@ -3,14 +3,14 @@
 Every row has its share of a batch, every column its slice of each layer's features: their encoders, decoders, biases,
 thresholds and optimiser state. Along a column, gradients and counts are summed, one collective each. Along a row, the
 partial reconstructions are: the error is then the same in all, and with it a process has all that the gradients of its
-own features need. One small vector says the rest in the whole grid. Without torch.distributed all of this is the
-identity.
+own features need. One small vector, summed over the whole grid, has everything else. Without torch.distributed all of
+this is the identity.
 Axes: l layer, n token, d model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +26,12 @@ from ct_widgets.training.config import TrainingConfig
 
 
 def rank() -> int:
-    """Number of this process; 0 for one that is alone."""
+    """Get the number of this process; 0 without torch.distributed."""
     return dist.get_rank() if _together() else 0
 
 
 def world_size() -> int:
-    """How many processes there are."""
+    """Count the processes."""
     return dist.get_world_size() if _together() else 1
 
 
@@ -40,16 +40,17 @@ def _together() -> bool:
 
 
 def check(config: TrainingConfig) -> None:
-    """Raise TrainingError if the processes that there are cannot divide the work as a run's settings say."""
+    """Raise TrainingError if the processes cannot divide the work according to a run's settings."""
     world, count = world_size(), config.shards
     if world % count:
         raise TrainingError(
             f"shards is {count}, which needs {count} processes or a multiple, and there "
-            f"{'is 1' if world == 1 else f'are {world}'}; start it with torchrun --nproc-per-node {count}"
+            f"{'is 1' if world == 1 else f'are {world}'}; start the run with torchrun --nproc-per-node {count}"
         )
     if config.batch_size % (world // count):
         raise TrainingError(
-            f"batch_size is {config.batch_size}, which {world // count} processes cannot share; make it a multiple"
+            f"batch_size is {config.batch_size}, which {world // count} processes cannot share evenly; "
+            f"choose a multiple of {world // count}"
         )
 
 
@@ -61,26 +62,26 @@ class Shards:
 
     @property
     def count(self) -> int:
-        """How many there are, all with equally many features."""
+        """Number of shards, all with equally many features."""
         return 1 if self.mesh is None else self.mesh.size()
 
     @property
     def index(self) -> int:
-        """The place of this one."""
+        """Number of this shard, from 0."""
         return 0 if self.mesh is None else self.mesh.get_local_rank()
 
     def own(self, whole: Tensor, axis: int) -> Tensor:
-        """The slice of this process, in memory of its own; `axis` is that of the features."""
+        """Cut out the slice of this process, in memory of its own; `axis` counts features."""
         return whole if self.mesh is None else whole.chunk(self.count, axis)[self.index].clone()
 
     def whole(self, own: Tensor, axis: int) -> Tensor:
-        """The slices of all."""
+        """Put the slices of all processes together along `axis`."""
         from torch.distributed.tensor import Shard
 
         return self._full(own, Shard(axis))
 
     def summed(self, part: Tensor) -> Tensor:
-        """The sum over all, differentiable: a gradient that all have alike is that of every part."""
+        """Sum over the shards, differentiably: a gradient that all have alike is that of every part."""
         from torch.distributed.tensor import Partial
 
         return self._full(part, Partial())
@@ -105,7 +106,7 @@ class Grid:
 
     @classmethod
     def of(cls, config: TrainingConfig, device: torch.device) -> Grid:
-        """The grid of a run on this kind of device."""
+        """Arrange all processes for a run on this kind of device."""
         world, count = world_size(), config.shards
         if count == 1:
             return cls(Shards(), world, rank())
@@ -116,7 +117,7 @@ class Grid:
         return cls(Shards(mesh["features"]), world // count, mesh.get_local_rank("data"), mesh.get_group("data"))
 
     def share(self, batch: Activations) -> Activations:
-        """This process' tokens of a batch."""
+        """Select this process' tokens of a batch."""
         return Activations(batch.x[:, self.row :: self.data], batch.y[:, self.row :: self.data])
 
     def average(self, tensors: Iterable[Tensor]) -> None:
@@ -134,7 +135,14 @@ class Grid:
         return counts if self.data == 1 else _sum(counts, self.column)
 
 
-def everywhere(values: Tensor) -> Tensor:
+def sums(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Sum each over all processes and fetch it, all in one message: nothing else in a step waits for a GPU."""
+    flat = _everywhere(torch.cat([value.flatten() for value in values.values()])).cpu()
+    parts = flat.split([value.numel() for value in values.values()])
+    return {name: part.view_as(value) for (name, value), part in zip(values.items(), parts, strict=True)}
+
+
+def _everywhere(values: Tensor) -> Tensor:
     """Sum over all processes."""
     return values if world_size() == 1 else _sum(values, None)
 
@@ -146,12 +154,12 @@ def _sum(values: Tensor, group: Any) -> Tensor:
 
 
 def any_of(flag: bool, device: torch.device) -> bool:
-    """Whether it holds in any process, so that all do the same."""
-    return flag if world_size() == 1 else bool(everywhere(torch.tensor(int(flag), device=device)))
+    """Whether a flag is set in any process, so that all do the same."""
+    return flag if world_size() == 1 else bool(_everywhere(torch.tensor(int(flag), device=device)))
 
 
 def from_first(values: list[float], device: torch.device) -> list[float]:
-    """What process 0 has, in all. Every process gives as many values."""
+    """Send the values of process 0 to all. Every process passes equally many."""
     if world_size() == 1:
         return values
     told = torch.tensor(values, dtype=torch.float64, device=device)
@@ -162,7 +170,7 @@ def from_first(values: list[float], device: torch.device) -> list[float]:
 def read_activations(
     model: LanguageModel, sequences: list[Sequences], input_hook: str, output_hook: str
 ) -> Activations:
-    """As in `activations`, where every process runs the model on its share and all get the whole, in the same order."""
+    """Read activations as one process does, in that order; each runs the model on its share, and all get the whole."""
     world = world_size()
     if world == 1 or len(sequences) < world:
         return activations.read_activations(model, sequences, input_hook, output_hook)

@@ -1,4 +1,4 @@
-"""Rounds of activations straight from the model, over texts from wherever they are.
+"""Buffers of activations straight from the model, over texts from any source.
 
 Axes: s sequence, p position.
 """
@@ -15,10 +15,10 @@ import numpy as np
 from ct_widgets.errors import TrainingError
 from ct_widgets.features.corpus import RowMaker, Source, Text, in_chunks, read_texts
 from ct_widgets.language_model import LanguageModel
-from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.training import parallel
 from ct_widgets.training.activations import Activations, Sequences
 from ct_widgets.training.config import TrainingConfig
+from ct_widgets.transcoded_model import TranscodedModel
 
 _CHUNK = 256
 """Texts that are cut into rows together, those of like length into one pass of the model."""
@@ -27,12 +27,14 @@ _PASS_TOKENS = 8192
 """Tokens that go through the model at once."""
 
 
-class TextRounds:
-    """Rounds of about `config.buffer` tokens, read from the model where features will read and write.
+class TextBuffers:
+    """Buffers of about `config.buffer` tokens, read from the model where features will read and write.
 
-    All hooks of one pass are kept, over many texts, so that a batch mixes them. Left out are position 0, padding, and
-    the tokenizer's special tokens, wherever they stand. The first texts are held out; the others begin anew when they
-    are used up. A round is a function of its number: one that was passed over costs its tokens, but no pass.
+    All hooks of one pass are kept, over many texts, so that a batch mixes them. Position 0, padding and the tokenizer's
+    special tokens are left out, wherever they are. The first texts are held out; the others start over when they are
+    used up. A buffer is a function of its number: one that is skipped costs its tokenization, but no pass.
+
+    Raises TrainingError for texts without a token to learn from.
     """
 
     def __init__(self, model: LanguageModel, texts: Source, config: TrainingConfig, column: str = "text") -> None:
@@ -52,19 +54,18 @@ class TextRounds:
         texts: list[Text] = []
         tokens = 0
         for text in islice(read_texts(self._texts, self._column), most):
-            rows = list(self._cut([text]))
             texts.append(text)
-            tokens += sum(int(keep.sum()) for _, keep in rows)
+            tokens += sum(int(keep.sum()) for _, keep in self._cut([text]))
             if tokens >= self._config.held_out:
                 break
         self.held_out = list(self._cut(texts))
         self._n_held_out = len(texts)
         if not tokens:
-            raise TrainingError("there is no token to learn from in the first texts; give longer ones")
+            raise TrainingError("there is no token to learn from in the first texts; pass longer ones")
 
     @property
     def fingerprint(self) -> str:
-        """What a run that goes on knows its data by: the held-out tokens."""
+        """Hash of the held-out tokens, by which a resumed run identifies its data."""
         total = hashlib.sha256(self.model.name.encode())
         for ids, keep in self.held_out:
             total.update(ids.tobytes() + keep.tobytes())
@@ -75,7 +76,7 @@ class TextRounds:
             yield Sequences(batch.ids, batch.counts & ~np.isin(batch.ids, self._special))
 
     def _sequences(self) -> Iterator[Sequences]:
-        """What a pass of the model reads, text after text."""
+        """Cut one reading of the texts into what a pass of the model reads."""
         n = 0
         for chunk in in_chunks(islice(read_texts(self._texts, self._column), self._n_held_out, None), _CHUNK):
             for rows in self._cut(chunk):
@@ -83,7 +84,7 @@ class TextRounds:
                 yield rows
         if not n:
             raise TrainingError(
-                f"there are no texts to learn from after the {self._n_held_out} that are held out; give more, "
+                f"there are no texts to learn from after the {self._n_held_out} that are held out; pass more, "
                 "and as a list, a file or a dataset, which can be read again"
             )
 
@@ -92,12 +93,12 @@ class TextRounds:
             yield from self._sequences()
 
     def once(self) -> Iterator[list[Sequences]]:
-        """The rows of all rounds from one reading of the texts; the last round is what remains."""
+        """Yield the rows of all buffers from one reading of the texts; the last buffer is what remains."""
         stream = self._sequences()
-        while rows := self._round(stream):
+        while rows := self._fill(stream):
             yield rows
 
-    def _round(self, stream: Iterator[Sequences]) -> list[Sequences]:
+    def _fill(self, stream: Iterator[Sequences]) -> list[Sequences]:
         tokens = 0
         rows: list[Sequences] = []
         for row in stream:
@@ -108,18 +109,18 @@ class TextRounds:
         return rows
 
     def __call__(self, index: int) -> Activations:
-        """The activations of one round."""
+        """Read the activations of one buffer."""
         if index < self._next:
             self._stream, self._next = self._endless(), 0
         for _ in range(self._next, index):
-            self._round(self._stream)
-        rows = self._round(self._stream)
+            self._fill(self._stream)
+        rows = self._fill(self._stream)
         self._next = index + 1
         return parallel.read_activations(self.model, rows, self._config.input_hook, self._config.output_hook)
 
 
 def language_model(model: Any) -> LanguageModel:
-    """The language model of a bridge, or of anything of ours that holds one."""
-    if isinstance(model, ReplacementModel):
+    """Take the language model from a TransformerLens bridge, a LanguageModel or a TranscodedModel."""
+    if isinstance(model, TranscodedModel):
         return model.language_model
     return model if isinstance(model, LanguageModel) else LanguageModel(model)

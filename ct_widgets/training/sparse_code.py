@@ -9,9 +9,9 @@ Axes: l layer, n token, f feature, d model, m output layers of a feature, z entr
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class Active:
 
     @classmethod
     def of(cls, flat: Tensor, shape: tuple[int, int, int]) -> Active:
-        """From sorted places in `shape` = [l, n, f]."""
+        """Build from sorted places in `shape` = [l, n, f]."""
         n_layers, n_tokens, n_features = shape
         row = flat // n_features
         feature = flat - row * n_features
@@ -60,15 +60,15 @@ class Active:
 
     @property
     def fired(self) -> Tensor:
-        """On how many tokens each feature is active. -> [l, f]."""
+        """Number of tokens on which each feature is active. -> [l, f]."""
         return self.feature_start.diff(dim=1)
 
     def layer(self, layer: int) -> slice:
-        """The entries of one layer, in either order."""
+        """Slice out the entries of one layer, in either order."""
         return slice(self.layer_start[layer], self.layer_start[layer + 1])
 
     def sum_by_feature(self, layer: int, values: Tensor, rows: Tensor) -> Tensor:
-        """For every feature of a layer the sum of values[z] rows[token of z]. values: [z], rows: [n, ...] -> [f, ...].
+        """Sum values[z] rows[token of z] for every feature of a layer. values: [z], rows: [n, ...] -> [f, ...].
 
         z runs over the entries of all layers.
         """
@@ -79,7 +79,7 @@ class Active:
 
 
 def _starts(ordered: Tensor, n_layers: int, n: int) -> Tensor:
-    """Where each of the n values of every layer begins in an ordered list of them, and where the last ends: [l, n + 1].
+    """Find where each of the n values of every layer begins in an ordered list, and where the last ends: [l, n + 1].
 
     Nothing here waits for a GPU, as counting does.
     """
@@ -88,24 +88,32 @@ def _starts(ordered: Tensor, n_layers: int, n: int) -> Tensor:
 
 
 def _weighted_sums(table: Tensor, index: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
-    """Row i is the sum of weights[z] table[index[z]] over the entries z from starts[i] up to starts[i + 1]."""
+    """Sum weights[z] table[index[z]] over the entries z from starts[i] up to starts[i + 1], into row i."""
     rows = table.flatten(1)
-    if rows.is_cuda and rows.dtype == torch.float32 and _has_triton():
-        from ct_widgets.training import gpu_sums
-
-        sums = gpu_sums.weighted_sums(rows, index, starts, weights)
-    else:
-        sums = embedding_bag(index, rows, starts, mode="sum", per_sample_weights=weights, include_last_offset=True)
+    kernel = _kernel() if rows.is_cuda and rows.dtype == torch.float32 else None
+    sums = kernel(rows, index, starts, weights) if kernel else _bags(rows, index, starts, weights)
     return sums.unflatten(1, table.shape[1:])
 
 
+def _bags(rows: Tensor, index: Tensor, starts: Tensor, weights: Tensor) -> Tensor:
+    return embedding_bag(index, rows, starts, mode="sum", per_sample_weights=weights, include_last_offset=True)
+
+
 @cache
-def _has_triton() -> bool:
-    return find_spec("triton") is not None
+def _kernel() -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None:
+    """Try the Triton kernel once, on one row; None where Triton is missing or cannot compile it."""
+    one, starts = torch.ones(1, 1, device="cuda"), torch.arange(2, device="cuda")
+    try:
+        from ct_widgets.training.gpu_sums import weighted_sums
+
+        return weighted_sums if weighted_sums(one, starts[:1], starts, one[0]).item() == 1 else None
+    except Exception as error:  # noqa: BLE001  (of Triton, its compiler or the driver: we can do without them all)
+        warnings.warn(f"Triton cannot be used ({error}); sums over features take several times as long", stacklevel=2)
+        return None
 
 
 def select(dictionary: Dictionary, h: Tensor) -> Active:
-    """The active features. h: [l, n, f]."""
+    """Find the active features. h: [l, n, f]."""
     if dictionary.config.activation == "topk":
         flat = _strongest(h * dictionary.decoder_norms()[:, None], dictionary)
     else:
@@ -114,7 +122,7 @@ def select(dictionary: Dictionary, h: Tensor) -> Active:
 
 
 def _strongest(written: Tensor, dictionary: Dictionary) -> Tensor:
-    """Places of the k largest of every token and layer, over all shards: each names its own candidates.
+    """Find the places of the k largest of every token and layer, over all shards: each names its own candidates.
 
     written: [l, n, f].
     """
@@ -138,8 +146,8 @@ def _places(mask: Tensor) -> Tensor:
 
 
 def _preactivation(dictionary: Dictionary, x: Tensor) -> Tensor:
-    """h: [l, n, f], layer by layer into one block of memory: faster than one product of all, and than stacking."""
-    dtype = torch.bfloat16 if dictionary.config.half_products else x.dtype
+    """Compute h: [l, n, f] layer by layer into one block of memory: faster than one product of all, or stacking."""
+    dtype = torch.bfloat16 if dictionary.config.bf16_matmul else x.dtype
     x, W_enc, b_enc = x.to(dtype), dictionary.W_enc.to(dtype), dictionary.b_enc.to(dtype)
     h = x.new_empty(*x.shape[:2], W_enc.shape[1])
     for layer in range(len(h)):
@@ -148,7 +156,7 @@ def _preactivation(dictionary: Dictionary, x: Tensor) -> Tensor:
 
 
 def encode(dictionary: Dictionary, x: Tensor) -> tuple[Active, Tensor]:
-    """The active features, and the activation of each: [z], differentiable. x: [l, n, d]."""
+    """Encode x: [l, n, d] -> the active features, and the activation of each: [z], differentiable."""
     with torch.no_grad():
         h = _preactivation(dictionary, x)
         active = select(dictionary, h)
@@ -157,7 +165,7 @@ def encode(dictionary: Dictionary, x: Tensor) -> tuple[Active, Tensor]:
 
 
 class _Encode(torch.autograd.Function):
-    """Hands on the activations that are known already, and their gradients to the encoder."""
+    """Passes on activations that are known already, and their gradients to the encoder."""
 
     @staticmethod
     def forward(values: Tensor, W_enc: Tensor, b_enc: Tensor, x: Tensor, active: Active) -> Tensor:
@@ -179,16 +187,16 @@ class _Encode(torch.autograd.Function):
 
 
 def decode(dictionary: Dictionary, active: Active, values: Tensor, x: Tensor) -> Tensor:
-    """The reconstruction. values: [z], x: [l, n, d] -> [l, n, d]."""
+    """Reconstruct the targets. values: [z], x: [l, n, d] -> [l, n, d]."""
     written = [
         _Decode.apply(values[active.layer(layer)], W_dec.flatten(1), active, layer)
         for layer, W_dec in enumerate(dictionary.W_dec)
     ]
-    return dictionary.place(written, x)  # pyright: ignore[reportArgumentType]
+    return dictionary.sum_sources(written, x)  # pyright: ignore[reportArgumentType]
 
 
 class _Decode(torch.autograd.Function):
-    """What the features of one layer write. values: the layer's [z], W_dec: [f, m d] -> [n, m d]."""
+    """Sums what the features of one layer write. values: the layer's [z], W_dec: [f, m d] -> [n, m d]."""
 
     @staticmethod
     def forward(values: Tensor, W_dec: Tensor, active: Active, layer: int) -> Tensor:
@@ -216,23 +224,37 @@ class _Decode(torch.autograd.Function):
 
 
 def _dots(rows: Tensor, table: Tensor, starts: Tensor, token: Tensor, index: Tensor) -> Tensor:
-    """Products <rows[i], table[index[z]]> for the entries z from starts[i] up to starts[i + 1] -> [z].
+    """Compute <rows[i], table[index[z]]> for the entries z from starts[i] up to starts[i + 1] -> [z].
 
     token: [z], the i of each. Each device has its own fastest routine.
     """
     if rows.is_cuda:
-        summed = 0  # the mode of `embedding_bag` whose derivative this is
-        return torch.ops.aten._embedding_bag_per_sample_weights_backward(rows, table, index, starts, token, summed)
-    _hush()
+        return _bag_dots(rows, table, starts, token, index)
+    _ignore_beta_warning()
     empty = torch.zeros(len(index), dtype=rows.dtype, device=rows.device)
     size = (len(rows), len(table))
     pattern = torch.sparse_csr_tensor(starts, index, empty, size, check_invariants=False)
     return torch.sparse.sampled_addmm(pattern, rows, table.T, beta=0.0).values()
 
 
+_BAG_GRADIENT: Any = getattr(torch.ops.aten, "_embedding_bag_per_sample_weights_backward", None)
+"""The gradient of `embedding_bag` by its weights: private, so a release of PyTorch may come without it."""
+
+
+def _bag_dots(
+    rows: Tensor, table: Tensor, starts: Tensor, token: Tensor, index: Tensor, operator: Any = _BAG_GRADIENT
+) -> Tensor:
+    """Compute `_dots` as the gradient of `embedding_bag`, for one more forward pass where there is no `operator`."""
+    if operator is not None:
+        return operator(rows, table, index, starts, token, 0)  # 0: of mode "sum"
+    with torch.enable_grad():
+        weights = rows.new_ones(len(index), requires_grad=True)
+        return torch.autograd.grad(_bags(table.detach(), index, starts, weights), weights, rows)[0]
+
+
 @cache
-def _hush() -> None:
-    """PyTorch says once that its CSR tensors are in beta; the one operation used here has an oracle in our tests."""
+def _ignore_beta_warning() -> None:
+    """Let PyTorch say unheard, once, that CSR tensors are in beta; tests compare the one operation used here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         torch.sparse_csr_tensor([0, 0], [], [], (1, 1), check_invariants=False)

@@ -8,24 +8,26 @@ from typing import Any
 
 from ct_widgets.features.corpus import Source
 from ct_widgets.language_model import LanguageModel
-from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.training import parallel
 from ct_widgets.training.activations import Activations, Sequences, read_activations
 from ct_widgets.training.cache import ActivationCache
+from ct_widgets.training.callbacks import Callback, TrainingControl
 from ct_widgets.training.config import TrainingConfig
-from ct_widgets.training.live_cards import LiveCards
+from ct_widgets.training.feature_previews import FeaturePreviews
 from ct_widgets.training.metrics import dictionary_metrics
 from ct_widgets.training.replacement import replacement_metrics
-from ct_widgets.training.sources import TextRounds, language_model
-from ct_widgets.training.trainer import Training, train
-from ct_widgets.training.watching import Callback, Evaluation, TrainingControl
+from ct_widgets.training.result import Training
+from ct_widgets.training.sources import TextBuffers, language_model
+from ct_widgets.training.steps import Evaluation
+from ct_widgets.training.trainer import train
+from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
 
 _FEATURES_PER_DIMENSION = 8
 
 
 def train_transcoder(
-    model: ReplacementModel | LanguageModel | Any,
+    model: TranscodedModel | LanguageModel | Any,
     texts: Source | ActivationCache,
     config: TrainingConfig | None = None,
     *,
@@ -36,20 +38,21 @@ def train_transcoder(
     name: str | None = None,
     progress: bool | None = None,
 ) -> Training:
-    """Train a transcoder of `model` on `texts`; `.transcoder` of what comes back is it [CT25].
+    """Train a transcoder of `model` on `texts` [CT25]; it is the `.transcoder` of the result.
 
-    model: a TransformerLens bridge, or anything of ours that holds one. It is never changed.
+    model: a TransformerLens bridge, a LanguageModel, or a TranscodedModel, whose transcoder plays no role. It is never
+        changed.
     texts: a list of texts or of token ids, a text file (one text per line), a parquet file, or a Hugging Face dataset,
         whose `column` holds the text; or the cache that `cache_activations` made of them.
     config: by default that of `default_config`.
-    directory: where checkpoints, `metrics.csv`, `evaluations.json` and at last `transcoder/` go. The same call goes on
-        with what is there, after Ctrl-C or a crash, to the same result.
-    callbacks, control: who watches the run, and what pauses and stops it from another thread.
+    directory: where checkpoints, `metrics.csv`, `evaluations.json` and finally `transcoder/` go. The same call resumes
+        a run there, after Ctrl-C or a crash, to the same result.
+    callbacks, control: listeners of the run, and what pauses and stops it from another thread.
     progress: True or False shows or hides the bar; by default it appears after one second.
 
-    How large a dictionary gets, what it needs and how long it takes: PLANNING.md beside this file.
+    PLANNING.md beside this file says how large a dictionary gets, what it needs and how long it takes.
 
-    Raises TrainingError for settings, texts or a directory that cannot be used, and when the loss is no number.
+    Raises TrainingError for settings, texts or a directory that cannot be used, and when the loss diverges.
 
     >>> training = train_transcoder(bridge, "texts.txt", directory="my-transcoder")
     >>> ReplacementModel(bridge, training.transcoder).attribute("The capital of France is")
@@ -58,19 +61,19 @@ def train_transcoder(
     config = config or default_config(lm)
     if isinstance(texts, ActivationCache):
         texts.check(config, lm.name)
-        rounds = texts
+        buffers = texts
     else:
-        rounds = TextRounds(lm, texts, config, column)
+        buffers = TextBuffers(lm, texts, config, column)
     path = None if directory is None else Path(directory).expanduser()
     training = train(
         config,
-        lambda index: Activations(*(part.to(lm.device) for part in rounds(index))),
+        lambda index: Activations(*(part.to(lm.device) for part in buffers(index))),
         path,
-        data=rounds.fingerprint,
+        data=buffers.fingerprint,
         model_name=lm.name,
         name=name or f"{lm.name.rsplit('/', 1)[-1]}-{config.kind}",
-        evaluate=evaluator(lm, rounds.held_out, config),
-        cards=LiveCards(lm, rounds.held_out),
+        evaluate=evaluator(lm, buffers.held_out, config),
+        previews=FeaturePreviews(lm, buffers.held_out),
         callbacks=callbacks,
         control=control,
         show=progress,
@@ -81,22 +84,25 @@ def train_transcoder(
 
 
 def default_config(model: Any) -> TrainingConfig:
-    """Settings to begin with: a cross-layer transcoder with 8 features per layer for every dimension of the model."""
+    """Suggest settings: a cross-layer transcoder with 8 features per layer for every dimension of the model.
+
+    >>> default_config(bridge).features
+    """
     return TrainingConfig(features=_FEATURES_PER_DIMENSION * language_model(model).d_model)
 
 
 def evaluator(
     model: LanguageModel, held_out: list[Sequences], config: TrainingConfig
 ) -> Callable[[int, Transcoder], Evaluation]:
-    """What measures a transcoder on held-out text, given the number of steps that it was trained for."""
+    """Make the function that evaluates a transcoder on held-out text, given the number of steps it was trained for."""
 
     def evaluate(step: int, transcoder: Transcoder) -> Evaluation:
         transcoder = transcoder.to(model.device)
         parts = (read_activations(model, [rows], config.input_hook, config.output_hook) for rows in held_out)
         found = dictionary_metrics(transcoder, parts)
-        replaced = replacement_metrics(model, transcoder, held_out)
+        replaced = replacement_metrics(TranscodedModel(model, transcoder), held_out)
         return Evaluation(
-            step, found.overall_mse, float(found.l0.sum()), replaced.agreement, replaced.kl, replaced.recovered
+            step, found.overall_mse, float(found.l0.sum()), replaced.top1_agreement, replaced.kl, replaced.recovered
         )
 
     return evaluate

@@ -18,7 +18,7 @@ from ct_widgets.widgets.traits import Choice
 from ct_widgets.widgets.view import Theme, View
 
 if TYPE_CHECKING:
-    from ct_widgets.training import Evaluation, Start, Step, Training, TrainingControl
+    from ct_widgets.training import Evaluation, RunStart, Step, Training, TrainingControl
     from ct_widgets.transcoders import Transcoder
 
 _EVERY = 0.25
@@ -49,7 +49,7 @@ class TrainingWidget(View, front_end="training"):
         super().__init__(theme=theme)
         self._lines = Curves()
         self._control: TrainingControl | None = None
-        self._start: Start | None = None
+        self._start: RunStart | None = None
         self._is_shown = False
         self._display: Any = None
         self._sent = 0.0
@@ -64,7 +64,7 @@ class TrainingWidget(View, front_end="training"):
 
     # What the run calls, from the thread that trains.
 
-    def started(self, start: Start) -> None:
+    def started(self, start: RunStart) -> None:
         """Take over a run, one that resumes with its past curves, and show the view if nobody has."""
         self._lines, self._start, self._control, self._pace = Curves(), start, start.control, []
         for number, step in enumerate(start.history, 1):
@@ -92,7 +92,7 @@ class TrainingWidget(View, front_end="training"):
         """Add what was measured on held-out text, and show some features as they are now."""
         self._add_evaluation(evaluation)
         if self._start is not None:
-            self._cards = self._start.cards(transcoder)
+            self._cards = self._start.previews(transcoder)
 
     def finished(self, training: Training) -> None:
         """Keep the final picture."""
@@ -116,7 +116,7 @@ class TrainingWidget(View, front_end="training"):
     def _add_evaluation(self, evaluation: Evaluation) -> None:
         tokens = self._tokens(evaluation.step)
         self._lines.add(tokens, "held out, overall", evaluation.normalised_mse)
-        self._lines.add(tokens, "same top-1 as model", evaluation.agreement)
+        self._lines.add(tokens, "same top-1 as model", evaluation.top1_agreement)
 
     def _tokens(self, step: int) -> int:
         return step * (self._start.config.batch_size if self._start else 0)

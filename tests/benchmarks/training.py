@@ -33,7 +33,7 @@ from ct_widgets import load_demo
 from ct_widgets.demo.corpus import statements
 from ct_widgets.training import TrainingConfig, read_activations
 from ct_widgets.training.normalisation import Normaliser
-from ct_widgets.training.sources import TextRounds
+from ct_widgets.training.sources import TextBuffers
 
 HERE = Path(__file__).parent
 WORKER = HERE / "training_worker.py"
@@ -53,7 +53,7 @@ def make_activations(path: Path, n_train: int, n_held_out: int = 8192) -> None:
     world = statements(0)
     order = np.random.default_rng(0).permutation(len(world))
     texts = [f"{world[i].prompt} {world[i].answer}" for i in order]
-    rounds = TextRounds(model, texts, TrainingConfig(features=16, buffer=n_train, held_out=n_held_out))
+    rounds = TextBuffers(model, texts, TrainingConfig(features=16, buffer=n_train, held_out=n_held_out))
     learned = rounds(0)
     held_out = read_activations(model, rounds.held_out, "hook_resid_mid", "hook_mlp_out")
     shuffled = torch.randperm(learned.x.shape[1], generator=torch.Generator().manual_seed(0))

@@ -143,7 +143,7 @@ def measure(kind: str, batch: int, data: Activations, peak: float, copies: float
         batch_size=batch,
         buffer=ROUND,
         steps=WARM_UP + TIMED + PROFILED,
-        half_products=True,
+        bf16_matmul=True,
     )
     clock = Clock()
     start = time.perf_counter()

@@ -68,7 +68,7 @@ def ours(data: Data, steps: int, rate: float, half: bool, clock: Clock) -> Calla
         batch_size=BATCH,
         steps=steps,
         learning_rate=rate,
-        half_products=half,
+        bf16_matmul=half,
         buffer=data["x"].shape[1],
     )
     training = train(config, lambda index: Activations(data["x"], data["y"]), callbacks=[Ticks()], show=False)

@@ -31,7 +31,7 @@ from ct_widgets.demo.transcoder_data import FACT_TASKS, survey
 from ct_widgets.errors import FileFormatError, TranscoderError
 from ct_widgets.language_model import native_state
 from ct_widgets.replacement_model import ReplacementModel
-from ct_widgets.training import Alignment, TrainingConfig
+from ct_widgets.training import KLFinetuning, TrainingConfig
 
 MEGABYTE = 2**20
 
@@ -193,7 +193,7 @@ def test_two_steps_of_training_write_a_model_that_loads(world: World, tmp_path: 
     # The checkpoint is finished: nothing is trained again, and the same files come out.
     assert make_language_model(world, out, scratch, "cpu", short) == trained
     assert all(torch.equal(value, state[name]) for name, value in native_state(load_bridge(out)).items())
-    step = Alignment(sparsity=0.1, preactivation=0.0, steps=1)
+    step = KLFinetuning(sparsity=0.1, preactivation=0.0, steps=1)
     stages = Stages(TrainingConfig(features=8, activation="jumprelu", steps=2, batch_size=64), step, 6, step)
     clt = make_transcoder(world, out, scratch, "cpu", stages)
     assert all(seconds > 0 for seconds in clt["seconds"])

@@ -47,7 +47,7 @@ def test_metrics_equal_the_direct_ones(model: TranscodedModel, batch_tokens: int
             x[layer].append(kept[f"blocks.{layer}.hook_resid_mid"][0, 1:-1])
             y[layer].append(kept[f"blocks.{layer}.hook_mlp_out"][0, 1:-1])
         own.append(logits[0, 1:-1])
-        other.append(replacement_logits(language_model, clt, tokens)[0, 1:-1])
+        other.append(replacement_logits(TranscodedModel(language_model, clt), tokens)[0, 1:-1])
         none.append(without_mlps(language_model, tokens)[0, 1:-1])
         answers.append(tokens[0, 2:])
     X, Y = torch.stack([torch.cat(part) for part in x]), torch.stack([torch.cat(part) for part in y])
@@ -62,7 +62,7 @@ def test_metrics_equal_the_direct_ones(model: TranscodedModel, batch_tokens: int
     p, q, r = (torch.cat(part).double() for part in (own, other, none))
     answer = torch.cat(answers)
     assert found.replacement.n_tokens == len(answer) == sum(len(ids) - 2 for ids in TEXTS)
-    assert found.replacement.agreement == pytest.approx(float((p.argmax(-1) == q.argmax(-1)).double().mean()))
+    assert found.replacement.top1_agreement == pytest.approx(float((p.argmax(-1) == q.argmax(-1)).double().mean()))
     kl = (p.softmax(-1) * (p.log_softmax(-1) - q.log_softmax(-1))).sum(-1).mean()
     assert found.replacement.kl == pytest.approx(float(kl), rel=1e-5)
     losses = [float(cross_entropy(logits, answer)) for logits in (p, q, r)]
@@ -94,7 +94,7 @@ def test_a_sparsity_curve_halves_l0_and_costs_reconstruction(model: TranscodedMo
     errors = [one.dictionary.overall_mse for one in found]
     assert errors[0] < 1e-9
     assert errors == sorted(errors)
-    assert found[0].replacement.agreement == 1
+    assert found[0].replacement.top1_agreement == 1
     assert found[0].replacement.recovered == pytest.approx(1, abs=1e-5)
     table = dictionaries_table(found)
     assert list(table["l0"]) == l0

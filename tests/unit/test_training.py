@@ -1,21 +1,27 @@
 """The transcoder trainer: its loss in closed form, its invariance, folding, resuming, and what goes wrong."""
 
+import json
 import math
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from ct_widgets.errors import FileFormatError, TrainingError
-from ct_widgets.training import Activations, Place, TrainingConfig, train
+from ct_widgets.training import Activations, Callback, DataPosition, Step, TrainingConfig, train
 from ct_widgets.training.activations import ActivationBuffer
 from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.training.loss import loss
 from ct_widgets.training.normalisation import Normaliser
+from ct_widgets.training.process_state import flushes_denormals
 from ct_widgets.transcoders import Transcoder
 
 L, D, F = 3, 8, 24
@@ -38,7 +44,7 @@ def config(**changes: Any) -> TrainingConfig:
     return TrainingConfig(**(settings | {"activation": "jumprelu"} | changes))
 
 
-def test_loss_in_closed_form() -> None:
+def test_the_loss_equals_its_closed_form() -> None:
     dictionary = Dictionary(2, 1, config(features=1, saturation=0.25)).double()
     values = {"W_enc": [[[2.0]], [[1.0]]], "b_enc": [[-1.0], [0.5]], "log_threshold": [[math.log(0.5)]] * 2}
     with torch.no_grad():
@@ -68,7 +74,8 @@ def test_folding_equals_the_unfolded_model(kind: str, activation: str, tmp_path:
     dictionary = training.dictionary
     with torch.no_grad():
         a = dictionary.activate(dictionary.preactivation(training.inputs(x)))
-        expected = training.targets.undo(dictionary.decode(a, training.inputs(x)))
+        yhat = dictionary.decode(a, training.inputs(x))
+        expected = yhat * training.targets.scale[:, None, None] + training.targets.mean[:, None]
     training.transcoder.save(tmp_path / "transcoder")
     transcoder = Transcoder.load(tmp_path / "transcoder")
     assert (transcoder.kind, transcoder.W_skip is not None) == (kind, True)
@@ -98,8 +105,8 @@ def test_features_start_at_the_asked_density() -> None:
     torch.testing.assert_close(active, torch.full((L, F), 0.05), atol=0.01, rtol=0)
 
 
-def test_half_products_change_little() -> None:
-    full, half = (train(config(half_products=half), sparse_world) for half in (False, True))
+def test_bfloat16_products_change_little() -> None:
+    full, half = (train(config(bf16_matmul=half), sparse_world) for half in (False, True))
     np.testing.assert_allclose([s.mean_mse for s in half.history], [s.mean_mse for s in full.history], rtol=0.03)
     assert all(p.dtype == torch.float32 for p in half.dictionary.parameters())
 
@@ -145,9 +152,52 @@ def test_ctrl_c_saves_and_returns(tmp_path: Path) -> None:
     assert train(config(), sparse_world, tmp_path).history == train(config(), sparse_world).history
 
 
+def test_a_checkpoint_with_the_names_of_the_first_version_resumes(tmp_path: Path) -> None:
+    train(config(steps=2, bf16_matmul=True), sparse_world, tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        facts = json.loads(file.metadata()["facts"])
+    old = {"bf16_matmul": "half_products", "max_grad_norm": "clip"}
+    assert old.keys() <= facts["config"].keys()
+    facts["config"] = {old.get(name, name): value for name, value in facts["config"].items()}
+    save_file(tensors, path, {"facts": json.dumps(facts)})
+    assert train(config(steps=2, bf16_matmul=True), sparse_world, tmp_path).finished
+    with pytest.raises(TrainingError, match="a different bf16_matmul;"):
+        train(config(steps=2), sparse_world, tmp_path)
+
+
+@pytest.fixture
+def denormals(request: pytest.FixtureRequest) -> Iterator[bool]:
+    """Whether this thread flushes denormal numbers before the run."""
+    torch.set_flush_denormal(request.param)
+    yield request.param
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.parametrize("denormals", [False, True], indirect=True)
+@pytest.mark.parametrize("ending", [None, StopError, KeyboardInterrupt])
+def test_denormals_are_flushed_during_a_run_and_as_before_after_it(
+    ending: type[BaseException] | None, denormals: bool
+) -> None:
+    class Ends(Callback):
+        def stepped(self, number: int, step: Step) -> None:
+            assert flushes_denormals()
+            if ending is KeyboardInterrupt:  # the first Ctrl-C would end the run after this step
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+            elif ending:
+                raise ending
+
+    assert flushes_denormals() == denormals
+    with pytest.raises(ending) if ending else nullcontext():
+        assert train(config(steps=2), sparse_world, callbacks=[Ends()]).finished
+    assert flushes_denormals() == denormals
+
+
 def test_other_settings_do_not_resume(tmp_path: Path) -> None:
     train(config(steps=2), sparse_world, tmp_path)
-    with pytest.raises(TrainingError, match="another learning_rate, sparsity"):
+    with pytest.raises(TrainingError, match="a different learning_rate, sparsity"):
         train(config(steps=2, learning_rate=1e-4, sparsity=1), sparse_world, tmp_path)
 
 
@@ -155,7 +205,7 @@ def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
     train(config(steps=2), sparse_world, tmp_path)
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(FileFormatError, match=r"checkpoint\.safetensors is not a whole checkpoint"):
+    with pytest.raises(FileFormatError, match=r"checkpoint\.safetensors is not a complete checkpoint"):
         train(config(steps=2), sparse_world, tmp_path)
 
 
@@ -174,7 +224,7 @@ def test_a_tiny_transcoder_learns() -> None:
     assert history[-1].total_l0 < 0.8 * max(step.total_l0 for step in history)
 
 
-def test_nan_is_named(tmp_path: Path) -> None:
+def test_values_that_are_not_finite_are_located(tmp_path: Path) -> None:
     def broken(round_: int) -> Activations:
         batch = sparse_world(round_)
         if round_ == 1:
@@ -182,13 +232,13 @@ def test_nan_is_named(tmp_path: Path) -> None:
         return batch
 
     with pytest.raises(
-        TrainingError, match=r"batch 0 of round 1: 64 targets are not finite, first in layer 2, token 0"
+        TrainingError, match=r"batch 0 of buffer 1: 64 targets are not finite, first in layer 2, token 0"
     ):
         train(config(), broken, tmp_path)
     assert train(config(), sparse_world, tmp_path).finished  # what was saved is good
 
 
-def test_divergence_is_named() -> None:
+def test_a_run_that_diverges_says_so() -> None:
     with pytest.raises(TrainingError, match="the weights diverged, use a smaller learning_rate"):
         train(config(learning_rate=1e30), sparse_world)
 
@@ -198,7 +248,7 @@ def test_buffer_gives_every_token_once_and_finds_its_place() -> None:
         ids = torch.arange(10.0) + 100 * round_
         return Activations(ids.view(1, 10, 1), ids.view(1, 10, 1))
 
-    buffer, place, seen = ActivationBuffer(read, 4, seed=0), Place(0, 0), []
+    buffer, place, seen = ActivationBuffer(read, 4, seed=0), DataPosition(0, 0), []
     for _ in range(4):
         batch, following = buffer.batch(place)
         again, _ = ActivationBuffer(read, 4, seed=0).batch(place)
@@ -210,7 +260,7 @@ def test_buffer_gives_every_token_once_and_finds_its_place() -> None:
     assert len({*seen[0][1], *seen[1][1]}) == 8
     assert min(seen[2][1]) >= 100
     with pytest.raises(TrainingError, match="has 10 tokens, a batch needs 11"):
-        ActivationBuffer(read, 11, seed=0).batch(Place(0, 0))
+        ActivationBuffer(read, 11, seed=0).batch(DataPosition(0, 0))
 
 
 @pytest.mark.parametrize(
@@ -222,17 +272,17 @@ def test_buffer_gives_every_token_once_and_finds_its_place() -> None:
         ("decay", 1.5),
         ("sparsity", -1),
         ("bandwidth", 0),
-        ("clip", math.nan),
+        ("max_grad_norm", math.nan),
     ],
 )
-def test_recipe_refuses(name: str, value: float) -> None:
+def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(TrainingError, match=name):
         config(**{name: value})
 
 
-def test_recipe_schedules() -> None:
+def test_learning_rate_and_penalty_follow_their_schedules() -> None:
     run = config(steps=10, learning_rate=1, sparsity=2)
-    np.testing.assert_allclose([run.rate(s) for s in (0, 8, 9)], [1, 1, 0.5])
+    np.testing.assert_allclose([run.learning_rate_at(s) for s in (0, 8, 9)], [1, 1, 0.5])
     np.testing.assert_allclose([run.sparsity_at(s) for s in (0, 4, 9)], [0.2, 1, 2])
 
 
@@ -249,7 +299,7 @@ def test_dead_features_come_back_on_few_tokens_and_never_as_constants() -> None:
     for _ in range(1000):
         active = (dictionary.preactivation(x) > dictionary.threshold[:, None])[0].float().mean(0)
         share = torch.where(share == 0, active, share)  # of each at its first activity
-        dictionary.revive((active == 0)[None])
+        dictionary.raise_dead_biases((active == 0)[None])
     assert (share[:32] == 0).all()
     assert (share[32:] > 0).all()
     assert share.max() < 0.02, "not on many tokens at once"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from ct_widgets.training import TrainingConfig
+from ct_widgets.training import TrainingConfig, sparse_code
 from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.training.loss import Loss, loss
 
@@ -88,6 +89,23 @@ def test_loss_and_gradients_equal_those_of_dense_autograd(kind: str, activation:
     expected = torch.autograd.grad(theirs.total(config, 2.8), list(parameters.values()))
     for name, a, b in zip(parameters, found, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("operator", [sparse_code._BAG_GRADIENT, None], ids=["with", "without"])
+def test_gradients_on_a_gpu_do_not_need_the_private_operator(
+    operator: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU, whose own routine is the oracle."""
+    dictionary, (x, y) = dictionary_of(kind=kind, activation="batchtopk"), batch()
+
+    def gradients() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(loss(dictionary, x, y).reconstruction.sum(), list(dictionary.parameters()))
+
+    expected = gradients()
+    monkeypatch.setattr(sparse_code, "_dots", partial(sparse_code._bag_dots, operator=operator))
+    for ours, theirs in zip(gradients(), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")

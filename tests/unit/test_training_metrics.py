@@ -17,6 +17,7 @@ from ct_widgets.training import (
     replacement_logits,
     replacement_metrics,
 )
+from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
 
 L, D, F, V = 3, 8, 5, 20
@@ -137,28 +138,30 @@ def test_replacement_logits_equal_a_forward_pass_by_hand(
             written[:, 0] = own[f"blocks.{layer}.hook_mlp_out"][:, 0]
             residual = residual + written
         expected = native.head(native.ln_out(residual))
-    torch.testing.assert_close(replacement_logits(model, transcoder, tokens), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        replacement_logits(TranscodedModel(model, transcoder), tokens), expected, atol=1e-5, rtol=1e-5
+    )
     torch.testing.assert_close(model.logits(tokens), native(tokens))  # no hook stayed behind
 
 
 def test_the_models_own_neurons_replace_it_perfectly(model: LanguageModel, rows: Sequences) -> None:
-    found = replacement_metrics(model, neurons(model), [rows])
+    found = replacement_metrics(TranscodedModel(model, neurons(model)), [rows])
     assert found.n_tokens == rows.keep.sum()
-    assert found.agreement == 1
+    assert found.top1_agreement == 1
     assert found.kl == pytest.approx(0, abs=1e-6)
     assert found.recovered == pytest.approx(1, abs=1e-4)
 
 
 def test_replacement_metrics_of_a_bad_transcoder(model: LanguageModel, rows: Sequences) -> None:
     transcoder = random_transcoder()
-    found = replacement_metrics(model, transcoder, [rows])
+    found = replacement_metrics(TranscodedModel(model, transcoder), [rows])
     tokens = torch.from_numpy(rows.ids)
     wanted = torch.from_numpy(rows.keep[:, 1:])
     p = model.logits(tokens)[:, :-1][wanted].softmax(-1)
-    q = replacement_logits(model, transcoder, tokens)[:, :-1][wanted].softmax(-1)
+    q = replacement_logits(TranscodedModel(model, transcoder), tokens)[:, :-1][wanted].softmax(-1)
     assert found.kl == pytest.approx(float((p * (p / q).log()).sum(-1).mean()), rel=1e-4)
-    assert found.agreement == pytest.approx(float((p.argmax(-1) == q.argmax(-1)).float().mean()))
+    assert found.top1_agreement == pytest.approx(float((p.argmax(-1) == q.argmax(-1)).float().mean()))
     right = q.gather(1, tokens[:, 1:][wanted][:, None])
     assert found.replacement_cross_entropy == pytest.approx(float(-right.log().mean()), rel=1e-4)
     with pytest.raises(TrainingError, match="no sequence has a token to predict"):
-        replacement_metrics(model, transcoder, [Sequences(rows.ids, np.zeros_like(rows.keep))])
+        replacement_metrics(TranscodedModel(model, transcoder), [Sequences(rows.ids, np.zeros_like(rows.keep))])

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_training import config as world_config
+from test_training import sparse_world
+from training_processes import exit_code
 
 from ct_widgets import cli, load_demo, train_transcoder
 from ct_widgets.demo.corpus import statements
@@ -28,7 +32,7 @@ from ct_widgets.training import (
     ActivationCache,
     Callback,
     Evaluation,
-    Start,
+    RunStart,
     Step,
     TensorBoard,
     Training,
@@ -38,7 +42,8 @@ from ct_widgets.training import (
     cache_activations,
     read_activations,
 )
-from ct_widgets.training.sources import TextRounds
+from ct_widgets.training.checkpoint import read_facts
+from ct_widgets.training.sources import TextBuffers
 from ct_widgets.training.train_transcoder import default_config
 from ct_widgets.training.trainer import train
 from ct_widgets.transcoders import Transcoder
@@ -72,7 +77,7 @@ class Diary(Callback):
     def __init__(self) -> None:
         self.calls: list[Any] = []
 
-    def started(self, start: Start) -> None:
+    def started(self, start: RunStart) -> None:
         self.calls.append(start)
 
     def stepped(self, number: int, step: Step) -> None:
@@ -109,7 +114,7 @@ def test_default_config_fits_the_model(model: ReplacementModel) -> None:
 
 def test_rounds_leave_out_special_tokens_and_held_out_texts(model: ReplacementModel, texts: list[str]) -> None:
     lm = model.language_model
-    rounds = TextRounds(lm, [*texts, "calc: [PAD] 1+1="], config())
+    rounds = TextBuffers(lm, [*texts, "calc: [PAD] 1+1="], config())
     special = set(lm.bridge.tokenizer.all_special_ids)
     assert lm.bridge.tokenizer.bos_token_id in special
     learned = [tuple(row[keep]) for rows in rounds.once() for ids, keep in rows for row, keep in zip(ids, keep)]  # noqa: B905
@@ -119,8 +124,8 @@ def test_rounds_leave_out_special_tokens_and_held_out_texts(model: ReplacementMo
     n_held_out = sum(len(ids) for ids, _ in rounds.held_out)
     assert len(learned) + n_held_out == len(texts) + 1
     # A round is a function of its number, in whatever order rounds are read.
-    third = TextRounds(lm, texts, config())(2)
-    rounds = TextRounds(lm, texts, config())
+    third = TextBuffers(lm, texts, config())(2)
+    rounds = TextBuffers(lm, texts, config())
     for index in (4, 2):
         again = rounds(index)
     assert torch.equal(again.x, third.x)
@@ -140,7 +145,7 @@ def test_files_and_datasets_give_the_same(model: ReplacementModel, texts: list[s
     (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
     rows = [{"text": text} for text in texts]
     first = [
-        TextRounds(model.language_model, source, config(held_out=10))(1).x
+        TextBuffers(model.language_model, source, config(held_out=10))(1).x
         for source in (texts, rows, tmp_path / "texts.txt")
     ]
     assert torch.equal(first[0], first[1])
@@ -150,7 +155,7 @@ def test_files_and_datasets_give_the_same(model: ReplacementModel, texts: list[s
 def test_cache_gives_what_the_model_gives(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
     lm = model.language_model
     cache = cache_activations(model, texts, tmp_path / "cache", config(), progress=False)
-    rounds = list(TextRounds(lm, texts, config()).once())
+    rounds = list(TextBuffers(lm, texts, config()).once())
     direct = [read_activations(lm, rows, "hook_resid_mid", "hook_mlp_out") for rows in rounds]
     direct = [part for i, part in enumerate(direct) if part.x.shape[1] >= 64 or not i]
     assert cache.n_tokens == sum(part.x.shape[1] for part in direct)
@@ -164,12 +169,12 @@ def test_cache_gives_what_the_model_gives(model: ReplacementModel, texts: list[s
     assert sorted(again) == sorted(cache(i).x.sum().item() for i in range(len(direct)))
     training = train_transcoder(model, cache, config(), progress=False)
     assert training.finished
-    assert training.evaluations[-1].agreement > 0
+    assert training.evaluations[-1].top1_agreement > 0
     with pytest.raises(TrainingError, match="has activations of ct-widgets-demo at hook_resid_mid"):
         train_transcoder(model, cache, config(input_hook="mlp.hook_in"), progress=False)
 
 
-def test_cache_goes_on_where_it_stopped(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
+def test_making_a_cache_resumes_where_it_stopped(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
     class StopError(Exception):
         pass
 
@@ -189,7 +194,7 @@ def test_cache_goes_on_where_it_stopped(model: ReplacementModel, texts: list[str
     assert done
     with pytest.raises(FileFormatError, match="is not finished"):
         ActivationCache(path)
-    with pytest.raises(TrainingError, match="made with another buffer"):
+    with pytest.raises(TrainingError, match="made with a different buffer"):
         cache_activations(model, texts, path, config(), progress=False)
     before = (path / done[0]["file"]).stat().st_mtime_ns
     rest = cache_activations(model, texts, path, small, progress=False)
@@ -206,7 +211,7 @@ def test_callbacks_hear_everything_in_order(model: ReplacementModel, texts: list
     diary = Diary()
     training = train_transcoder(model, texts, config(), callbacks=[diary], progress=False)
     start, *calls, last = diary.calls
-    assert isinstance(start, Start)
+    assert isinstance(start, RunStart)
     assert last is training
     assert [call[0] for call in calls if not isinstance(call, Evaluation)] == [*range(1, 13)]
     assert [call[1] for call in calls if not isinstance(call, Evaluation)] == training.history
@@ -214,7 +219,9 @@ def test_callbacks_hear_everything_in_order(model: ReplacementModel, texts: list
     assert [call for call in calls if isinstance(call, Evaluation)] == training.evaluations
 
 
-def test_curves_for_others(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
+def test_tensorboard_and_wandb_get_what_the_files_get(
+    model: ReplacementModel, texts: list[str], tmp_path: Path
+) -> None:
     """Weights & Biases and TensorBoard get what the files get; where they are missing, the error says so."""
     points: dict[str, list[tuple[int, float]]] = {}
 
@@ -287,7 +294,7 @@ def test_pause_resume_and_stop_from_another_thread(
 
 def test_other_texts_do_not_resume(model: ReplacementModel, texts: list[str], tmp_path: Path) -> None:
     train_transcoder(model, texts, config(), directory=tmp_path, progress=False)
-    with pytest.raises(TrainingError, match="made with other data"):
+    with pytest.raises(TrainingError, match="made with different data"):
         train_transcoder(model, texts[1:], config(), directory=tmp_path, progress=False)
 
 
@@ -310,19 +317,30 @@ held_out = 100
 def test_command_line_trains_from_a_file(texts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8")
     file = tmp_path / "config.toml"
-    file.write_text(COMMAND, encoding="utf-8")
+    file.write_text(f"{COMMAND}half_products = true\nclip = 0.5\n", encoding="utf-8")  # names of the first version
     assert cli.main(["train", str(file)]) == 0
     assert capsys.readouterr().out.startswith("ct-widgets-demo-clt: 6 steps in ")
     assert Transcoder.load(tmp_path / "run" / "transcoder").n_features(0) == 32
-    for wrong, said in (
-        (COMMAND.replace("steps", "stepps"), "unknown training.stepps; settings are features, kind"),
-        (COMMAND.replace("texts =", "text ="), "does not say texts; it needs model, texts, directory"),
-        (COMMAND.replace("features = 32", ""), "does not say training.features"),
-        ("model = ", "is not TOML"),
-    ):
-        file.write_text(wrong, encoding="utf-8")
-        assert cli.main(["train", str(file)]) == cli.FAILED
-        assert said in capsys.readouterr().err
+    settings = read_facts(tmp_path / "run" / "checkpoint.safetensors")["config"]
+    assert (settings["bf16_matmul"], settings["max_grad_norm"]) == (True, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("steps", "stepps", "unknown training.stepps; settings are features, kind"),
+        ("texts =", "text =", "does not say texts; it needs model, texts, directory"),
+        ("features = 32", "", "does not say training.features"),
+        (COMMAND, "model = ", "is not TOML"),
+    ],
+)
+def test_a_wrong_file_is_explained_on_the_command_line(
+    old: str, new: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(COMMAND.replace(old, new), encoding="utf-8")
+    assert cli.main(["train", str(file)]) == cli.FAILED
+    assert said in capsys.readouterr().err
 
 
 def test_target_l0_ends_a_run(model: ReplacementModel, texts: list[str]) -> None:
@@ -335,83 +353,58 @@ def test_target_l0_ends_a_run(model: ReplacementModel, texts: list[str]) -> None
     reached = next(i for i in range(21, len(l0)) if sum(l0[i - 20 : i]) <= 160 < sum(l0[i - 21 : i - 1]))
     assert len(history) == math.ceil(reached / 0.6)
     assert len({step.penalty for step in history[reached:]}) == 1
-    assert history[-1].rate < 0.1 * history[0].rate
+    assert history[-1].learning_rate < 0.1 * history[0].learning_rate
 
-
-def run(code: str, *arguments: str | Path, **settings: Any) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(
-        command,
-        env=environment | settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from test_training import config, sparse_world
-from ct_widgets.training import Callback, train
 
 class Dies(Callback):
-    def stepped(self, number, step):
-        if number == 9:  # the checkpoint is of step 5
+    """Kills its process after step 9, when the checkpoint is of step 5."""
+
+    def stepped(self, number: int, step: Step) -> None:
+        if number == 9:
             os.kill(os.getpid(), signal.SIGKILL)
 
-train(config(activation=sys.argv[2]), sparse_world, Path(sys.argv[1]), callbacks=[Dies()], show=False)
-"""
+
+def dies(folder: Path) -> None:
+    train(world_config(activation="batchtopk"), sparse_world, folder, callbacks=[Dies()], show=False)
 
 
-def test_a_killed_run_goes_on_to_the_same_curve(tmp_path: Path) -> None:
-    from test_training import config, sparse_world
-
-    activation = "batchtopk"
-    died = run(KILLED, tmp_path, activation)
-    _, errors = died.communicate(timeout=100)
-    assert died.returncode == -signal.SIGKILL, errors
-    uninterrupted = train(config(activation=activation), sparse_world, show=False)
-    resumed = train(config(activation=activation), sparse_world, tmp_path, show=False)
+def test_a_killed_run_resumes_to_the_same_curve(tmp_path: Path) -> None:
+    assert exit_code(dies, tmp_path) == -signal.SIGKILL
+    uninterrupted = train(world_config(activation="batchtopk"), sparse_world, show=False)
+    resumed = train(world_config(activation="batchtopk"), sparse_world, tmp_path, show=False)
     assert resumed.history == uninterrupted.history
     for ours, theirs in zip(resumed.dictionary.parameters(), uninterrupted.dictionary.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     assert torch.equal(resumed.dictionary.level, uninterrupted.dictionary.level)
 
 
-FULL = """
-import resource, signal, sys, warnings
-from pathlib import Path
-from test_training import config, sparse_world
-from ct_widgets.training import Callback, train
-
 class Fills(Callback):
-    def stepped(self, number, step):
-        if number == 6:  # the checkpoint is of step 5; from now on no file may grow beyond a few bytes
+    """Lets no file grow beyond a few bytes after step 6, when the checkpoint is of step 5."""
+
+    def stepped(self, number: int, step: Step) -> None:
+        if number == 6:
+            import resource
+
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    training = train(config(), sparse_world, Path(sys.argv[1]), callbacks=[Fills()], show=False)
-print(training.finished, len(training.history), sum("could not be written" in str(w.message) for w in caught))
-"""
+
+def fills(folder: Path) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        training = train(world_config(), sparse_world, folder, callbacks=[Fills()], show=False)
+    assert training.finished
+    assert len(training.history) == 12
+    # The checkpoints of steps 10 and 12, and the records.
+    assert sum("could not be written" in str(w.message) for w in caught) >= 3
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on file sizes")
 def test_a_full_disk_leaves_the_old_checkpoint_and_the_run(tmp_path: Path) -> None:
-    from test_training import config, sparse_world
-
-    filled = run(FULL, tmp_path)
-    output, errors = filled.communicate(timeout=100)
-    assert filled.returncode == 0, errors
-    finished, steps, warned = output.split()
-    assert (finished, steps) == ("True", "12")
-    assert int(warned) >= 2  # the checkpoints of step 10 and 12, and the records
+    assert exit_code(fills, tmp_path) == 0
     assert not list(tmp_path.glob("*.part"))
-    resumed = train(config(), sparse_world, tmp_path, show=False)
-    assert resumed.history == train(config(), sparse_world, show=False).history
+    resumed = train(world_config(), sparse_world, tmp_path, show=False)
+    assert resumed.history == train(world_config(), sparse_world, show=False).history
 
 
 TOGETHER = COMMAND.replace('cache = "activations"\n', "") + "skip = true\n"

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import gc
-import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +16,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from test_training import D, F, L, config, sparse_world
+from training_processes import together
 
 from ct_widgets.errors import FileFormatError, TrainingError
 from ct_widgets.training import Callback, Evaluation, Step, Training, TrainingConfig, TrainingControl, train
@@ -26,13 +24,12 @@ from ct_widgets.training.checkpoint import read_facts
 from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.transcoders import Transcoder
 
-ROOT = Path(__file__).parents[2]
 STOP = 5
 CONFIGS = {
     f"{kind} {activation}": config(kind=kind, activation=activation, k=3, skip=kind == "plt" or activation == "topk")
     for kind in ("clt", "plt")
     for activation in ("relu", "jumprelu", "topk", "batchtopk")
-} | {"half": config(activation="batchtopk", half_products=True)}
+} | {"half": config(activation="batchtopk", bf16_matmul=True)}
 INTERRUPTED = ("clt topk", "clt batchtopk", "plt jumprelu")
 
 
@@ -117,29 +114,6 @@ def four(folder: Path, rank: int) -> None:
         run(sharded(name, 2), folder / f"{name} to a grid")
 
 
-def together(work: str, count: int, folder: Path) -> None:
-    """Do the work in processes that make a group."""
-    code = (
-        "import sys, torch.distributed as dist; from pathlib import Path; import test_training_shards as t; "
-        "name, folder, rank, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]); "
-        "dist.init_process_group('gloo', init_method=f'file://{folder}/{name}', rank=rank, world_size=count); "
-        "getattr(t, name)(folder, rank); dist.destroy_process_group()"
-    )
-    path = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, work, str(folder), str(rank), str(count)],
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-    found = [process.communicate(timeout=300)[1] for process in processes]
-    for process, errors in zip(processes, found, strict=True):
-        assert process.returncode == 0, errors
-
-
 @pytest.fixture(scope="module")
 def whole() -> dict[str, Training]:
     return {name: run(settings) for name, settings in CONFIGS.items()}
@@ -150,8 +124,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shards")
     for name in INTERRUPTED:
         run_a_part(CONFIGS[name], folder / f"{name} from 1", rank=1)
-    together("two", 2, folder)
-    together("four", 4, folder)
+    together(two, 2, folder)
+    together(four, 4, folder)
     return folder
 
 
@@ -210,5 +184,5 @@ def test_a_checkpoint_without_one_of_its_parts_is_refused(folder: Path, tmp_path
 def test_shards_that_cannot_be_are_refused() -> None:
     with pytest.raises(TrainingError, match="5 shards cannot divide 24 features"):
         config(shards=5)
-    with pytest.raises(TrainingError, match="there is 1; start it with torchrun --nproc-per-node 2"):
+    with pytest.raises(TrainingError, match="there is 1; start the run with torchrun --nproc-per-node 2"):
         run(config(shards=2))

@@ -10,8 +10,7 @@ import pytest
 
 import ct_widgets as ct
 from ct_widgets.errors import TrainingError, WidgetError
-from ct_widgets.training import Callback, TrainingConfig, train_transcoder
-from ct_widgets.training.watching import Step
+from ct_widgets.training import Callback, Step, TrainingConfig, train_transcoder
 from ct_widgets.widgets.training_state import MOST_POINTS, Curve
 
 TEXTS = [f"calc: {a}+{b}={a + b}" for a in range(20, 60) for b in range(10, 50, 2) if a + b < 100]
@@ -66,7 +65,7 @@ def test_a_run_from_start_to_end(model: ct.ReplacementModel) -> None:
     assert [tokens for tokens, _ in lines["loss"]] == steps
     assert lines["loss"] == [[n, pytest.approx(s.loss, rel=1e-4)] for n, s in zip(steps, training.history, strict=True)]
     assert [tokens for tokens, _ in lines["held out, overall"]] == [steps[i] for i in (7, 15, 23)]
-    assert lines["same top-1 as model"][-1][1] == pytest.approx(training.evaluations[-1].agreement, rel=1e-4)
+    assert lines["same top-1 as model"][-1][1] == pytest.approx(training.evaluations[-1].top1_agreement, rel=1e-4)
     *layers, everything = state["_run"]["layers"]
     assert [row[0] for row in layers] == ["0", "1", "2", "3"]
     assert everything[2] == pytest.approx(sum(row[2] for row in layers), rel=1e-3)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ct_widgets.errors import TrainingError
-from ct_widgets.training import Activations, Training, TrainingConfig, narrow
+from ct_widgets.training import Activations, Training, TrainingConfig, keep_strongest
 from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.training.normalisation import Normaliser
 
@@ -40,7 +40,7 @@ def test_features_that_never_fire_go_first_and_change_nothing(training: Training
         for layer, feature in silent:
             training.dictionary.b_enc[layer, feature] = -100
     before = reconstruction(training, activations)
-    narrower = narrow(training, activations, FEATURES - 3)
+    narrower = keep_strongest(training, activations, FEATURES - 3)
     assert [W.shape[0] for W in narrower.dictionary.W_dec] == [FEATURES - 3] * N_LAYERS
     assert torch.allclose(reconstruction(narrower, activations), before, atol=1e-6)
     kept = [feature for feature in range(FEATURES) if (1, feature) not in silent]
@@ -53,7 +53,7 @@ def test_it_keeps_the_features_that_write_most(training: Training, activations: 
     a = dictionary.activate(dictionary.preactivation(training.inputs(activations.x))).detach()
     norms = [[float(W[f].detach().norm()) for f in range(FEATURES)] for W in dictionary.W_dec]
     written = [[float(a[layer, :, f].mean()) * norms[layer][f] for f in range(FEATURES)] for layer in range(N_LAYERS)]
-    narrower = narrow(training, activations, 4)
+    narrower = keep_strongest(training, activations, 4)
     for layer, values in enumerate(written):
         best = sorted(sorted(range(FEATURES), key=lambda f: -values[f])[:4])
         assert torch.equal(narrower.dictionary.b_enc[layer], dictionary.b_enc[layer, best])
@@ -61,5 +61,5 @@ def test_it_keeps_the_features_that_write_most(training: Training, activations: 
 
 @pytest.mark.parametrize("width", [0, FEATURES + 1])
 def test_a_width_that_cannot_be_is_refused(training: Training, activations: Activations, width: int) -> None:
-    with pytest.raises(TrainingError, match="the dictionary has 10 features per layer"):
-        narrow(training, activations, width)
+    with pytest.raises(TrainingError, match="between 1 and 10, the features of a layer"):
+        keep_strongest(training, activations, width)
