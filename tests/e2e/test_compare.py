@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from ct_widgets import AttributionGraph, CompareWidget, compare
+from ct_widgets import AttributionGraph, CompareWidget
 from tests.e2e.conftest import Lab, running_marimo
 from tests.e2e.notebook import Notebook, View, Watch
 from tests.e2e.samples import HOSTILE, layered_graph
@@ -108,7 +108,7 @@ def test_it_looks_right_wide_and_narrow_light_and_dark(
 def test_the_exported_page_keeps_the_link(
     new_page: Callable[..., tuple[Page, Watch]], graph: AttributionGraph, tmp_path: Path
 ) -> None:
-    view: CompareWidget = compare(graph, layered_graph(tokens=6, seed=1), names=(HOSTILE, "other"))
+    view = CompareWidget(graph, layered_graph(tokens=6, seed=1), names=(HOSTILE, "other"))
     page, watch = new_page(viewport={"width": 1500, "height": 900})
     page.goto(view.to_html(tmp_path / "compare.html").as_uri())
     first, second = sides(page)
@@ -129,7 +129,7 @@ def test_axe_finds_nothing_serious(
     new_page: Callable[..., tuple[Page, Watch]], graph: AttributionGraph, tmp_path: Path, theme: str
 ) -> None:
     page, _ = new_page(viewport={"width": 1500, "height": 900}, color_scheme=theme, bypass_csp=True)
-    page.goto(compare(graph, graph.prune(0.5)).to_html(tmp_path / "compare.html").as_uri())
+    page.goto(CompareWidget(graph, graph.prune(0.5)).to_html(tmp_path / "compare.html").as_uri())
     sides(page)[0].root.locator(".ctw-prediction").first.click()
     page.add_script_tag(content=AXE.read_text())
     assert issues(page, ".ctw-compare") == []
