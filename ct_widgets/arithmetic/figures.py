@@ -33,8 +33,8 @@ def operand_plot(feature: Feature, operands: OperandActivations) -> Figure:
     """Draw a feature's activation for all pairs of operands; see `ReplacementModel.operand_plot`."""
     import plotly.graph_objects as go
 
-    layer, index = _numbers_of(feature)
-    plot = operands.plot(layer, index)
+    name = FeatureName.parse(feature)
+    plot = operands.plot(*name)
     signed = bool((plot < 0).any())
     highest = float(np.abs(plot).max()) or 1.0
     sums = np.add.outer(operands.a, operands.b).astype(np.int32)
@@ -58,20 +58,20 @@ def operand_plot(feature: Feature, operands: OperandActivations) -> Figure:
     figure.update_xaxes(constrain="domain")
     place = f"{operands.template} at the token {operands.tokens[operands.position]!r}"
     if signed:
-        return _styled(figure, f"L{layer}/{index}  change", place)
+        return _styled(figure, f"{name}  change", place)
     family = classify(plot, operands.a, operands.b)
     explained = "" if family.kind == "other" else f"; explains {family.explained:.0%}"
-    return _styled(figure, f"L{layer}/{index}  {family.name}", f"{place}{explained}")
+    return _styled(figure, f"{name}  {family.name}", f"{place}{explained}")
 
 
 def output_weight_plot(
     model: WithFeatures, feature: Feature, numbers: Iterable[int] = NUMBERS, *, template: str = TEMPLATE
 ) -> Figure:
     """Draw what a feature adds to the logits of numbers; see `ReplacementModel.output_weight_plot`."""
-    layer, index = _numbers_of(feature)
+    name = FeatureName.parse(feature)
     wanted = list(numbers)
-    weights = output_weights(model, layer, index, wanted, template=template)
-    return _weight_plot(wanted, weights, f"L{layer}/{index}  output weights", "added to the logit of each number")
+    weights = output_weights(model, *name, wanted, template=template)
+    return _weight_plot(wanted, weights, f"{name}  output weights", "added to the logit of each number")
 
 
 def embedding_weight_plot(
@@ -83,14 +83,11 @@ def embedding_weight_plot(
     slot: Slot = "a",
 ) -> Figure:
     """Draw what numbers add to a feature; see `ReplacementModel.embedding_weight_plot`."""
-    layer, index = _numbers_of(feature)
+    name = FeatureName.parse(feature)
     wanted = list(numbers)
-    weights = embedding_weights(model, layer, index, wanted, template=template, slot=slot)
+    weights = embedding_weights(model, *name, wanted, template=template, slot=slot)
     return _weight_plot(
-        wanted,
-        weights,
-        f"L{layer}/{index}  embedding weights",
-        "added to the pre-activation by each number's embedding",
+        wanted, weights, f"{name}  embedding weights", "added to the pre-activation by each number's embedding"
     )
 
 
@@ -133,10 +130,6 @@ def _weight_plot(numbers: list[int], weights: npt.NDArray[np.float32], title: st
     figure.update_xaxes(_axis("number"), row=2, col=1)
     figure.update_yaxes(_axis(None) | {"zeroline": True, "zerolinecolor": _INK, "nticks": 4}, row=2, col=1)
     return _styled(figure, title, what, height=_SIZE + 120)
-
-
-def _numbers_of(feature: Feature) -> tuple[int, int]:
-    return FeatureName.parse(feature)
 
 
 def _colorbar(title: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ct_widgets.arithmetic.families import classify
 from ct_widgets.errors import FeatureError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
+
+_TOLD = ("kind", "precision", "modularity", "name", "explained")
+"""Fields of a Family that are columns of `families`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,7 +77,9 @@ class OperandActivations:
         Raises FeatureError for a feature that the transcoder does not have.
         """
         if not (0 <= layer < len(self.n_features) and 0 <= index < self.n_features[layer]):
-            raise FeatureError(f"there is no feature L{layer}/{index}; layers have {list(self.n_features)} features")
+            raise FeatureError(
+                f"there is no feature {FeatureName(layer, index)}; layers have {list(self.n_features)} features"
+            )
         plot = np.zeros(self.shape, np.float32)
         row = self._rows.get((layer, index))
         if row is not None:
@@ -108,9 +114,7 @@ class OperandActivations:
         with progress_bar("families", len(self), unit="feature") as bar:
             for layer, index, n in zip(self.layer.tolist(), self.index.tolist(), count, strict=True):
                 family = classify(self.plot(layer, index), self.a, self.b)
-                told = {
-                    name: getattr(family, name) for name in ("kind", "precision", "modularity", "name", "explained")
-                }
+                told = {name: getattr(family, name) for name in _TOLD}
                 rows.append({"layer": layer, "index": index, "n_active": n, **told, **family.evidence})
                 bar.advance()
         return pd.DataFrame(rows)
@@ -118,9 +122,7 @@ class OperandActivations:
     @cached_property
     def labels(self) -> Mapping[str, str]:
         """Families with a name, by feature: automatic labels, and marked as such, for `graph.with_labels(operands)`."""
-        named = self.families.query("kind != 'other'")
-        columns = zip(named["layer"], named["index"], named["name"], strict=True)
-        return {f"L{layer}/{index}": f"{name} (auto)" for layer, index, name in columns}
+        return {feature: f"{name} (auto)" for feature, (name, _) in self.auto_labels.items()}
 
     @cached_property
     def auto_labels(self) -> Mapping[str, tuple[str, str]]:
@@ -129,7 +131,8 @@ class OperandActivations:
         columns = zip(named["layer"], named["index"], named["name"], named["explained"], strict=True)
         plots = f"the variance of its activations for all pairs in {self.template!r}"
         return {
-            f"L{layer}/{index}": (name, f"it explains {share:.0%} of {plots}") for layer, index, name, share in columns
+            str(FeatureName(layer, index)): (name, f"it explains {share:.0%} of {plots}")
+            for layer, index, name, share in columns
         }
 
     @cached_property
