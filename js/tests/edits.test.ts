@@ -1,11 +1,12 @@
+import { signal } from "@preact/signals-core";
 import { describe, expect, it } from "vitest";
-import type { Places } from "../src/core/box_layout";
-import type { Labels } from "../src/core/describe";
-import type { Snapshots } from "../src/core/edits";
-import { idOf, type NodeId } from "../src/core/graph";
-import { readTrait, Session, type Synced } from "../src/core/session";
-import { signal } from "../src/core/signals";
-import type { Supernode } from "../src/core/subgraph";
+import type { Labels } from "../src/core/graph/describe";
+import { idOf, type NodeId } from "../src/core/graph/graph";
+import type { Supernode } from "../src/core/graph/subgraph";
+import type { Snapshots } from "../src/core/graph_widget/edits";
+import { Session } from "../src/core/graph_widget/session";
+import { readPlaces, readSupernodes, type Synced } from "../src/core/graph_widget/traits";
+import type { Places } from "../src/core/plot/box_layout";
 import { SMALL, sampleGraph } from "./sample";
 
 const graph = sampleGraph(SMALL);
@@ -143,12 +144,12 @@ describe("snapshots", () => {
 
 describe("traits of the subgraph", () => {
   it("are made valid", () => {
-    expect(readTrait.supernodes([["a", [id(2), "x"]], ["empty", []], "x", null, [7, [id(3)]]])).toEqual([
+    expect(readSupernodes([["a", [id(2), "x"]], ["empty", []], "x", null, [7, [id(3)]]])).toEqual([
       ["a", [id(2)]],
       ["", [id(3)]],
     ]);
-    expect(readTrait.supernodes(undefined)).toEqual([]);
-    expect(readTrait.places({ a: [0.5, 3], b: [1], c: ["x", 2], d: null })).toEqual({ a: [0.5, 3] });
-    expect(readTrait.places(null)).toEqual({});
+    expect(readSupernodes(undefined)).toEqual([]);
+    expect(readPlaces({ a: [0.5, 3], b: [1], c: ["x", 2], d: null })).toEqual({ a: [0.5, 3] });
+    expect(readPlaces(null)).toEqual({});
   });
 });

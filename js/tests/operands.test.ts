@@ -1,7 +1,16 @@
+import { signal } from "@preact/signals-core";
 import { describe, expect, it } from "vitest";
 import { type Columns, ColumnsError } from "../src/core/columns";
-import { activationRamp, paintField, paintShares, signRamp } from "../src/core/heatmap";
-import { OperandSession, type SyncedOperands } from "../src/core/operand_session";
+import { activationRamp, paintField, paintShares, signRamp } from "../src/core/operands/heatmap";
+import {
+  difference,
+  type FamilyKind,
+  type Operands,
+  readOperands,
+  unpack,
+  valueAt,
+} from "../src/core/operands/operands";
+import { OperandSession, type SyncedOperands } from "../src/core/operands/session";
 import {
   cellAt,
   cellIndex,
@@ -11,10 +20,8 @@ import {
   sheetRows,
   stepCell,
   ticks,
-} from "../src/core/operand_sheet";
-import { difference, type FamilyKind, type Operands, readOperands, unpack, valueAt } from "../src/core/operands";
+} from "../src/core/operands/sheet";
 import type { Palette } from "../src/core/palette";
-import { signal } from "../src/core/signals";
 
 const palette = {
   surface: [255, 255, 255],

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { decodeColumns } from "../src/core/columns";
-import { type Graph, readGraph } from "../src/core/graph";
+import { type Graph, readGraph } from "../src/core/graph/graph";
 
 type Numbers = Uint8Array | Int16Array | Uint16Array | Int32Array | Float32Array | BigInt64Array;
 
