@@ -112,7 +112,7 @@ describe("readOperands", () => {
   it("refuses what no payload holds", () => {
     expect(() => unpack(Uint8Array.of(3, 1), 3, false)).toThrow(ColumnsError);
     expect(() => readOperands(columns({ a: [] }))).toThrow("no operands");
-    expect(() => readOperands(columns({ b: ["<img>"] }))).toThrow("no list of whole numbers");
+    expect(() => readOperands(columns({ b: ["<img>"] }))).toThrow("is not a list of whole numbers");
     expect(() => readOperands(columns({ families: [] }))).toThrow("families are missing");
     expect(readOperands(columns({ families: [[], ["<b>", 3], ["sum"]] })).families[1]!.kind).toBe("other");
   });

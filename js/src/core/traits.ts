@@ -1,4 +1,7 @@
-/** Traits as signals: what a person does in a view reaches Python, and what Python sets reaches every view. */
+/**
+ * Traits as signals, the way between a hand and Python: a slider sets a signal of its session, `bindTrait` writes it to
+ * the trait (`host/anywidget.ts` sends it), and what Python sets comes back as the signal's value in every view.
+ */
 
 import { type Signal, signal } from "@preact/signals-core";
 import { live } from "./lifetime";

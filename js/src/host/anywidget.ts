@@ -1,4 +1,4 @@
-/** Traits of a notebook's widget model. */
+/** The notebook's side of traits: what is set here goes to Python through the widget model. */
 
 import type { AnyModel } from "@anywidget/types";
 import { atEnd } from "../core/lifetime";

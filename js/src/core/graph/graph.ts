@@ -110,7 +110,7 @@ export function sameFeature(graph: Graph, row: number): number[] {
 export function readGraph(columns: Columns): Graph {
   const array = <T extends Column>(name: string, length: number, type: new (size: number) => T): T => {
     const entry = columns.arrays.get(name);
-    check(entry?.data.length === length, `column "${name}" has not ${length} values`);
+    check(entry?.data.length === length, `column "${name}" does not have ${length} values`);
     if (entry.data instanceof type) return entry.data;
     const converted = new type(length);
     converted.set(entry.data);

@@ -1,4 +1,4 @@
-/** What a person does to pins, supernodes, labels, places and snapshots, and back again. */
+/** Edits with undo: what a person does to pins, supernodes, labels, places and snapshots, and back again. */
 
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import type { Labels } from "../graph/describe";

@@ -78,6 +78,8 @@ export class Session {
       foldTokens(graph, this.pruned.value.node, this.pruned.value.edge, new Set([...this.open.value, ...wanted]));
     const folded = computed(() => fold([]));
     const ofPaths = computed(() => [...this.pathRows.value, ...this.paths.value.paths.flatMap(({ rows }) => rows)]);
+    // As text, since a computed value passes on only what differs from before, and equal lists are not the same one: folds,
+    // layout and bitmap stay as they are while the selection moves among nodes that are on the plot anyway.
     const wanted = computed(() =>
       [...new Set([this.selectedRow.value ?? -1, ...this.pinnedRows.value, ...ofPaths.value])]
         .filter((row) => row >= 0 && (!this.pruned.value.node[row] || folded.value[graph.position[row]!]))

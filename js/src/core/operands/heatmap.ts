@@ -1,4 +1,4 @@
-/** A plot's bytes as pixels: one look-up table per plot, one pass over its cells. */
+/** Colours of operand plots: a plot's bytes as pixels: one look-up table per plot, one pass over its cells. */
 
 import { mix, type Palette, type RGB } from "../palette";
 import { type Field, shareOf } from "./operands";

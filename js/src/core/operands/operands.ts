@@ -120,79 +120,97 @@ export function nodeOf({ layer, index, position }: Operands, row: number): NodeI
   return ["feature", layer[row]!, position, index[row]!];
 }
 
-/** Check `columns` and unpack them; throws ColumnsError, since the bytes may be anybody's. */
-export function readOperands(columns: Columns): Operands {
-  const fact = columns.metadata;
-  const array = (name: string, length: number): Column => {
-    const data = columns.arrays.get(name)?.data;
+/** Reads the parts of a message, each checked. */
+class Message {
+  constructor(readonly columns: Columns) {}
+
+  fact(name: string): unknown {
+    return this.columns.metadata.get(name);
+  }
+
+  array(name: string, length: number): Column {
+    const data = this.columns.arrays.get(name)?.data;
     check(data, `column "${name}" is missing`);
     check(data.length === length, `column "${name}" has ${data.length} of ${length} values`);
     return data;
-  };
-  const numbers = (name: string): readonly number[] => {
-    const value = fact.get(name);
-    check(Array.isArray(value) && value.every(Number.isSafeInteger), `"${name}" is no list of whole numbers`);
+  }
+
+  numbers(name: string): readonly number[] {
+    const value = this.fact(name);
+    check(Array.isArray(value) && value.every(Number.isSafeInteger), `"${name}" is not a list of whole numbers`);
     return value;
-  };
-  const texts = (name: string): readonly string[] => {
-    const value = fact.get(name);
-    check(Array.isArray(value) && value.every((text) => typeof text === "string"), `"${name}" is no list of texts`);
+  }
+
+  texts(name: string): readonly string[] {
+    const value = this.fact(name);
+    check(Array.isArray(value) && value.every((text) => typeof text === "string"), `"${name}" is not a list of texts`);
     return value;
-  };
-  const count = (name: string): number => {
-    const value = fact.get(name);
-    check(Number.isSafeInteger(value) && (value as number) >= 0, `"${name}" is no count`);
+  }
+
+  count(name: string): number {
+    const value = this.fact(name);
+    check(Number.isSafeInteger(value) && (value as number) >= 0, `"${name}" is not a count`);
     return value as number;
-  };
-  const n = columns.arrays.get("layer")?.data.length ?? 0;
-  const [a, b, signed] = [numbers("a"), numbers("b"), fact.get("signed") === true];
-  check(a.length > 0 && b.length > 0, "there are no operands");
-  const fields = (prefix: string): Field[] => {
-    const bytes = columns.arrays.get(`${prefix}bytes`)?.data;
+  }
+
+  /** `n` plots of so many cells. */
+  fields(prefix: string, n: number, cells: number): Field[] {
+    const bytes = this.columns.arrays.get(`${prefix}bytes`)?.data;
     check(bytes instanceof Uint8Array, "the plots are missing");
-    const start = array(`${prefix}start`, n + 1);
-    return Array.from(array(`${prefix}peak`, n), (peak, row) => ({
-      bytes: unpack(bytes.subarray(start[row], start[row + 1]), a.length * b.length, signed),
+    const signed = this.fact("signed") === true;
+    const start = this.array(`${prefix}start`, n + 1);
+    return Array.from(this.array(`${prefix}peak`, n), (peak, row) => ({
+      bytes: unpack(bytes.subarray(start[row], start[row + 1]), cells, signed),
       peak,
       signed,
     }));
-  };
-  const tokens = numbers("numbers");
-  const weights = (name: string): Weights[] => {
-    if (tokens.length === 0) return [];
-    const shares = array(name, n * tokens.length);
-    return Array.from(array(`${name}_peak`, n), (peak, row) => ({
-      shares: Float32Array.from(shares.subarray(row * tokens.length, (row + 1) * tokens.length)),
+  }
+
+  /** Weights of so many number tokens for each of `n` rows. */
+  weights(name: string, n: number, tokens: number): Weights[] {
+    if (tokens === 0) return [];
+    const shares = this.array(name, n * tokens);
+    return Array.from(this.array(`${name}_peak`, n), (peak, row) => ({
+      shares: Float32Array.from(shares.subarray(row * tokens, (row + 1) * tokens)),
       peak,
     }));
-  };
-  const families = fact.get("families");
+  }
+}
+
+/** Check `columns` and unpack them; throws ColumnsError, since the bytes may be anybody's. */
+export function readOperands(columns: Columns): Operands {
+  const message = new Message(columns);
+  const n = columns.arrays.get("layer")?.data.length ?? 0;
+  const [a, b, numbers] = [message.numbers("a"), message.numbers("b"), message.numbers("numbers")];
+  check(a.length > 0 && b.length > 0, "there are no operands");
+  const cells = a.length * b.length;
+  const families = message.fact("families");
   check(Array.isArray(families) && families.length === n, "families are missing");
   const operands = {
     n,
-    nShown: Math.min(n, count("n_shown")),
-    template: String(fact.get("template")),
+    nShown: Math.min(n, message.count("n_shown")),
+    template: String(message.fact("template")),
     a,
     b,
-    position: count("position"),
-    tokens: texts("tokens"),
-    layer: Int16Array.from(array("layer", n)),
-    index: Float64Array.from(array("index", n)),
-    influence: Float32Array.from(array("influence", n)),
+    position: message.count("position"),
+    tokens: message.texts("tokens"),
+    layer: Int16Array.from(message.array("layer", n)),
+    index: Float64Array.from(message.array("index", n)),
+    influence: Float32Array.from(message.array("influence", n)),
     families: families.map(readFamily),
-    labels: texts("labels"),
-    after: fields(""),
-    before: columns.arrays.has("before_bytes") ? fields("before_") : null,
-    numbers: tokens,
-    output: weights("output"),
-    embedding: weights("embedding"),
-    noWeights: String(fact.get("no_weights") ?? ""),
-    tokenOf: (fact.get("token_of") ?? {}) as Record<string, string>,
-    elsewhere: count("elsewhere"),
-    leftOut: count("left_out"),
+    labels: message.texts("labels"),
+    after: message.fields("", n, cells),
+    before: columns.arrays.has("before_bytes") ? message.fields("before_", n, cells) : null,
+    numbers,
+    output: message.weights("output", n, numbers.length),
+    embedding: message.weights("embedding", n, numbers.length),
+    noWeights: String(message.fact("no_weights") ?? ""),
+    tokenOf: (message.fact("token_of") ?? {}) as Record<string, string>,
+    elsewhere: message.count("elsewhere"),
+    leftOut: message.count("left_out"),
     links: null,
   };
-  return columns.arrays.has("link_start") ? { ...operands, links: readLinks(operands, array) } : operands;
+  return columns.arrays.has("link_start") ? { ...operands, links: readLinks(operands, message) } : operands;
 }
 
 function readFamily(value: unknown): Family {
@@ -204,11 +222,11 @@ function readFamily(value: unknown): Family {
   };
 }
 
-function readLinks(operands: Operands, array: (name: string, length: number) => Column): Operands["links"] {
-  const start = array("link_start", 2 * operands.n + 1);
+function readLinks(operands: Operands, message: Message): Operands["links"] {
+  const start = message.array("link_start", 2 * operands.n + 1);
   const total = start[2 * operands.n]!;
   const [kind, layer, position, index, weight] = ["kind", "layer", "position", "index", "weight"].map((name) =>
-    array(`link_${name}`, total),
+    message.array(`link_${name}`, total),
   ) as [Column, Column, Column, Column, Column];
   const rowOf = new Map(Array.from({ length: operands.n }, (_, row) => [String(nodeOf(operands, row)), row]));
   const every = Array.from(kind, (code, i): Link => {

@@ -26,7 +26,6 @@ export function sheetRows(
     layer[one]! - layer[other]! || index[one]! - index[other]! || one - other;
   const kindOf = (row: number): number => FAMILY_KINDS.indexOf(operands.families[row]!.kind);
   const nameOf = (row: number): string => operands.families[row]!.name;
-  // A map: names of properties are shortened by the build, names of orders are not.
   const orders = new Map<Sort, (one: number, other: number) => number>([
     ["given", () => 0],
     // What is not in the graph comes last.

@@ -1,4 +1,7 @@
-/** State of one perturbation widget, shared by all its views: what is a trait in Python, and what follows from it. */
+/**
+ * State of one perturbation widget, shared by all its views. A slider's value goes through `set` into `strengths`, a
+ * trait; Python runs the model and answers in the trait `_answer`. Meanwhile the graph predicts from the strengths alone.
+ */
 
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import type { Graph } from "../graph/graph";

@@ -2,8 +2,9 @@
  * Where every node stands: y by layer, x by token, order inside a cell by influence.
  *
  * Rows run from the embeddings at the bottom to the logits on top; a run of layers that shows nothing takes one thin
- * row, and a run of folded tokens one column. A column is as wide as its fullest cell needs. Where cells are too full for one line of nodes they use several,
- * and the rows that need more lines are higher. Logits carry their text: beside the mark where it fits, else above.
+ * row, and a run of folded tokens one column. A column is as wide as its fullest cell needs. Where cells are too full
+ * for one line of nodes they use several, and the rows that need more lines are higher. Logits carry their text: beside
+ * the mark where it fits, else above.
  */
 
 import { EMBEDDING, type Graph, LOGIT, strengthOf } from "../graph/graph";

@@ -4,6 +4,7 @@ import { activationOf, type Example, type Piece } from "../../core/examples/card
 import { tint, visibleText } from "../../core/examples/tinted";
 import { formatNumber } from "../../core/format";
 import { h } from "../parts/dom";
+import { take } from "../parts/keys";
 
 /** A line that a click or Enter opens. */
 export function exampleLine(example: Example, maximum: number): HTMLElement {
@@ -76,8 +77,7 @@ export function walkExamples(container: HTMLElement, tip: (target: Element | nul
     } else if (event.key === "Enter" || event.key === " ") toggle(line);
     else return;
     // The notebook has other plans for these keys.
-    event.preventDefault();
-    event.stopPropagation();
+    take(event);
   };
   container.addEventListener("keydown", key, { signal: abort });
   container.addEventListener(

@@ -7,6 +7,7 @@ import { asText, asTheme } from "../../core/read_trait";
 import { bindTrait, reportError, type TraitStore } from "../../core/traits";
 import type { PanelExports } from "../graph/panel_slot";
 import { h } from "../parts/dom";
+import { take } from "../parts/keys";
 import { followTheme } from "../parts/theme";
 
 /** Fill `el` until `abort`; `store` holds the traits of CircuitExplorer, `graph` those of its graph's view. */
@@ -53,8 +54,7 @@ function createPanels(store: TraitStore, graph: TraitStore, host: Host, abort: A
       const next = tabs[(tabs.indexOf(event.target as HTMLButtonElement) + step + tabs.length) % tabs.length]!;
       next.focus();
       next.click();
-      event.preventDefault();
-      event.stopPropagation();
+      take(event);
     },
     { signal: abort },
   );

@@ -8,6 +8,7 @@ import type { ThemeSetting } from "../../core/theme";
 import { about, compactCard } from "../examples/card";
 import { exampleParts, walkExamples } from "../examples/tinted";
 import { h, muted, on } from "../parts/dom";
+import { take } from "../parts/keys";
 import { mountRoot } from "../parts/mount";
 import { followTheme } from "../parts/theme";
 import { createTips } from "../parts/tips";
@@ -79,8 +80,7 @@ function climb(event: KeyboardEvent, content: HTMLElement): void {
   const rows = [...content.querySelectorAll<HTMLElement>(`.ctw-neighbour[data-side="${name}"]`)];
   const own = [...content.querySelectorAll(`.ctw-neighbour[data-side="${row.dataset["side"]}"]`)].indexOf(row);
   rows[Math.max(0, Math.min(rows.length - 1, own + (step ?? 0)))]?.focus();
-  event.preventDefault();
-  event.stopPropagation();
+  take(event);
 }
 
 function trail(names: readonly string[]): HTMLElement {

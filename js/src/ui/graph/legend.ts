@@ -1,4 +1,4 @@
-/** What every mark means, one click away. */
+/** The legend of the graph widget: what every mark and key means, one click away. */
 
 import { EMBEDDING, ERROR, FEATURE, KINDS, LOGIT } from "../../core/graph/graph";
 import { h } from "../parts/dom";

@@ -6,11 +6,10 @@ import { live } from "../../core/lifetime";
 import { type Ramp, signRamp } from "../../core/operands/heatmap";
 import { FAMILIES, type Link, rowName } from "../../core/operands/operands";
 import type { OperandSession } from "../../core/operands/session";
-import { placeOf } from "../../core/operands/sheet";
 import type { Palette } from "../../core/palette";
 import { button, h, muted, on } from "../parts/dom";
 import { Heatmap } from "./heatmap";
-import { axis, followPointer, OperandPlot, overlayPath } from "./plot";
+import { axis, followPointer, markCell, OperandPlot, overlayPath } from "./plot";
 import { weightPlots } from "./weights";
 
 const SIZE = 300;
@@ -42,11 +41,7 @@ export function createDetail(
   live(abort, () => plot.paint(row, ramp.value));
   live(abort, () => plot.overlay(overlayPath(session)));
   live(abort, () => {
-    const cell = synced.hovered.value;
-    const place = cell === null ? null : placeOf(operands, cell);
-    frame.classList.toggle("ctw-o-marked", place !== null);
-    frame.style.setProperty("--x", String(place?.[0] ?? 0));
-    frame.style.setProperty("--y", String(place?.[1] ?? 0));
+    markCell(frame, operands, synced.hovered.value);
     big.setAttribute("aria-label", `${session.speak(row)}; arrow keys move the cell`);
   });
   followPointer(frame, session, () => row, abort);

@@ -1,6 +1,7 @@
-/** Everything the mouse does on operand plots, from the keyboard. */
+/** Keys of the operand widget: everything that the mouse does on its plots. */
 
 import type { OperandSession } from "../../core/operands/session";
+import { onKeys } from "../parts/keys";
 import type { Sheet } from "./sheet";
 
 const CELLS: Record<string, readonly [up: number, right: number]> = {
@@ -24,16 +25,13 @@ export function listenOperandKeys(root: HTMLElement, session: OperandSession, sh
     else return !isEnlarged && sheet.walk(key);
     return true;
   };
-  const handle = (event: KeyboardEvent): void => {
-    const [target] = event.composedPath();
-    if (!(target instanceof Element) || !root.contains(target)) return;
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
+  const handle = (event: KeyboardEvent, target: Element): void => {
+    if (event.ctrlKey || event.metaKey) return;
     const isField = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
     if (!isField && act(event, target)) event.preventDefault();
     // Fields and buttons do what they do; the notebook must not take the key as one of its own.
     else if (event.key === "Tab" || (!isField && !(target instanceof HTMLButtonElement))) return;
     event.stopPropagation();
   };
-  // At the window and before all others, because JupyterLab's shortcuts listen on the document in the capture phase.
-  window.addEventListener("keydown", handle, { capture: true, signal: abort });
+  onKeys(root, handle, abort);
 }

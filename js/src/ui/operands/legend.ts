@@ -1,4 +1,4 @@
-/** What every mark and name means, one click away. */
+/** The legend of the operand widget: what every mark and name means, one click away. */
 
 import { h } from "../parts/dom";
 

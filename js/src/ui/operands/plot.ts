@@ -1,8 +1,9 @@
 /** One operand plot: heatmap, lines of equal sums, the mark of the hovered cell, and ticks where there is room. */
 
 import type { Ramp } from "../../core/operands/heatmap";
+import type { Operands } from "../../core/operands/operands";
 import type { OperandSession } from "../../core/operands/session";
-import { cellAt, overlayLines, ticks } from "../../core/operands/sheet";
+import { type Cell, cellAt, overlayLines, placeOf, ticks } from "../../core/operands/sheet";
 import { h, on, s } from "../parts/dom";
 import { Heatmap } from "./heatmap";
 
@@ -49,6 +50,14 @@ export class OperandPlot {
     );
     canvas.after(this.#overlay);
   }
+}
+
+/** Mark `cell` in every plot inside `container`; null marks none. */
+export function markCell(container: HTMLElement, operands: Operands, cell: Cell | null): void {
+  const place = cell === null ? null : placeOf(operands, cell);
+  container.classList.toggle("ctw-o-marked", place !== null);
+  container.style.setProperty("--x", String(place?.[0] ?? 0));
+  container.style.setProperty("--y", String(place?.[1] ?? 0));
 }
 
 /** Hover the cell under the pointer in any plot inside `container`; `rowOf` says which row an element is. */

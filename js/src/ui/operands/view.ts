@@ -13,7 +13,7 @@ import { followTheme } from "../parts/theme";
 import { createDetail, type Detail } from "./detail";
 import { listenOperandKeys } from "./keyboard";
 import { createOperandLegend } from "./legend";
-import { createSheet } from "./sheet";
+import { Sheet } from "./sheet";
 
 /** Fill `el` as soon as it has a size (a notebook may render before it shows), until `abort`. */
 export function mountOperands(el: HTMLElement, session: OperandSession, abort: AbortSignal): void {
@@ -25,7 +25,7 @@ export const mountOperandsError = errorView("ctw-operands", "These plots");
 function build(root: HTMLElement, session: OperandSession, abort: AbortSignal): void {
   const palette = followTheme(root, session.synced.theme, abort);
   const ramp = computed(() => (session.signed.value ? signRamp : activationRamp)(palette.value));
-  const sheet = createSheet(session, ramp, abort);
+  const sheet = new Sheet(session, ramp, abort);
   const place = h("div");
   let detail: Detail | null = null;
   let enlarged: number | null = null;

@@ -1,4 +1,4 @@
-/** A labelled range for a threshold, with its value and what it leaves. */
+/** A labelled slider for a threshold, with what it leaves; it sets a signal that is a trait too (`core/traits.ts`). */
 
 import type { Signal } from "@preact/signals-core";
 import { formatUnit } from "../../core/format";

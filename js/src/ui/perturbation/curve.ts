@@ -62,22 +62,7 @@ export function createCurve(session: PerturbationSession): CurvePlot {
       hand.replaceChildren();
       return;
     }
-    const value = Math.max(drawn.values[0]!, Math.min(drawn.values.at(-1)!, session.strength(name)));
-    const near = drawn.values.reduce(
-      (best, one, i) => (Math.abs(one - value) < Math.abs(drawn!.values[best]! - value) ? i : best),
-      0,
-    );
-    hand.replaceChildren(
-      s("path", { class: "ctw-p-tick", d: `M${at(value)} ${TOP}V${HIGH - BOTTOM}` }),
-      ...drawn.logits.map((line, i) =>
-        s("circle", {
-          class: `ctw-p-dot ctw-p-line-${i}`,
-          cx: at(drawn!.values[near]!),
-          cy: level(line[near]!),
-          r: 3.5,
-        }),
-      ),
-    );
+    hand.replaceChildren(...handParts(drawn, session.strength(name), at, level));
   };
   const paint = (): void => {
     if (session.curve.value !== drawn || !drawn) draw(session.curve.value);
@@ -88,6 +73,23 @@ export function createCurve(session: PerturbationSession): CurvePlot {
     draw(session.curve.value);
   };
   return { element, height: HIGH, lay, paint };
+}
+
+/** A line at a strength, and a dot on every curve at the nearest strength that was computed. */
+function handParts(
+  { values, logits }: Curve,
+  strength: number,
+  at: (value: number) => number,
+  level: (value: number) => number,
+): SVGElement[] {
+  const value = Math.max(values[0]!, Math.min(values.at(-1)!, strength));
+  const near = values.reduce((best, one, i) => (Math.abs(one - value) < Math.abs(values[best]! - value) ? i : best), 0);
+  return [
+    s("path", { class: "ctw-p-tick", d: `M${at(value)} ${TOP}V${HIGH - BOTTOM}` }),
+    ...logits.map((line, i) =>
+      s("circle", { class: `ctw-p-dot ctw-p-line-${i}`, cx: at(values[near]!), cy: level(line[near]!), r: 3.5 }),
+    ),
+  ];
 }
 
 function padded(low: number, high: number): [low: number, high: number] {

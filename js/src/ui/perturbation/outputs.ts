@@ -4,7 +4,7 @@ import { formatNumber, formatUnit, visibleToken } from "../../core/format";
 import { type Output, predictedOutputs } from "../../core/perturbation/perturbation";
 import type { PerturbationSession } from "../../core/perturbation/session";
 import { s } from "../parts/dom";
-import { diamond } from "./boxes";
+import { diamond } from "./marks";
 
 const ROW = 22;
 const TOP = 22;

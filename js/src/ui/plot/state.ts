@@ -124,7 +124,8 @@ function strokesOf(session: Session, row: ReadonlySignal<number | null>): Stroke
   const { paths } = session.paths.value;
   if (paths.length === 0 || (session.hoveredRow.value !== null && !session.hoversList.value))
     return focusEdges(graph, row.value, session.visible.value, MOST_STROKES);
-  const drawn = session.pointedPath.value === null ? paths : [paths[session.pointedPath.value]!];
+  const pointed = paths[session.pointedPath.value ?? -1];
+  const drawn = pointed ? [pointed] : paths;
   const edges = [...new Set(drawn.flatMap((path) => path.edges))].map((edge) =>
     connectionOf(graph, edge, graph.target[edge]!),
   );

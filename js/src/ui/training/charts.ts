@@ -1,17 +1,11 @@
 /** Four small charts over the same tokens; the hand or arrow keys read all of them at one place. */
 
+import { computed } from "@preact/signals-core";
 import { live } from "../../core/lifetime";
 import type { TrainingSession } from "../../core/training/session";
-import {
-  type Chart,
-  formatMark,
-  formatTokens,
-  formatValue,
-  pointAt,
-  type Scale,
-  scaleOf,
-} from "../../core/training/training";
+import { type Chart, formatMark, formatTokens, formatValue, pointAt, scaleOf } from "../../core/training/training";
 import { h, on, onResize, s } from "../parts/dom";
+import { take } from "../parts/keys";
 
 const HIGH = 128;
 const [LEFT, RIGHT, TOP, BOTTOM] = [38, 10, 8, 18];
@@ -42,8 +36,7 @@ function readWithKeys(element: HTMLElement, session: TrainingSession, abort: Abo
     else if (event.key === "Escape" && session.cursor.value !== null) session.cursor.value = null;
     else return;
     // The notebook has other plans for these keys.
-    event.preventDefault();
-    event.stopPropagation();
+    take(event);
   };
   on(element, "keydown", press, abort);
 }
@@ -55,7 +48,7 @@ class Figure {
   readonly #hand = s("g", { class: "ctw-t-hand" });
   readonly #head = h("figcaption", { class: "ctw-t-head" });
   #width = 0;
-  #scale: Scale = { place: () => 0, marks: [] };
+  readonly #scale = computed(() => scaleOf(this.#chart));
 
   constructor(
     readonly session: TrainingSession,
@@ -97,7 +90,7 @@ class Figure {
   }
 
   #y(value: number): number {
-    return HIGH - BOTTOM - (HIGH - TOP - BOTTOM) * this.#scale.place(value);
+    return HIGH - BOTTOM - (HIGH - TOP - BOTTOM) * this.#scale.value.place(value);
   }
 
   #tokensAt(x: number): number {
@@ -109,12 +102,11 @@ class Figure {
     const chart = this.#chart;
     const extent = this.session.extent.value;
     if (this.#width <= LEFT + RIGHT) return;
-    this.#scale = scaleOf(chart);
     const bottom = HIGH - BOTTOM;
     const text = (words: string, x: number, y: number, anchor: string): SVGElement =>
       s("text", { class: "ctw-t-mark", x, y, "text-anchor": anchor }, words);
     this.#lines.replaceChildren(
-      ...this.#scale.marks.flatMap((mark) => [
+      ...this.#scale.value.marks.flatMap((mark) => [
         s("path", { class: "ctw-t-rule", d: `M${LEFT} ${this.#y(mark)}H${this.#width - RIGHT}` }),
         text(formatMark(mark, chart), LEFT - 5, this.#y(mark) + 3, "end"),
       ]),
