@@ -1,35 +1,13 @@
-import { signal } from "@preact/signals-core";
 import { describe, expect, it } from "vitest";
-import type { Labels } from "../src/core/graph/describe";
 import { idOf, type NodeId } from "../src/core/graph/graph";
-import type { Supernode } from "../src/core/graph/subgraph";
-import type { Snapshots } from "../src/core/graph_widget/edits";
 import { Session } from "../src/core/graph_widget/session";
-import { readPlaces, readSupernodes, type Synced } from "../src/core/graph_widget/traits";
-import type { Places } from "../src/core/plot/box_layout";
-import { SMALL, sampleGraph } from "./sample";
+import { readPlaces, readSupernodes } from "../src/core/graph_widget/traits";
+import { SMALL, sampleGraph, synced } from "./sample";
 
 const graph = sampleGraph(SMALL);
 const id = (row: number): NodeId => idOf(graph, row);
 
-function session(): Session & { synced: Synced } {
-  return new Session(graph, {
-    selected: signal<NodeId | null>(null),
-    hovered: signal<NodeId | null>(null),
-    pinned: signal<readonly NodeId[]>([]),
-    supernodes: signal<readonly Supernode[]>([]),
-    labels: signal<Labels>({}),
-    places: signal<Places>({}),
-    nodeThreshold: signal(1),
-    edgeThreshold: signal(1),
-    snapshots: signal<Snapshots>({}),
-    pathEnds: signal([]),
-    suggestions: signal(null),
-    panels: signal([]),
-    unmatched: signal([]),
-    theme: signal("auto" as const),
-  });
-}
+const session = (): Session => new Session(graph, synced());
 
 describe("edits", () => {
   it("group what is pinned, name it, and go back step by step", () => {

@@ -1,35 +1,15 @@
-import { signal } from "@preact/signals-core";
 import { describe, expect, it, vi } from "vitest";
 import { asNodeId, type NodeId } from "../src/core/graph/graph";
 import { Session } from "../src/core/graph_widget/session";
-import { asNodeIds, readLabels, readSnapshots, type Synced } from "../src/core/graph_widget/traits";
+import { asNodeIds, readLabels, readSnapshots } from "../src/core/graph_widget/traits";
 import { asShare, asTheme } from "../src/core/read_trait";
 import { bindTrait, type TraitStore } from "../src/core/traits";
 import { bindGraph } from "../src/host/graph_traits";
 import { pageStore } from "../src/host/page";
-import { SMALL, sampleGraph } from "./sample";
+import { SMALL, sampleGraph, synced } from "./sample";
 
 const FEATURE: NodeId = ["feature", 1, 1, 13];
 const ERROR: NodeId = ["error", 0, 1, -1];
-
-function synced(state: Partial<{ [K in keyof Synced]: Synced[K]["value"] }> = {}): Synced {
-  return {
-    selected: signal(state.selected ?? null),
-    hovered: signal(state.hovered ?? null),
-    pinned: signal(state.pinned ?? []),
-    supernodes: signal(state.supernodes ?? []),
-    labels: signal(state.labels ?? {}),
-    places: signal(state.places ?? {}),
-    nodeThreshold: signal(state.nodeThreshold ?? 1),
-    edgeThreshold: signal(state.edgeThreshold ?? 1),
-    snapshots: signal(state.snapshots ?? {}),
-    pathEnds: signal(state.pathEnds ?? []),
-    suggestions: signal(state.suggestions ?? null),
-    panels: signal(state.panels ?? []),
-    unmatched: signal([]),
-    theme: signal(state.theme ?? "auto"),
-  };
-}
 
 describe("Session", () => {
   it("shows what was asked for, whatever the thresholds", () => {
