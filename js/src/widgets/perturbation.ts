@@ -1,6 +1,7 @@
 /** PerturbationWidget in a notebook: one session per widget model, one view per place that shows it. */
 
 import type { AnyModel, AnyWidget } from "@anywidget/types";
+import { atEnd } from "../core/lifetime";
 import type { PerturbationSession } from "../core/perturbation/session";
 import { openOrReport, type TraitStore } from "../core/traits";
 import { modelStore, prompt } from "../host/anywidget";
@@ -31,7 +32,7 @@ function greet(model: AnyModel, abort: AbortSignal): void {
     model.send({ kind: "hello" });
   };
   model.on("msg:custom", again);
-  abort.addEventListener("abort", () => model.off("msg:custom", again), { once: true });
+  atEnd(abort, () => model.off("msg:custom", again));
   model.send({ kind: "hello" });
 }
 

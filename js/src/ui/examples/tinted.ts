@@ -3,7 +3,7 @@
 import { activationOf, type Example, type Piece } from "../../core/examples/card";
 import { tint, visibleText } from "../../core/examples/tinted";
 import { formatNumber } from "../../core/format";
-import { h } from "../parts/dom";
+import { h, on } from "../parts/dom";
 import { take } from "../parts/keys";
 
 /** A line that a click or Enter opens. */
@@ -49,15 +49,11 @@ export function walkExamples(container: HTMLElement, tip: (target: Element | nul
   const toggle = (line: HTMLElement): void =>
     line.setAttribute("aria-expanded", String(line.getAttribute("aria-expanded") !== "true"));
   const lineOf = (event: Event): HTMLElement | null => (event.target as Element).closest<HTMLElement>(".ctw-example");
-  container.addEventListener(
-    "click",
-    (event) => {
-      const line = lineOf(event);
-      // Who marks text to copy it does not mean to close it.
-      if (line && getSelection()?.isCollapsed !== false) toggle(line);
-    },
-    { signal: abort },
-  );
+  const click = (event: MouseEvent): void => {
+    const line = lineOf(event);
+    // Who marks text to copy it does not mean to close it.
+    if (line && getSelection()?.isCollapsed !== false) toggle(line);
+  };
   let token = -1;
   const key = (event: KeyboardEvent): void => {
     const line = lineOf(event);
@@ -79,13 +75,11 @@ export function walkExamples(container: HTMLElement, tip: (target: Element | nul
     // The notebook has other plans for these keys.
     take(event);
   };
-  container.addEventListener("keydown", key, { signal: abort });
-  container.addEventListener(
-    "focusin",
-    (event) => {
-      const focused = lineOf(event);
-      for (const line of lines()) line.tabIndex = line === focused ? 0 : -1;
-    },
-    { signal: abort },
-  );
+  const focus = (event: FocusEvent): void => {
+    const focused = lineOf(event);
+    for (const line of lines()) line.tabIndex = line === focused ? 0 : -1;
+  };
+  on(container, "click", click, abort);
+  on(container, "keydown", key, abort);
+  on(container, "focusin", focus, abort);
 }

@@ -3,7 +3,7 @@
 import type { Card } from "../../core/examples/card";
 import type { ExamplesSession } from "../../core/examples/session";
 import { live } from "../../core/lifetime";
-import { h } from "../parts/dom";
+import { h, on } from "../parts/dom";
 import { editText } from "../parts/edit_text";
 import { mountRoot } from "../parts/mount";
 import { followTheme } from "../parts/theme";
@@ -56,24 +56,19 @@ function label(card: Card, session: ExamplesSession, abort: AbortSignal): HTMLEl
   const parts = about(card);
   press.append(...(parts.length > 0 ? parts : [h("span", { class: "ctw-muted" }, "add label")]));
   const box = h("span", { class: "ctw-card-label-box" }, press);
-  press.addEventListener(
-    "click",
-    () => {
-      const done = (text: string | null): void => {
-        press.hidden = false;
-        if (text !== null && text !== (card.label?.text ?? "")) session.synced.label.value = text;
-        press.focus();
-      };
-      // Who takes over a guess confirms it.
-      const { input, start } = editText(
-        { text: card.label?.text ?? card.guess?.text ?? "", name: `Label of ${card.feature}`, done },
-        abort,
-      );
-      press.hidden = true;
-      box.append(input);
-      start();
-    },
-    { signal: abort },
-  );
+  const done = (text: string | null): void => {
+    press.hidden = false;
+    if (text !== null && text !== (card.label?.text ?? "")) session.synced.label.value = text;
+    press.focus();
+  };
+  const edit = (): void => {
+    // Who takes over a guess confirms it.
+    const text = card.label?.text ?? card.guess?.text ?? "";
+    const { input, start } = editText({ text, name: `Label of ${card.feature}`, done }, abort);
+    press.hidden = true;
+    box.append(input);
+    start();
+  };
+  on(press, "click", edit, abort);
   return box;
 }

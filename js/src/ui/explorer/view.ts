@@ -2,11 +2,11 @@
 
 import type { Host } from "@anywidget/types";
 import { asNodeId } from "../../core/graph/graph";
-import { live } from "../../core/lifetime";
+import { atEnd, live } from "../../core/lifetime";
 import { asText, asTheme } from "../../core/read_trait";
 import { bindTrait, reportError, type TraitStore } from "../../core/traits";
 import type { PanelExports } from "../graph/panel_slot";
-import { h } from "../parts/dom";
+import { h, on } from "../parts/dom";
 import { take } from "../parts/keys";
 import { followTheme } from "../parts/theme";
 
@@ -20,7 +20,7 @@ export async function mountExplorer(
 ): Promise<void> {
   const root = h("div", { class: "ctw ctw-explorer" });
   el.append(root);
-  abort.addEventListener("abort", () => root.remove(), { once: true });
+  atEnd(abort, () => root.remove());
   followTheme(root, bindTrait(graph, "theme", asTheme, abort), abort);
   const place = h("div");
   root.append(place, createPanels(store, graph, host, abort));
@@ -36,7 +36,7 @@ function createPanels(store: TraitStore, graph: TraitStore, host: Host, abort: A
   const place = h("section", { class: "ctw-panel-place", role: "tabpanel" });
   const tabs = kinds.map(({ name, title }) => {
     const tab = h("button", { type: "button", role: "tab", class: "ctw-tab" }, title);
-    tab.addEventListener("click", () => (opened.value = opened.peek() === name ? "" : name), { signal: abort });
+    on(tab, "click", () => (opened.value = opened.peek() === name ? "" : name), abort);
     live(abort, () => {
       const isOpen = opened.value === name;
       tab.setAttribute("aria-selected", String(isOpen));
@@ -46,18 +46,15 @@ function createPanels(store: TraitStore, graph: TraitStore, host: Host, abort: A
     return tab;
   });
   const list = h("div", { class: "ctw-tabs", role: "tablist", "aria-label": "panels" }, ...tabs);
-  list.addEventListener(
-    "keydown",
-    (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (step === undefined) return;
-      const next = tabs[(tabs.indexOf(event.target as HTMLButtonElement) + step + tabs.length) % tabs.length]!;
-      next.focus();
-      next.click();
-      take(event);
-    },
-    { signal: abort },
-  );
+  const key = (event: KeyboardEvent): void => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step === undefined) return;
+    const next = tabs[(tabs.indexOf(event.target as HTMLButtonElement) + step + tabs.length) % tabs.length]!;
+    next.focus();
+    next.click();
+    take(event);
+  };
+  on(list, "keydown", key, abort);
   live(abort, () => {
     const life = new AbortController();
     place.hidden = opened.value === "";

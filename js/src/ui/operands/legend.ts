@@ -1,6 +1,6 @@
 /** The legend of the operand widget: what every mark and name means, one click away. */
 
-import { h } from "../parts/dom";
+import { h, on } from "../parts/dom";
 
 const MARKS = [
   ["plot", "one feature: a upwards, b to the right, its activation as colour"],
@@ -37,13 +37,10 @@ export function createOperandLegend(abort: AbortSignal): readonly [HTMLButtonEle
     ...[MARKS, NAMES, KEYS].map(list),
   );
   const press = h("button", { type: "button", class: "ctw-button", "aria-expanded": "false" }, "Legend");
-  press.addEventListener(
-    "click",
-    () => {
-      legend.hidden = !legend.hidden;
-      press.setAttribute("aria-expanded", String(!legend.hidden));
-    },
-    { signal: abort },
-  );
+  const toggle = (): void => {
+    legend.hidden = !legend.hidden;
+    press.setAttribute("aria-expanded", String(!legend.hidden));
+  };
+  on(press, "click", toggle, abort);
   return [press, legend];
 }

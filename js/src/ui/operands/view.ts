@@ -110,7 +110,7 @@ function choice<T extends string>(
     { class: "ctw-field", "aria-label": name },
     ...options.map((option, i) => h("option", { value: option }, texts[i]!)),
   );
-  select.addEventListener("change", () => (value.value = select.value as T), { signal: abort });
+  on(select, "change", () => (value.value = select.value as T), abort);
   live(abort, () => {
     select.value = value.value;
   });

@@ -4,7 +4,7 @@ import { batch } from "@preact/signals-core";
 import { formatNumber } from "../../core/format";
 import { live } from "../../core/lifetime";
 import type { PerturbationSession } from "../../core/perturbation/session";
-import { h } from "../parts/dom";
+import { h, on } from "../parts/dom";
 
 const METHODS: readonly (readonly [value: string, text: string, title: string])[] = [
   [
@@ -26,21 +26,16 @@ export function createSettings(session: PerturbationSession, abort: AbortSignal)
   const frozen = h("input", { type: "checkbox" });
   const norms = h("span", { class: "ctw-muted" });
   for (const control of [method, last, frozen]) control.disabled = session.grid !== null;
-  method.addEventListener(
-    "change",
-    () => {
-      const chosen = method.value;
-      batch(() => {
-        synced.freezeAttention.value = null; // every method has its own default
-        synced.method.value = chosen;
-      });
-    },
-    { signal: abort },
-  );
-  last.addEventListener("change", () => (synced.lastLayer.value = last.value === "" ? null : Number(last.value)), {
-    signal: abort,
-  });
-  frozen.addEventListener("change", () => (synced.freezeAttention.value = frozen.checked), { signal: abort });
+  const choose = (): void => {
+    const chosen = method.value;
+    batch(() => {
+      synced.freezeAttention.value = null; // every method has its own default
+      synced.method.value = chosen;
+    });
+  };
+  on(method, "change", choose, abort);
+  on(last, "change", () => (synced.lastLayer.value = last.value === "" ? null : Number(last.value)), abort);
+  on(frozen, "change", () => (synced.freezeAttention.value = frozen.checked), abort);
   live(abort, () => {
     const answer = session.answer.value;
     method.value = synced.method.value;
