@@ -1,6 +1,6 @@
 /**
- * One step of a walk through global weights: the values that `ct_widgets/global_weights/walk.py` made, checked, since
- * they may come out of a notebook that somebody else saved.
+ * One step of a walk through global weights: the values that `ct_widgets/widgets/global_weights_payload.py` made,
+ * checked, since they may come out of a notebook that somebody else saved.
  */
 
 import { type Card, type Example, readCard, readExample } from "../examples/card";
