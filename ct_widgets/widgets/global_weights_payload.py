@@ -1,4 +1,4 @@
-"""One step through global weights as JSON values for a view (`js/src/core/walk.ts` reads them)."""
+"""One step through global weights as JSON values for a view (`js/src/core/global_weights/walk.ts` reads them)."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class GraphWidget(PageView, front_end="graph"):
     """Suggested supernodes, to accept or reject in the view; `graph.suggest_supernodes()` makes them."""
 
     panels = Widgets()
-    """Widgets shown in the side panel for the node in focus (`js/src/ui/panel_slot.ts` says how they hear of it).
+    """Widgets shown in the side panel for the node in focus (`js/src/ui/graph/panel_slot.ts` says how they hear of it).
 
     By default the examples of the feature in focus."""
 

@@ -1,4 +1,4 @@
-"""The columns of an operand sheet: sparse plots, number weights, links (`js/src/core/operands.ts` reads them).
+"""The columns of an operand sheet: sparse plots, number weights, links (`js/src/core/operands/operands.ts` reads them).
 
 A plot travels as pairs of bytes (gap, value) over its flattened cells: go `gap` cells on and put `value` there, of
 which 255 stands for the plot's peak (1 to 255 for plots with a sign, where 128 is zero); value 0 only goes on.

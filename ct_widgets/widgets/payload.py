@@ -1,4 +1,4 @@
-"""The columns of a graph view: its strongest nodes and edges (`js/src/core/graph.ts` reads them).
+"""The columns of a graph view: its strongest nodes and edges (`js/src/core/graph/graph.ts` reads them).
 
 Edges travel as signed shares of their target's whole input, A[t, s] / row_total[t], which fit float16 whatever the
 scale of the model, and as float32 where there are few. `row_total`, `influence` and `error_share` are those of the

@@ -43,7 +43,7 @@ class Curve:
 
 
 class Curves:
-    """The lines of the four charts, by the names that `js/src/core/training.ts` gives them."""
+    """The lines of the four charts, by the names that `js/src/core/training/training.ts` gives them."""
 
     def __init__(self) -> None:
         names = ("loss", "batch, mean of layers", "held out, overall", "L0", "dead features", "same top-1 as model")

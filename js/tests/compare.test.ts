@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { counterparts } from "../src/core/compare";
-import type { NodeId } from "../src/core/graph";
+import { counterparts } from "../src/core/graph/compare";
+import type { NodeId } from "../src/core/graph/graph";
 
 const left: NodeId = ["feature", 2, 5, 517];
 const right: NodeId = ["feature", 2, 6, 517];

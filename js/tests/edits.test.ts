@@ -1,34 +1,13 @@
 import { describe, expect, it } from "vitest";
-import type { Places } from "../src/core/box_layout";
-import type { Labels } from "../src/core/describe";
-import type { Snapshots } from "../src/core/edits";
-import { idOf, type NodeId } from "../src/core/graph";
-import { readTrait, Session, type Synced } from "../src/core/session";
-import { signal } from "../src/core/signals";
-import type { Supernode } from "../src/core/subgraph";
-import { SMALL, sampleGraph } from "./sample";
+import { idOf, type NodeId } from "../src/core/graph/graph";
+import { Session } from "../src/core/graph_widget/session";
+import { readPlaces, readSupernodes } from "../src/core/graph_widget/traits";
+import { SMALL, sampleGraph, synced } from "./sample";
 
 const graph = sampleGraph(SMALL);
 const id = (row: number): NodeId => idOf(graph, row);
 
-function session(): Session & { synced: Synced } {
-  return new Session(graph, {
-    selected: signal<NodeId | null>(null),
-    hovered: signal<NodeId | null>(null),
-    pinned: signal<readonly NodeId[]>([]),
-    supernodes: signal<readonly Supernode[]>([]),
-    labels: signal<Labels>({}),
-    places: signal<Places>({}),
-    nodeThreshold: signal(1),
-    edgeThreshold: signal(1),
-    snapshots: signal<Snapshots>({}),
-    pathEnds: signal([]),
-    suggestions: signal(null),
-    panels: signal([]),
-    unmatched: signal([]),
-    theme: signal("auto" as const),
-  });
-}
+const session = (): Session => new Session(graph, synced());
 
 describe("edits", () => {
   it("group what is pinned, name it, and go back step by step", () => {
@@ -143,12 +122,12 @@ describe("snapshots", () => {
 
 describe("traits of the subgraph", () => {
   it("are made valid", () => {
-    expect(readTrait.supernodes([["a", [id(2), "x"]], ["empty", []], "x", null, [7, [id(3)]]])).toEqual([
+    expect(readSupernodes([["a", [id(2), "x"]], ["empty", []], "x", null, [7, [id(3)]]])).toEqual([
       ["a", [id(2)]],
       ["", [id(3)]],
     ]);
-    expect(readTrait.supernodes(undefined)).toEqual([]);
-    expect(readTrait.places({ a: [0.5, 3], b: [1], c: ["x", 2], d: null })).toEqual({ a: [0.5, 3] });
-    expect(readTrait.places(null)).toEqual({});
+    expect(readSupernodes(undefined)).toEqual([]);
+    expect(readPlaces({ a: [0.5, 3], b: [1], c: ["x", 2], d: null })).toEqual({ a: [0.5, 3] });
+    expect(readPlaces(null)).toEqual({});
   });
 });

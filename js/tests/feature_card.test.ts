@@ -1,8 +1,9 @@
+import { signal } from "@preact/signals-core";
 import { describe, expect, it } from "vitest";
-import { ExamplesSession, readExamplesTrait } from "../src/core/examples_session";
-import { activationOf, type Card, placeInBins, readCard, sectionName } from "../src/core/feature_card";
-import { signal } from "../src/core/signals";
-import { tint, visibleText } from "../src/core/tinted";
+import { activationOf, type Card, placeInBins, readCard, sectionName } from "../src/core/examples/card";
+import { ExamplesSession } from "../src/core/examples/session";
+import { tint, visibleText } from "../src/core/examples/tinted";
+import { asFlag, asIntegerOrNull, asText, asTextOrNull } from "../src/core/read_trait";
 
 const CARD = {
   feature: "L2/7",
@@ -176,9 +177,9 @@ describe("ExamplesSession", () => {
   });
 });
 
-describe("readExamplesTrait", () => {
-  it("makes valid values of anything", () => {
-    const { feature, position, label, compact } = readExamplesTrait;
+describe("readers of its traits", () => {
+  it("make valid values of anything", () => {
+    const [feature, position, label, compact] = [asText, asIntegerOrNull, asTextOrNull, asFlag];
     expect([feature(3), position(1.5), position(2), label(0), compact("yes")]).toEqual(["", null, 2, null, false]);
   });
 });

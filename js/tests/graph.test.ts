@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ColumnsError, decodeColumns } from "../src/core/columns";
-import { connectionOf, edgesAmong, edgesOf, focusEdges, strongest } from "../src/core/connections";
-import { labelOf, nodeName, speak } from "../src/core/describe";
-import { asNodeId, idOf, readGraph, rowOf, weightOf } from "../src/core/graph";
+import { connectionOf, edgesAmong, edgesOf, focusEdges, strongest } from "../src/core/graph/connections";
+import { labelOf, nodeName, speak } from "../src/core/graph/describe";
+import { asNodeId, idOf, readGraph, rowOf, weightOf } from "../src/core/graph/graph";
 import { encodeColumns, SMALL, sampleColumns, sampleGraph } from "./sample";
 
 const graph = sampleGraph(SMALL);

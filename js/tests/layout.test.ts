@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { foldTokens } from "../src/core/folding";
-import type { Graph } from "../src/core/graph";
-import { type Layout, type LayoutOptions, layoutGraph } from "../src/core/layout";
-import { pick, walk } from "../src/core/picking";
-import { fitBox, panBy, resize, WHOLE, zoomAt } from "../src/core/viewport";
+import type { Graph } from "../src/core/graph/graph";
+import { foldTokens } from "../src/core/plot/folding";
+import { type Layout, type LayoutOptions, layoutGraph } from "../src/core/plot/layout";
+import { pick, walk } from "../src/core/plot/picking";
+import { fitBox, panBy, resize, WHOLE, zoomAt } from "../src/core/plot/viewport";
 import { type SampleNode, SMALL, sampleGraph } from "./sample";
 
 const graph = sampleGraph(SMALL);

@@ -1,7 +1,16 @@
+import { signal } from "@preact/signals-core";
 import { describe, expect, it } from "vitest";
 import { type Columns, ColumnsError } from "../src/core/columns";
-import { activationRamp, paintField, paintShares, signRamp } from "../src/core/heatmap";
-import { OperandSession, type SyncedOperands } from "../src/core/operand_session";
+import { activationRamp, paintField, paintShares, signRamp } from "../src/core/operands/heatmap";
+import {
+  difference,
+  type FamilyKind,
+  type Operands,
+  readOperands,
+  unpack,
+  valueAt,
+} from "../src/core/operands/operands";
+import { OperandSession, type SyncedOperands } from "../src/core/operands/session";
 import {
   cellAt,
   cellIndex,
@@ -11,10 +20,8 @@ import {
   sheetRows,
   stepCell,
   ticks,
-} from "../src/core/operand_sheet";
-import { difference, type FamilyKind, type Operands, readOperands, unpack, valueAt } from "../src/core/operands";
+} from "../src/core/operands/sheet";
 import type { Palette } from "../src/core/palette";
-import { signal } from "../src/core/signals";
 
 const palette = {
   surface: [255, 255, 255],
@@ -105,7 +112,7 @@ describe("readOperands", () => {
   it("refuses what no payload holds", () => {
     expect(() => unpack(Uint8Array.of(3, 1), 3, false)).toThrow(ColumnsError);
     expect(() => readOperands(columns({ a: [] }))).toThrow("no operands");
-    expect(() => readOperands(columns({ b: ["<img>"] }))).toThrow("no list of whole numbers");
+    expect(() => readOperands(columns({ b: ["<img>"] }))).toThrow("is not a list of whole numbers");
     expect(() => readOperands(columns({ families: [] }))).toThrow("families are missing");
     expect(readOperands(columns({ families: [[], ["<b>", 3], ["sum"]] })).families[1]!.kind).toBe("other");
   });

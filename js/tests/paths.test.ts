@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { decodeColumns } from "../src/core/columns";
-import { readGraph } from "../src/core/graph";
-import { strongestPaths } from "../src/core/paths";
+import { readGraph } from "../src/core/graph/graph";
+import { strongestPaths } from "../src/core/graph/paths";
 import { SMALL, sampleGraph } from "./sample";
 
 interface Pair {

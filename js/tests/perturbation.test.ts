@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
+import { signal } from "@preact/signals-core";
 import { describe, expect, it } from "vitest";
-import { layoutBoxes } from "../src/core/box_layout";
 import { decodeColumns } from "../src/core/columns";
-import { FEATURE, type Graph, idOf, LOGIT, readGraph } from "../src/core/graph";
+import { FEATURE, type Graph, idOf, LOGIT, readGraph } from "../src/core/graph/graph";
+import { Grid } from "../src/core/perturbation/grid";
 import {
   type Answer,
   isDirect,
@@ -14,11 +15,10 @@ import {
   readBoxes,
   readCurve,
   scalesOf,
-} from "../src/core/perturbation";
-import { Grid } from "../src/core/perturbation_grid";
-import { PerturbationSession } from "../src/core/perturbation_session";
-import { signal } from "../src/core/signals";
-import { History, snap, withStrength } from "../src/core/strength";
+} from "../src/core/perturbation/perturbation";
+import { PerturbationSession } from "../src/core/perturbation/session";
+import { History, snap, withStrength } from "../src/core/perturbation/strength";
+import { layoutBoxes } from "../src/core/plot/box_layout";
 
 interface Case {
   columns: string;

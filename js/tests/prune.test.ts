@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { EMBEDDING, LOGIT } from "../src/core/graph";
-import { cutoff, edgeInfluence, prune } from "../src/core/prune";
+import { EMBEDDING, LOGIT } from "../src/core/graph/graph";
+import { cutoff, edgeInfluence, prune } from "../src/core/graph/prune";
 import { pruningCases, SMALL, sampleGraph } from "./sample";
 
 describe("prune", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Palette } from "../src/core/palette";
-import { DensityRaster } from "../src/core/raster";
+import { DensityRaster } from "../src/core/plot/raster";
 
 const palette = { positive: [27, 120, 55], negative: [118, 42, 131] } as unknown as Palette;
 const sum = (plane: Float32Array): number => plane.reduce((total, value) => total + value, 0);

@@ -1,8 +1,10 @@
 /** Small graphs for tests, through the same reader as real ones. */
 
 import { readFileSync } from "node:fs";
+import { signal } from "@preact/signals-core";
 import { decodeColumns } from "../src/core/columns";
-import { type Graph, readGraph } from "../src/core/graph";
+import { type Graph, readGraph } from "../src/core/graph/graph";
+import type { Synced } from "../src/core/graph_widget/traits";
 
 type Numbers = Uint8Array | Int16Array | Uint16Array | Int32Array | Float32Array | BigInt64Array;
 
@@ -127,6 +129,26 @@ export const SMALL: Sample = {
     [8, 6, -1],
   ],
 };
+
+/** The traits of a graph widget as signals of their own. */
+export function synced(state: Partial<{ [K in keyof Synced]: Synced[K]["value"] }> = {}): Synced {
+  return {
+    selected: signal(state.selected ?? null),
+    hovered: signal(state.hovered ?? null),
+    pinned: signal(state.pinned ?? []),
+    supernodes: signal(state.supernodes ?? []),
+    labels: signal(state.labels ?? {}),
+    places: signal(state.places ?? {}),
+    snapshots: signal(state.snapshots ?? {}),
+    nodeThreshold: signal(state.nodeThreshold ?? 1),
+    edgeThreshold: signal(state.edgeThreshold ?? 1),
+    pathEnds: signal(state.pathEnds ?? []),
+    suggestions: signal(state.suggestions ?? null),
+    panels: signal(state.panels ?? []),
+    unmatched: signal(state.unmatched ?? []),
+    theme: signal(state.theme ?? "light"),
+  };
+}
 
 export interface PruningCase {
   graph: Graph;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { search } from "../src/core/search";
+import { search } from "../src/core/graph/search";
 import { SMALL, sampleGraph } from "./sample";
 
 const graph = sampleGraph(SMALL);

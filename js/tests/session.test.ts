@@ -1,33 +1,15 @@
 import { describe, expect, it, vi } from "vitest";
-import type { NodeId } from "../src/core/graph";
-import { readTrait, Session, type Synced } from "../src/core/session";
-import { signal } from "../src/core/signals";
+import { asNodeId, type NodeId } from "../src/core/graph/graph";
+import { Session } from "../src/core/graph_widget/session";
+import { asNodeIds, readLabels, readSnapshots } from "../src/core/graph_widget/traits";
+import { asShare, asTheme } from "../src/core/read_trait";
+import { bindTrait, type TraitStore } from "../src/core/traits";
 import { bindGraph } from "../src/host/graph_traits";
 import { pageStore } from "../src/host/page";
-import { bindTrait, type TraitStore } from "../src/host/traits";
-import { SMALL, sampleGraph } from "./sample";
+import { SMALL, sampleGraph, synced } from "./sample";
 
 const FEATURE: NodeId = ["feature", 1, 1, 13];
 const ERROR: NodeId = ["error", 0, 1, -1];
-
-function synced(state: Partial<{ [K in keyof Synced]: Synced[K]["value"] }> = {}): Synced {
-  return {
-    selected: signal(state.selected ?? null),
-    hovered: signal(state.hovered ?? null),
-    pinned: signal(state.pinned ?? []),
-    supernodes: signal(state.supernodes ?? []),
-    labels: signal(state.labels ?? {}),
-    places: signal(state.places ?? {}),
-    nodeThreshold: signal(state.nodeThreshold ?? 1),
-    edgeThreshold: signal(state.edgeThreshold ?? 1),
-    snapshots: signal(state.snapshots ?? {}),
-    pathEnds: signal(state.pathEnds ?? []),
-    suggestions: signal(state.suggestions ?? null),
-    panels: signal(state.panels ?? []),
-    unmatched: signal([]),
-    theme: signal(state.theme ?? "auto"),
-  };
-}
 
 describe("Session", () => {
   it("shows what was asked for, whatever the thresholds", () => {
@@ -59,20 +41,20 @@ describe("Session", () => {
   });
 });
 
-describe("readTrait", () => {
+describe("readers of traits", () => {
   it("makes valid values of anything", () => {
-    expect(readTrait.nodes([FEATURE, "x", [1]])).toEqual([FEATURE]);
-    expect(readTrait.nodes("feature")).toEqual([]);
-    expect(readTrait.labels({ a: "b", c: 1 })).toEqual({ a: "b" });
-    expect(readTrait.labels(null)).toEqual({});
+    expect(asNodeIds([FEATURE, "x", [1]])).toEqual([FEATURE]);
+    expect(asNodeIds("feature")).toEqual([]);
+    expect(readLabels({ a: "b", c: 1 })).toEqual({ a: "b" });
+    expect(readLabels(null)).toEqual({});
     const kept = { pinned: [FEATURE, 3], supernodes: [["a", [ERROR]], 4], places: { x: [1, 2], y: "z" } };
-    expect(readTrait.snapshots({ mine: kept, broken: null })).toEqual({
+    expect(readSnapshots({ mine: kept, broken: null })).toEqual({
       mine: { pinned: [FEATURE], supernodes: [["a", [ERROR]]], places: { x: [1, 2] } },
       broken: { pinned: [], supernodes: [], places: {} },
     });
-    expect(readTrait.snapshots(7)).toEqual({});
-    expect([readTrait.share(7), readTrait.share(-1), readTrait.share("x")]).toEqual([1, 0, 1]);
-    expect([readTrait.theme("dark"), readTrait.theme("<b>")]).toEqual(["dark", "auto"]);
+    expect(readSnapshots(7)).toEqual({});
+    expect([asShare(7), asShare(-1), asShare("x")]).toEqual([1, 0, 1]);
+    expect([asTheme("dark"), asTheme("<b>")]).toEqual(["dark", "auto"]);
   });
 });
 
@@ -81,7 +63,7 @@ describe("bindTrait", () => {
     const store = pageStore(new Map<string, unknown>([["selected", FEATURE]]));
     const set = vi.spyOn(store, "set");
     const { signal: abort } = new AbortController();
-    const bound = bindTrait(store, "selected", readTrait.node, abort);
+    const bound = bindTrait(store, "selected", asNodeId, abort);
     expect(bound.value).toEqual(FEATURE);
     expect(set).not.toHaveBeenCalled();
     bound.value = ERROR;

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { BOX_HEIGHT, layoutBoxes, NARROWEST_BOX } from "../src/core/box_layout";
 import { decodeColumns } from "../src/core/columns";
-import { type Graph, idOf, readGraph } from "../src/core/graph";
-import { type Box, boxEdges, boxesOf, type Supernode, subgraphScores } from "../src/core/subgraph";
+import { type Graph, idOf, readGraph } from "../src/core/graph/graph";
+import { type Box, boxEdges, boxesOf, type Supernode, subgraphScores } from "../src/core/graph/subgraph";
+import { BOX_HEIGHT, layoutBoxes, NARROWEST_BOX } from "../src/core/plot/box_layout";
 import { SMALL, sampleGraph } from "./sample";
 
 interface Case {

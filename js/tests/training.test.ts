@@ -1,5 +1,6 @@
+import { signal } from "@preact/signals-core";
 import { expect, test } from "vitest";
-import { signal } from "../src/core/signals";
+import { TrainingSession } from "../src/core/training/session";
 import {
   choices,
   describeRun,
@@ -10,8 +11,7 @@ import {
   readCommand,
   readRun,
   scaleOf,
-} from "../src/core/training";
-import { TrainingSession } from "../src/core/training_session";
+} from "../src/core/training/training";
 
 const points = (...pairs: [number, number][]): unknown => pairs;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readRanking, readStep } from "../src/core/walk";
+import { readRanking, readStep } from "../src/core/global_weights/walk";
 
 const ROW = {
   feature: "L0/5",

@@ -5,7 +5,7 @@
 ...     return TokensWidget(model, view.graph)
 
 What is made is any anywidget. It hears which node is in focus if its front end's `initialize` returns an object with
-`showNode` (`js/src/ui/panel_slot.ts`); all other state it can take from `view`, the GraphWidget, by its traits.
+`showNode` (`js/src/ui/graph/panel_slot.ts`); all other state it can take from `view`, the GraphWidget, by its traits.
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ def _logit_label(graph: AttributionGraph, row: int, places: _Places) -> str:
 
 
 def _mark(kind: int, x: float, y: float, r: float, style: str) -> str:
-    """The shape of a kind, as in `js/src/ui/shapes.ts`."""
+    """The shape of a kind, as in `js/src/ui/parts/shapes.ts`."""
     match kind:
         case node_id.EMBEDDING:
             return f'<rect x="{x - r:.1f}" y="{y - r:.1f}" width="{2 * r:.1f}" height="{2 * r:.1f}" {style}/>'

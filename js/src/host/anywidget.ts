@@ -1,7 +1,8 @@
-/** Traits of a notebook's widget model. */
+/** The notebook's side of traits: what is set here goes to Python through the widget model. */
 
 import type { AnyModel } from "@anywidget/types";
-import { atEnd, type TraitStore } from "./traits";
+import { atEnd } from "../core/lifetime";
+import type { TraitStore } from "../core/traits";
 
 export function modelStore(model: AnyModel): TraitStore {
   return {

@@ -1,11 +1,26 @@
-/** Traits of an exported page: read once from a JSON script element, then kept in memory. */
+/** An exported page: its traits are read once from a JSON script element, then kept in memory. */
 
-import { atEnd, type TraitStore } from "./traits";
+import { atEnd } from "../core/lifetime";
+import type { TraitStore } from "../core/traits";
 
 /** Traits as a page holds them; binary ones are base64 text under `buffers`. */
 export interface Saved {
   readonly state: Record<string, unknown>;
   readonly buffers?: Record<string, string>;
+}
+
+/** What `show` needs, in place of a host of widgets. */
+type Show = (place: HTMLElement, traits: Map<string, unknown>, abort: AbortSignal) => unknown;
+
+/** Show what the page carries in its element "ctw-view"; or say by `fail` why that cannot be shown. */
+export function startPage(show: Show, fail: (place: HTMLElement, error: unknown, abort: AbortSignal) => void): void {
+  const { signal } = new AbortController();
+  const place = document.getElementById("ctw-view")!;
+  try {
+    show(place, readPageState("ctw-state"), signal);
+  } catch (error) {
+    fail(place, error, signal);
+  }
 }
 
 /** The state that `page_html` wrote into the element `id`. */

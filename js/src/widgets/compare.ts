@@ -2,9 +2,9 @@
 
 import type { AnyWidget, Host } from "@anywidget/types";
 import { modelStore } from "../host/anywidget";
-import { mountCompare, type Side } from "../ui/compare_view";
+import { mountCompare, type Side } from "../ui/compare/view";
 import "../ui/theme.css";
-import "../ui/compare.css";
+import "../ui/compare/compare.css";
 
 export default {
   async render({ model, el, signal, host }) {

@@ -1,15 +1,17 @@
 /** ExamplesWidget in a notebook, by itself or in the side panel of a graph, which tells it the node in focus. */
 
 import type { AnyWidget } from "@anywidget/types";
-import { ExamplesSession, readExamplesTrait } from "../core/examples_session";
-import type { NodeId } from "../core/graph";
-import { readTrait } from "../core/session";
+import { readCard } from "../core/examples/card";
+import { ExamplesSession } from "../core/examples/session";
+import type { NodeId } from "../core/graph/graph";
+import { asFlag, asIntegerOrNull, asText, asTextOrNull, asTheme } from "../core/read_trait";
+import { bindTrait } from "../core/traits";
 import { modelStore, prompt } from "../host/anywidget";
-import { bindTrait } from "../host/traits";
-import { mountExamples } from "../ui/examples_view";
-import type { PanelExports } from "../ui/panel_slot";
+import { mountExamples } from "../ui/examples/view";
+import type { PanelExports } from "../ui/graph/panel_slot";
 import "../ui/theme.css";
-import "../ui/examples.css";
+import "../ui/parts.css";
+import "../ui/examples/examples.css";
 
 export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
   let session: ExamplesSession;
@@ -18,12 +20,12 @@ export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
       const store = modelStore(model);
       const ask = prompt(model, "_card", signal);
       session = new ExamplesSession({
-        feature: bindTrait(store, "feature", readExamplesTrait.feature, signal),
-        position: bindTrait(store, "position", readExamplesTrait.position, signal),
-        label: bindTrait(store, "label", readExamplesTrait.label, signal),
-        card: bindTrait(store, "_card", readExamplesTrait.card, signal),
-        compact: bindTrait(store, "compact", readExamplesTrait.compact, signal),
-        theme: bindTrait(store, "theme", readTrait.theme, signal),
+        feature: bindTrait(store, "feature", asText, signal),
+        position: bindTrait(store, "position", asIntegerOrNull, signal),
+        label: bindTrait(store, "label", asTextOrNull, signal),
+        card: bindTrait(store, "_card", readCard, signal),
+        compact: bindTrait(store, "compact", asFlag, signal),
+        theme: bindTrait(store, "theme", asTheme, signal),
       });
       return {
         showNode([kind, layer, position, index]: NodeId) {

@@ -2,9 +2,9 @@
 
 import type { AnyWidget } from "@anywidget/types";
 import { modelStore } from "../host/anywidget";
-import { mountExplorer } from "../ui/explorer_view";
+import { mountExplorer } from "../ui/explorer/view";
 import "../ui/theme.css";
-import "../ui/explorer.css";
+import "../ui/explorer/explorer.css";
 
 export default {
   async render({ model, el, signal, host }) {

@@ -1,28 +1,28 @@
 /** GlobalWeightsWidget in a notebook. */
 
 import type { AnyWidget } from "@anywidget/types";
-import { readTrait } from "../core/session";
-import { readRanking, readStep } from "../core/walk";
+import { readRanking, readStep } from "../core/global_weights/walk";
+import { asText, asTexts, asTheme } from "../core/read_trait";
+import { bindTrait } from "../core/traits";
 import { modelStore } from "../host/anywidget";
-import { bindTrait } from "../host/traits";
-import { mountWalk } from "../ui/walk_view";
+import { mountWalk } from "../ui/global_weights/view";
 import "../ui/theme.css";
-import "../ui/examples.css";
-import "../ui/walk.css";
+import "../ui/parts.css";
+import "../ui/examples/examples.css";
+import "../ui/global_weights/global_weights.css";
 
 export default {
   render({ model, el, signal }) {
     const store = modelStore(model);
-    const text = (value: unknown): string => (typeof value === "string" ? value : "");
     mountWalk(
       el,
       {
-        feature: bindTrait(store, "feature", text, signal),
+        feature: bindTrait(store, "feature", asText, signal),
         by: bindTrait(store, "by", readRanking, signal),
-        trail: bindTrait(store, "trail", readTrait.texts, signal),
-        rankings: bindTrait(store, "_rankings", readTrait.texts, signal),
+        trail: bindTrait(store, "trail", asTexts, signal),
+        rankings: bindTrait(store, "_rankings", asTexts, signal),
         step: bindTrait(store, "_walk", readStep, signal),
-        theme: bindTrait(store, "theme", readTrait.theme, signal),
+        theme: bindTrait(store, "theme", asTheme, signal),
       },
       signal,
     );

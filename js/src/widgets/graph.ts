@@ -1,31 +1,29 @@
 /** GraphWidget in a notebook: one session per widget model, one view per place that shows it. */
 
 import type { AnyWidget } from "@anywidget/types";
-import { decodeColumns } from "../core/columns";
-import { readGraph } from "../core/graph";
-import { Session } from "../core/session";
+import type { Session } from "../core/graph_widget/session";
+import { openOrReport, reportError } from "../core/traits";
 import { modelStore } from "../host/anywidget";
-import { bindGraph } from "../host/graph_traits";
-import { mountError, mountGraph } from "../ui/graph_view";
+import { openGraph } from "../host/graph_traits";
+import { mountError, mountGraph } from "../ui/graph/view";
 import "../ui/theme.css";
-import "../ui/graph.css";
+import "../ui/parts.css";
+import "../ui/graph/graph.css";
+import "../ui/plot/plot.css";
+import "../ui/graph/panel.css";
+import "../ui/subgraph/subgraph.css";
+import "../ui/graph/sizes.css";
 
 export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
   let session: Session | Error;
   return {
     initialize({ model, signal }) {
-      try {
-        session = new Session(
-          readGraph(decodeColumns(model.get("_columns"))),
-          bindGraph(modelStore(model), signal),
-          () => model.send({ ask: "suggestions" }),
-        );
-      } catch (error) {
-        session = error instanceof Error ? error : new Error(String(error));
-      }
+      const store = modelStore(model);
+      session = openOrReport(store, () => openGraph(store, signal, () => model.send({ ask: "suggestions" })));
+      if (!(session instanceof Error)) reportError(store, "");
     },
     render({ el, signal, host }) {
-      if (session instanceof Error) mountError(el, session.message, signal);
+      if (session instanceof Error) mountError(el, session, signal);
       else mountGraph(el, session, signal, host);
     },
   };

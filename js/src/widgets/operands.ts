@@ -1,13 +1,14 @@
 /** OperandWidget in a notebook: one session per widget model, one view per place that shows it. */
 
 import type { AnyModel, AnyWidget } from "@anywidget/types";
-import type { OperandSession } from "../core/operand_session";
+import type { OperandSession } from "../core/operands/session";
+import { openOrReport, reportError, type TraitStore } from "../core/traits";
 import { modelStore } from "../host/anywidget";
 import { openOperands } from "../host/operand_traits";
-import type { TraitStore } from "../host/traits";
-import { mountOperands, mountOperandsError } from "../ui/operands_view";
+import { mountOperands, mountOperandsError } from "../ui/operands/view";
 import "../ui/theme.css";
-import "../ui/operands.css";
+import "../ui/parts.css";
+import "../ui/operands/operands.css";
 
 /** Let the node that is selected in one be selected in the other, until `abort`. */
 function link(graph: TraitStore, sheet: TraitStore, abort: AbortSignal): void {
@@ -28,15 +29,13 @@ export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
   return {
     initialize({ model, signal }) {
       life = signal;
-      try {
-        session = openOperands(modelStore(model), signal);
-      } catch (error) {
-        session = error instanceof Error ? error : new Error(String(error));
-      }
+      const store = modelStore(model);
+      session = openOrReport(store, () => openOperands(store, signal));
+      if (!(session instanceof Error)) reportError(store, "");
     },
     async render({ model, el, signal, host }) {
       if (session instanceof Error) {
-        mountOperandsError(el, session.message, signal);
+        mountOperandsError(el, session, signal);
         return;
       }
       mountOperands(el, session, signal);

@@ -1,13 +1,15 @@
 /** PerturbationWidget in a notebook: one session per widget model, one view per place that shows it. */
 
 import type { AnyModel, AnyWidget } from "@anywidget/types";
-import type { PerturbationSession } from "../core/perturbation_session";
+import { atEnd } from "../core/lifetime";
+import type { PerturbationSession } from "../core/perturbation/session";
+import { openOrReport, type TraitStore } from "../core/traits";
 import { modelStore, prompt } from "../host/anywidget";
-import type { TraitStore } from "../host/traits";
-import { openSession } from "../ui/perturbation_traits";
-import { mountPerturbation, mountPerturbationError } from "../ui/perturbation_view";
+import { openPerturbation } from "../host/perturbation_traits";
+import { mountPerturbation, mountPerturbationError } from "../ui/perturbation/view";
 import "../ui/theme.css";
-import "../ui/perturbation.css";
+import "../ui/parts.css";
+import "../ui/perturbation/perturbation.css";
 
 /** A store that sends strengths for a prompt answer. */
 function promptStore(model: AnyModel, abort: AbortSignal): TraitStore {
@@ -30,7 +32,7 @@ function greet(model: AnyModel, abort: AbortSignal): void {
     model.send({ kind: "hello" });
   };
   model.on("msg:custom", again);
-  abort.addEventListener("abort", () => model.off("msg:custom", again), { once: true });
+  atEnd(abort, () => model.off("msg:custom", again));
   model.send({ kind: "hello" });
 }
 
@@ -38,15 +40,13 @@ export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
   let session: PerturbationSession | Error;
   return {
     initialize({ model, signal }) {
-      try {
-        session = openSession(promptStore(model, signal), signal);
-        greet(model, signal);
-      } catch (error) {
-        session = error instanceof Error ? error : new Error(String(error));
-      }
+      const store = promptStore(model, signal);
+      // Not taken back where that goes well: what Python itself could not do stands in the same trait.
+      session = openOrReport(store, () => openPerturbation(store, signal));
+      if (!(session instanceof Error)) greet(model, signal);
     },
     render({ el, signal }) {
-      if (session instanceof Error) mountPerturbationError(el, session.message, signal);
+      if (session instanceof Error) mountPerturbationError(el, session, signal);
       else mountPerturbation(el, session, signal);
     },
   };

@@ -1,15 +1,16 @@
 /** TrainingWidget in a notebook: one session per widget model, one view per place that shows it. */
 
 import type { AnyWidget } from "@anywidget/types";
-import { readTrait } from "../core/session";
-import { readCards, readCharts, readCommand, readRun } from "../core/training";
-import { TrainingSession } from "../core/training_session";
+import { asTheme } from "../core/read_trait";
+import { TrainingSession } from "../core/training/session";
+import { readCards, readCharts, readCommand, readRun } from "../core/training/training";
+import { bindTrait } from "../core/traits";
 import { modelStore } from "../host/anywidget";
-import { bindTrait } from "../host/traits";
-import { mountTraining } from "../ui/training_view";
+import { mountTraining } from "../ui/training/view";
 import "../ui/theme.css";
-import "../ui/examples.css";
-import "../ui/training.css";
+import "../ui/parts.css";
+import "../ui/examples/examples.css";
+import "../ui/training/training.css";
 
 export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
   let session: TrainingSession;
@@ -21,7 +22,7 @@ export default (): ReturnType<Extract<AnyWidget, () => unknown>> => {
         charts: bindTrait(store, "_curves", readCharts, signal),
         cards: bindTrait(store, "_cards", readCards, signal),
         command: bindTrait(store, "command", readCommand, signal),
-        theme: bindTrait(store, "theme", readTrait.theme, signal),
+        theme: bindTrait(store, "theme", asTheme, signal),
       });
     },
     render({ el, signal }) {
