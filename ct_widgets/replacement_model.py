@@ -147,15 +147,14 @@ class ReplacementModel(TranscodedModel):
         with progress_bar("attribution", unit="row", show=progress) as bar:
             graphs = [
                 attribute(
-                    self.language_model,
-                    self.transcoder,
+                    self,
                     one,
-                    bar,
                     targets=targets,
                     max_feature_nodes=max_feature_nodes,
                     ignore_bos=ignore_bos,
                     max_memory=max_memory,
                     on_interrupt=on_interrupt,
+                    progress=bar,
                 )
                 for one in cast("list[str]", prompt if several else [prompt])
             ]

@@ -1,7 +1,10 @@
-"""Attribution graphs of one prompt: the local replacement model and the sweep through it."""
+"""Attribution graphs of one prompt [CT25]: where attention is frozen, features replace MLPs, and edges are computed.
+
+Start with attribute.py, which tells the phases; sweep.py is the definition of an edge, fast/ computes all of them.
+"""
 
 from ct_widgets.attribution.attribute import OnInterrupt, attribute
-from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
+from ct_widgets.attribution.local_replacement_model import LocalReplacementModel, replace_mlps
 from ct_widgets.attribution.targets import Target
 
-__all__ = ["LocalReplacementModel", "OnInterrupt", "Target", "attribute"]
+__all__ = ["LocalReplacementModel", "OnInterrupt", "Target", "attribute", "replace_mlps"]

@@ -11,19 +11,15 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ct_widgets.attribution.tuning import Tuning
 from ct_widgets.errors import GraphError
 from ct_widgets.language_model import FrozenRun
 from ct_widgets.transcoders import Transcoder
 
-# Activations of neighbouring layers that are looked through together, at most: a GPU is waited for once each time.
-_HELD = 2**26
-# Numbers of a decoder that are moved together, at most: on the way they stay in a processor's largest cache.
-_MOVED = {"cpu": 2**20, "cuda": 2**28}
-
 
 @dataclass(frozen=True, eq=False)
 class ActiveFeatures:
-    """Active features, sorted by position, then layer, then index: the order in which the sweep reads them.
+    """Active features, sorted by position, then layer, then index: the order in which their columns stand.
 
     layer, position, index: [s] integers, on the CPU, where they are read; activation, preactivation: [s]; bias: [s],
     the pre-activation when all nodes are silent.
@@ -43,7 +39,7 @@ class ActiveFeatures:
 
     @cached_property
     def counts(self) -> Tensor:
-        """Number of features at every position and layer. -> [p, l]."""
+        """Count the features at every position and layer. -> [p, l]."""
         cell = self.position * self.n_layers + self.layer
         return torch.bincount(cell, minlength=self.n_positions * self.n_layers).view(self.n_positions, self.n_layers)
 
@@ -55,12 +51,14 @@ class ActiveFeatures:
         return [*starts.tolist(), [len(self)] * (self.n_layers + 1)]
 
 
-def find_active(transcoder: Transcoder, run: FrozenRun, silent: Tensor, first_position: int) -> ActiveFeatures:
+def find_active(
+    transcoder: Transcoder, run: FrozenRun, silent: Tensor, first_position: int, tuning: Tuning
+) -> ActiveFeatures:
     """Encode the prompt's MLP inputs, a few layers at a time; positions before `first_position` have no features.
 
     silent: [l, p, d], these inputs when all nodes are silent.
     """
-    layer, position, index, activation = _encode(transcoder, run.mlp_input, first_position)
+    layer, position, index, activation = _encode(transcoder, run.mlp_input, first_position, tuning.encoded)
     n_here = torch.bincount(layer, minlength=run.n_layers).tolist()
     places = torch.stack([index, position]).to(silent.device).split(n_here, dim=1)
     values: list[Tensor] = []
@@ -70,28 +68,26 @@ def find_active(transcoder: Transcoder, run: FrozenRun, silent: Tensor, first_po
         products = [x[here].index_select(0, p).mul_(read).sum(-1) for x in (run.mlp_input, silent)]
         values.append(torch.stack(products) + transcoder.b_enc[here][i].to(read.dtype))
     order = torch.argsort(position * run.n_layers + layer, stable=True)
-    there = order.to(silent.device)
-    preactivation, bias = torch.cat(values, dim=1)[:, there]
-    return ActiveFeatures(
-        layer=layer[order],
-        position=position[order],
-        index=index[order],
-        activation=activation[there],
-        preactivation=preactivation,
-        bias=bias,
-        n_layers=run.n_layers,
-        n_positions=run.n_positions,
-    )
+    on_device = order.to(silent.device)
+    preactivation, bias = torch.cat(values, dim=1)[:, on_device]
+    layer, position, index = layer[order], position[order], index[order]
+    P = run.n_positions
+    return ActiveFeatures(layer, position, index, activation[on_device], preactivation, bias, run.n_layers, P)
 
 
-def _encode(transcoder: Transcoder, x: Tensor, first_position: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Layer, position and index, on the CPU, and activation of the active features, sorted by layer, then index."""
+def _encode(
+    transcoder: Transcoder, x: Tensor, first_position: int, together: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Layer, position and index, on the CPU, and activation of the active features, sorted by layer, then index.
+
+    together: activations that are searched at once, at most.
+    """
     n_layers, n_positions, _ = x.shape
     n_features = torch.tensor([transcoder.n_features(layer) for layer in range(n_layers)])
     ends = n_features.cumsum(0)
     found: list[Tensor] = []
     activations: list[Tensor] = []
-    for layers in torch.arange(n_layers).split(max(1, _HELD // (n_positions * int(n_features.max())))):
+    for layers in torch.arange(n_layers).split(max(1, together // (n_positions * int(n_features.max())))):
         encoded = [transcoder.encode(layer, x[layer, first_position:]) for layer in layers.tolist()]
         a = torch.cat(encoded, dim=-1).T
         active = a.nonzero()
@@ -103,10 +99,11 @@ def _encode(transcoder: Transcoder, x: Tensor, first_position: int) -> tuple[Ten
     return layer, position, column - (ends - n_features)[layer], torch.cat(activations)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class FeatureWrites:
     """Decoder vectors times activations, grouped by output layer and position so that one product reads a group.
 
+    They are most of what an attribution holds, so whoever computes rows owns them and releases what is read no more.
     rows[m]: the vectors written to the MLP output of layer m, sorted like the features that write them;
     total: [m, p, d], their sums at every output and position.
     """
@@ -118,21 +115,21 @@ class FeatureWrites:
     bounds: list[list[int]]  # [m][p + 1]: where the rows of each position begin in rows[m]
 
     def columns(self, m: int, position: int) -> slice:
-        """The features (as numbers in `features`) at `position` that write to output m."""
+        """Number, as in `features`, the features at `position` that write to output m."""
         starts = self.features.starts[position]
         return slice(starts[self.first_layer[m]], starts[m + 1])
 
     def at(self, m: int, position: int) -> Tensor:
-        """Vectors that the features `columns(m, position)` write to output m. -> [s, d]."""
+        """Read the vectors that the features `columns(m, position)` write to output m. -> [s, d]."""
         return self.rows[m][self.bounds[m][position] : self.bounds[m][position + 1]]
 
-    def forget(self, outputs: range) -> None:
+    def release(self, outputs: range) -> None:
         """Free what is written to outputs that nobody will read any more."""
         for m in outputs:
             self.rows[m] = self.rows[m][:0].clone()
 
 
-def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: float) -> FeatureWrites:
+def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: float, tuning: Tuning) -> FeatureWrites:
     """Gather the decoder vectors of the active features, layer by layer, touching no other rows of the decoder.
 
     Raises GraphError if they take more than `max_memory` bytes.
@@ -161,7 +158,7 @@ def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: fl
     rows = [features.activation.new_empty(n, d) for n in sizes.sum(1).tolist()]
     for layer, mine in enumerate(by_layer):
         outputs = transcoder.output_layers(layer)
-        n = max(1, _MOVED.get(device.type, _MOVED["cuda"]) // (len(outputs) * d))
+        n = max(1, tuning.moved // (len(outputs) * d))
         to = place[layer].view(len(outputs), -1)
         for numbers, a, part in zip(mine.split(n), activation[layer].split(n), to.split(n, dim=1), strict=True):
             written = transcoder.decoder_vectors(layer, features.index[numbers])
@@ -172,10 +169,4 @@ def read_writes(transcoder: Transcoder, features: ActiveFeatures, max_memory: fl
     total = rows[0].new_zeros(n_layers, n_positions, d)
     for m, part in enumerate(position.split(sizes.sum(1).tolist())):
         total[m].index_add_(0, part, rows[m])
-    return FeatureWrites(
-        rows=rows,
-        total=total,
-        features=features,
-        first_layer=first_layer,
-        bounds=torch.nn.functional.pad(sizes.cumsum(1), (1, 0)).tolist(),
-    )
+    return FeatureWrites(rows, total, features, first_layer, torch.nn.functional.pad(sizes.cumsum(1), (1, 0)).tolist())

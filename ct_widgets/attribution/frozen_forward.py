@@ -1,8 +1,7 @@
 """The model's own forward pass, frozen and differentiable: exact for any family, by autograd.
 
 Attention patterns and norm denominators are replaced by the recorded ones and every MLP output by a leaf (plus the
-live skip connection), which leaves a linear function of the leaves. It is the oracle of the sweep, and what runs for
-families that the sweep does not know. Axes: l layer, p position, d model.
+live skip connection), which leaves a linear function of the leaves. Axes: l layer, p position, d model.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ct_widgets.language_model import NORMED, FrozenRun, LanguageModel, hooked_pass
-from ct_widgets.transcoders import Transcoder
+from ct_widgets.language_model import NORMED, FrozenRun, hooked_pass
+from ct_widgets.transcoded_model import TranscodedModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +29,15 @@ class FrozenForward:
     embedding: Tensor
 
 
-def frozen_forward(
-    model: LanguageModel, transcoder: Transcoder, run: FrozenRun, embedding: Tensor, mlp_write: Tensor
-) -> FrozenForward:
+@torch.enable_grad()
+def frozen_forward(model: TranscodedModel, run: FrozenRun, embedding: Tensor, mlp_write: Tensor) -> FrozenForward:
     """Run the model with everything frozen but the path from `embedding` [p, d] and `mlp_write` [l, p, d]."""
     embedding = embedding.detach().clone().requires_grad_()
     mlp_write = mlp_write.detach().clone().requires_grad_()
-    kept = hooked_pass(
-        model,
+    done = hooked_pass(
+        model.language_model,
         run.tokens[None],
-        lambda layer, read, own: mlp_write[layer] + transcoder.skip(layer, read),
+        lambda layer, read, own: mlp_write[layer] + model.transcoder.skip(layer, read),
         input_hook=run.input_hook,
         patterns=run.pattern,
         scales=run.scales,
@@ -47,4 +45,4 @@ def frozen_forward(
         keep=[NORMED],
         grad=True,
     )
-    return FrozenForward(torch.cat(kept.inputs), kept.kept[NORMED][0], mlp_write, embedding)
+    return FrozenForward(torch.cat(done.inputs), done.kept[NORMED][0], mlp_write, embedding)

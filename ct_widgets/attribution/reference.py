@@ -1,76 +1,43 @@
-"""The same rows by autograd, one target at a time: the oracle of the sweep, and its stand-in for unknown families.
+"""Rows by automatic differentiation: exact for every family, and slow.
 
-Axes: n node, t target, s source, p (k) position, l (m) layer, d model.
+It is an oracle of `sweep.py` and `fast/`, and stands in for them where the frozen linear map of a family is not known.
+Axes: t target, s source, p position, l (m) layer, d model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
 
+from ct_widgets.attribution.active_features import FeatureWrites
 from ct_widgets.attribution.frozen_forward import frozen_forward
-from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
-from ct_widgets.attribution.nodes import Nodes
-from ct_widgets.attribution.row_store import RowStore
-from ct_widgets.attribution.sweep import Rows, Targets
-from ct_widgets.attribution.targets import LogitTargets
-from ct_widgets.attribution.workspace import Workspace
-
-Ints = npt.NDArray[np.int64]
+from ct_widgets.attribution.memory_plan import MemoryPlan
+from ct_widgets.attribution.nodes import Ints
+from ct_widgets.attribution.row_computer import RowComputer
+from ct_widgets.attribution.rows import Rows, Targets
 
 
-class AutogradRows:
-    """Computes rows for one prompt by autograd and keeps them in `store`; slow, and exact for every family."""
+class AutogradRows(RowComputer):
+    """Computes rows one target at a time, by the gradient of what it reads in one frozen forward pass."""
 
-    def __init__(self, local: LocalReplacementModel, asked: LogitTargets, nodes: Nodes) -> None:
-        self.local, self.asked, self.nodes = local, asked, nodes
-        self.store = RowStore(nodes)
-        self._workspace = Workspace(local.run.embedding)
-        self.has_logits = False
-        self._forward = frozen_forward(local.model, local.transcoder, local.run, local.run.embedding, local.mlp_write)
+    def __init__(self, targets: Targets, writes: FeatureWrites) -> None:
+        super().__init__(targets, MemoryPlan(None, 1))
+        self._writes, local = writes, targets.local
+        self._forward = frozen_forward(local.model, local.run, local.run.embedding, local.mlp_write)
 
-    def every_row(self) -> Iterator[Ints]:
-        """Compute all rows; yields the features that have theirs."""
-        self.sweep_logits()
-        yield from self.sweep_features(np.arange(len(self.local.features)))
-
-    def before_ranking(self) -> None:
-        """Compute the rows that the first ranking of features needs: those of the logits."""
-        self.sweep_logits()
-
-    def sweep_logits(self) -> None:
-        """Compute the rows of the logits."""
-        for node, direction in zip(self.nodes.logit, self.asked.direction, strict=True):
-            with torch.enable_grad():
-                value = self._forward.normed[-1] @ direction
-            self._keep(int(node), value, self.local.run.n_positions - 1)
-        self.has_logits = True
-
-    def sweep_features(self, chosen: Ints) -> Iterator[Ints]:
-        """Compute the rows of the features numbered `chosen`; yields each when it is done."""
-        features = self.local.features
-        for number in np.sort(chosen):
-            layer, position = int(features.layer[number]), int(features.position[number])
-            read = self.local.transcoder.encoder_vectors(layer, features.index[number : number + 1])[0]
-            with torch.enable_grad():
-                value = self._forward.inputs[layer, position] @ read
-            self._keep(int(self.nodes.feature[number]), value, position)
-            yield np.array([number])
-
-    def _keep(self, node: int, value: Tensor, position: int) -> None:
-        to_mlp, to_embedding = torch.autograd.grad(
-            value, (self._forward.mlp_write, self._forward.embedding), retain_graph=True, materialize_grads=True
-        )
-        local, end = self.local, position + 1
-        at_end = torch.tensor([position])
-        rows = Rows.zeros(local, Targets(at_end, at_end, local.run.embedding[:1]), self._workspace)
+    def _rows_of(self, numbers: Ints) -> Rows:
+        local, forward = self._local, self._forward
+        targets = self._targets.block(numbers)
+        layer, position = int(targets.layer), int(targets.position)
+        with torch.enable_grad():
+            read = forward.normed if layer == local.run.n_layers else forward.inputs[layer]
+            value = read[position] @ targets.vector[0]
+        leaves = (forward.mlp_write, forward.embedding)
+        to_mlp, to_embedding = torch.autograd.grad(value, leaves, retain_graph=True, materialize_grads=True)
+        end = position + 1
+        rows = Rows.zeros(local, 1, end)
         rows.embedding[0] = (local.run.embedding * to_embedding).sum(-1)[:end]
-        for m in range(local.run.n_layers):
-            for k in range(end):
-                rows.feature[0, local.writes.columns(m, k)] += local.writes.at(m, k) @ to_mlp[m, k]
         rows.error[0] = (local.error * to_mlp).sum(-1)[:, :end]
-        self.store.add(rows, np.array([node]))
+        for m, p in np.ndindex(local.run.n_layers, end):
+            rows.feature[0, self._writes.columns(m, p)] += self._writes.at(m, p) @ to_mlp[m, p]
+        return rows

@@ -14,14 +14,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ct_widgets.attribution.nodes import Nodes
-from ct_widgets.attribution.sweep import Rows
-from ct_widgets.attribution.workspace import upload
+from ct_widgets.attribution.nodes import Ints, Nodes
+from ct_widgets.attribution.rows import Rows, upload
 from ct_widgets.graph.adjacency import Adjacency, Bool
 from ct_widgets.graph.node_id import EMBEDDING, ERROR, FEATURE
 
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+_DTYPES = (torch.int32, torch.float32)  # of an edge's source and weight
 
 
 class _Part(NamedTuple):
@@ -40,37 +39,37 @@ class RowStore:
 
     All targets of one layer and position have the same sources: every node of the layers below, up to that position.
     Rows are kept in such parts on the CPU: they hold no zeros, in half the room of sparse ones. On a GPU every part
-    costs the launch of its kernels, so with `blocks_on` a part is all that is added at once, and stays on that device.
+    costs the launch of its kernels, so with a `blocks_device` a part is all that is added at once, and stays there.
     """
 
-    def __init__(self, nodes: Nodes, blocks_on: torch.device | None = None) -> None:
+    def __init__(self, nodes: Nodes, blocks_device: torch.device | None = None) -> None:
         self.n = len(nodes.number)
-        self._nodes, self._in_blocks = nodes, blocks_on is not None
-        self._device = blocks_on or torch.device("cpu")
+        self._nodes, self._in_blocks = nodes, blocks_device is not None
+        self._device = blocks_device or torch.device("cpu")
         self._total = torch.zeros(self.n, dtype=torch.float64, device=self._device)
         self._parts: list[_Part] = []
         self._sources: dict[int, Ints] = {}
         self._n_positions = int(nodes.columns["position"].max()) + 1
         self._cell = nodes.columns["layer"] * self._n_positions + nodes.columns["position"]
-        self._room: list[Tensor] = []
+        self._reserved: list[Tensor] = []
 
     @property
     def row_total(self) -> Floats:
-        """The sum of |A| over each row, [n]."""
+        """Sum |A| over each row, [n]."""
         return self._total.cpu().numpy()
 
     def add(self, rows: Rows, target: Ints) -> None:
         """Add the rows of the nodes `target` [t], by falling layer and then rising position."""
         dense = rows.dense.to(self._device, torch.float32)
-        self._total[self._there(target)] = torch.linalg.vector_norm(dense, 1, dim=1).double()
-        for part, source in self._pieces(target):
-            weight = dense[part].index_select(1, self._there(self._places(rows, source)))
+        self._total[self._on_device(target)] = torch.linalg.vector_norm(dense, 1, dim=1).double()
+        for part, source in self._split(target):
+            weight = dense[part].index_select(1, self._on_device(self._columns(rows, source)))
             self._parts.append(_Part(target[part], source, weight))
 
-    def _there(self, values: npt.NDArray[Any]) -> Tensor:
+    def _on_device(self, values: npt.NDArray[Any]) -> Tensor:
         return upload(torch.from_numpy(values), self._device)
 
-    def _pieces(self, target: Ints) -> Iterator[tuple[slice, Ints]]:
+    def _split(self, target: Ints) -> Iterator[tuple[slice, Ints]]:
         """Cut neighbouring rows into the parts in which they are kept; yields each with its sources."""
         cell = self._cell[target]
         ends = [] if self._in_blocks else (np.flatnonzero(cell[1:] != cell[:-1]) + 1).tolist()
@@ -89,7 +88,7 @@ class RowStore:
             self._sources[key] = np.flatnonzero(self._nodes.columns["position"][:n_below] <= position)
         return self._sources[key]
 
-    def _places(self, rows: Rows, source: Ints) -> Ints:
+    def _columns(self, rows: Rows, source: Ints) -> Ints:
         """Where a block of rows has these sources. -> [s]."""
         offset = np.zeros(1 + max(EMBEDDING, FEATURE, ERROR), dtype=np.int64)
         offset[FEATURE] = rows.embedding.shape[1]
@@ -97,7 +96,7 @@ class RowStore:
         return offset[self._nodes.columns["kind"][source]] + self._nodes.number[source]
 
     def influence(self, share: Floats) -> Floats:
-        """Influence of every node on the outputs through the rows so far; share: [n], probability at the logits.
+        """Compute the influence of every node on the outputs through the rows so far. share: [n], p at the logits.
 
         I = p^T (Ahat + Ahat^2 + ...) [CT25]. Rows of one layer do not feed each other, so one pass down is exact, and
         so are as many products with all rows as there are layers.
@@ -114,13 +113,13 @@ class RowStore:
         return influence
 
     def _influence_at_once(self, share: Floats) -> Floats:
-        target = self._there(np.concatenate([part.target for part in self._parts]))
+        target = self._on_device(np.concatenate([part.target for part in self._parts]))
         rows = torch.zeros(len(target), self.n, device=self._device)
         sizes = [len(part.target) for part in self._parts]
         for part, to in zip(self._parts, rows.split(sizes), strict=True):
-            to.index_copy_(1, self._there(part.source), part.weight.abs())
+            to.index_copy_(1, self._on_device(part.source), part.weight.abs())
         rows /= self._total[target, None].clamp_min(torch.finfo(torch.float32).tiny)
-        start = passing = self._there(share).float()
+        start = passing = self._on_device(share).float()
         for _ in range(int(self._nodes.columns["layer"].max()) + 1):
             passing = start + passing[target] @ rows
         return (passing - start).double().cpu().numpy()
@@ -132,10 +131,10 @@ class RowStore:
         """
         if self._in_blocks:
             n = self._most_edges(keep)
-            self._room = [torch.empty(n, dtype=kind).zero_() for kind in (torch.int32, torch.float32)]
+            self._reserved = [torch.empty(n, dtype=dtype).zero_() for dtype in _DTYPES]
 
     def take(self, keep: Bool) -> Adjacency:
-        """The rows of the nodes in `keep` [n] and their edges among them, renumbered; rows not computed are empty.
+        """Hand over the rows of the nodes in `keep` [n] and their edges, renumbered; rows not computed are empty.
 
         The store is empty afterwards: rows become edges, and rows of a whole prompt do not fit in memory twice.
         """
@@ -148,15 +147,11 @@ class RowStore:
             count[np.concatenate([part.target for part in parts])] = counted.cpu().numpy()
         indptr = np.concatenate([[0], np.cumsum(count)])
         n_edges = int(indptr[-1])
-        source = torch.empty(n_edges, dtype=torch.int32, device=self._device)
-        weight = torch.empty(n_edges, dtype=torch.float32, device=self._device)
+        source, weight = (torch.empty(n_edges, dtype=dtype, device=self._device) for dtype in _DTYPES)
         while parts:
             _write(parts.pop(), indptr, source, weight)
-        if self._room:
-            room, self._room = self._room, []
-            source, weight = (
-                memory[:n_edges].copy_(edges) for memory, edges in zip(room, (source, weight), strict=True)
-            )
+        if self._reserved:
+            source, weight = (self._reserved.pop(0)[:n_edges].copy_(edges) for edges in (source, weight))
         return Adjacency(indptr, source.numpy(), weight.numpy())
 
     def _most_edges(self, keep: Bool) -> int:

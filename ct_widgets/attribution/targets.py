@@ -1,4 +1,4 @@
-"""What an attribution graph explains: directions at the output, by default the likeliest tokens' logits.
+"""The targets of an attribution graph: directions at the output, by default the likeliest tokens' logits.
 
 Axes: t target, d model, v vocabulary.
 """
@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
 from ct_widgets.errors import TargetError
-from ct_widgets.language_model import LanguageModel
 
 SHARE = 0.95
 MOST = 10
@@ -29,7 +28,7 @@ reads the output of the final norm."""
 class LogitTargets:
     """Targets at the last position, by falling weight.
 
-    index: [t], the token id, or d_vocab and up for targets that are no single token; probability: [t], of the token, of
+    index: [t], the token id, or d_vocab and up for other targets than single tokens; probability: [t], of the token, of
     both tokens of a difference together, 1 for a direction; direction: [t, d] at the output of the final norm;
     value, bias: [t], in logits.
     """
@@ -42,31 +41,32 @@ class LogitTargets:
     bias: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class _Direction:
+class _Direction(NamedTuple):
     """One target. vector: [d], at the output of the final norm; offset: what the unembedding's bias adds."""
 
-    index: int
+    token_id: int
     text: str
     probability: float
     vector: Tensor
     offset: float
 
 
-def logit_targets(
-    model: LanguageModel, local: LocalReplacementModel, asked: Sequence[Target] | None = None
-) -> LogitTargets:
-    """The targets `asked` for; by default the likeliest tokens up to 95 % probability, at most 10.
+def logit_targets(local: LocalReplacementModel, targets: Sequence[Target] | None = None) -> LogitTargets:
+    """Read what a user wants explained; by default the likeliest tokens up to 95 % probability, at most 10.
 
-    Values are before any soft-cap, probabilities after it [CT25, "Attribution graphs"].
+    Values are before any soft-cap, probabilities after it [CT25, "Attribution graphs"]. Raises TargetError for what is
+    not a token, a pair of tokens or a direction of this model.
+
+    >>> logit_targets(local, ["95", ("95", "94")]).text
+    ['95', '95 − 94']
     """
-    reader = _Reader(model, local)
-    directions = reader.tokens(reader.likeliest()) if asked is None else reader.read(asked)
+    reader = _Reader(local)
+    directions = reader.tokens(reader.likeliest()) if targets is None else reader.read(targets)
     directions.sort(key=lambda direction: -direction.probability)
     vector = torch.stack([direction.vector for direction in directions])
     offset = vector.new_tensor([direction.offset for direction in directions])
     return LogitTargets(
-        index=torch.tensor([direction.index for direction in directions]),
+        index=torch.tensor([direction.token_id for direction in directions]),
         text=[direction.text for direction in directions],
         probability=vector.new_tensor([direction.probability for direction in directions]),
         direction=vector,
@@ -78,24 +78,24 @@ def logit_targets(
 class _Reader:
     """Turns what a user names into directions."""
 
-    def __init__(self, model: LanguageModel, local: LocalReplacementModel) -> None:
-        self.model = model
-        self.unembedding = model.unembedding
+    def __init__(self, local: LocalReplacementModel) -> None:
+        self.model = local.model.language_model
+        self.unembedding = self.model.unembedding
         self.probability = local.run.logits[-1].softmax(-1)
 
     def likeliest(self) -> Tensor:
-        """Ids of the fewest tokens that hold the default share, at most `MOST`."""
+        """Find the ids of the fewest tokens that hold the default share, at most `MOST`."""
         top = self.probability.topk(min(MOST, len(self.probability)))
         # The token that crosses the share is included.
         return top.indices[: int((top.values.cumsum(0) < SHARE).sum()) + 1]
 
-    def read(self, asked: Sequence[Target]) -> list[_Direction]:
-        """One direction for every target asked for."""
-        if isinstance(asked, str) or not len(asked):
-            raise TargetError(f"targets is {asked!r}; give a list of tokens, such as ['95'], token ids or differences")
-        directions = [self._direction(target, number) for number, target in enumerate(asked)]
-        if len({direction.index for direction in directions}) < len(directions):
-            raise TargetError("targets name a token twice; give each once")
+    def read(self, targets: Sequence[Target]) -> list[_Direction]:
+        """Turn every target into a direction."""
+        if isinstance(targets, str) or not len(targets):
+            raise TargetError(f"targets is {targets!r}; give a list of tokens, such as ['95'], token ids or pairs")
+        directions = [self._direction(target, number) for number, target in enumerate(targets)]
+        if len({direction.token_id for direction in directions}) < len(directions):
+            raise TargetError("targets names a token twice; give each token once")
         return directions
 
     def _direction(self, target: Target, number: int) -> _Direction:
@@ -121,7 +121,7 @@ class _Reader:
         )
 
     def tokens(self, ids: Tensor) -> list[_Direction]:
-        """Of each token [t], its logit minus the mean over the vocabulary."""
+        """Make the direction of each token [t]: its logit minus the mean over the vocabulary."""
         W_U, b_U, scale = self.unembedding.W_U, self.unembedding.b_U, self.unembedding.scale
         vector = scale * (W_U[:, ids].T - self.unembedding.mean)
         offset = scale * (b_U[ids] - b_U.mean())
@@ -134,6 +134,6 @@ class _Reader:
         for i in ids:
             if not 0 <= i < len(self.probability):
                 raise TargetError(
-                    f"target {i} is no token id; {self.model.name} has ids 0 to {len(self.probability) - 1}"
+                    f"target {i} is not a token id; {self.model.name} has ids 0 to {len(self.probability) - 1}"
                 )
         return torch.tensor(ids, device=self.probability.device)

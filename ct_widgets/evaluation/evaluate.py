@@ -25,7 +25,7 @@ from ct_widgets.evaluation.texts import Row, Text, tokenize
 from ct_widgets.evaluation.validation import Validation, validate
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.neurons import neuron_transcoder
-from ct_widgets.progress import SILENT, Progress, progress_bar
+from ct_widgets.progress import Progress, progress_bar
 from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
 
@@ -122,7 +122,7 @@ def _neurons_beside(measured: Sequence[Measured], main: str) -> dict[str, Measur
 
 
 def _graph(model: TranscodedModel, prompt: str | Sequence[int], most: int | None, bar: Progress) -> AttributionGraph:
-    graph = attribute(model.language_model, model.transcoder, prompt, SILENT, max_feature_nodes=most)
+    graph = attribute(model, prompt, max_feature_nodes=most)
     bar.advance()
     return graph
 

@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from ct_widgets.attribution.products import product
 from ct_widgets.language_model import LanguageModel, load_bridge
+from ct_widgets.linear import linear
 from ct_widgets.transcoders import Transcoder
 
 HERE = Path(__file__).parent
@@ -109,7 +109,7 @@ def product_rate(device: str) -> float:
             rates.append(2 * a.numel() * b.shape[1] / (time.perf_counter() - start))
         return float(np.median(rates[2:]))
 
-    return max(rate(torch.mm), rate(product))
+    return max(rate(torch.mm), rate(linear))
 
 
 def bound(shape: Shape, graph: dict[str, Any]) -> float:

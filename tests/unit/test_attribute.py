@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,13 @@ import torch
 from conftest import GOLDEN, NATIVE, random_transcoder
 from scipy.sparse import csr_array
 
-from ct_widgets.attribution import LocalReplacementModel
-from ct_widgets.attribution import plan as plan_module
-from ct_widgets.attribution import rows as rows_module
-from ct_widgets.attribution import sweep as sweep_module
-from ct_widgets.attribution.plan import blocks, choose_cut
+from ct_widgets.attribution import attribute, replace_mlps
+from ct_widgets.attribution.memory_plan import choose_cut, target_blocks
+from ct_widgets.attribution.tuning import CPU
 from ct_widgets.errors import GraphError, PromptError, TargetError
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.language_model import native_bridge
+from ct_widgets.progress import Progress
 from ct_widgets.replacement_model import ReplacementModel
 
 TOKENS = [3, 17, 5, 41, 5, 29, 58]
@@ -37,7 +37,7 @@ def full(tiny_model: ReplacementModel) -> AttributionGraph:
     return tiny_model.attribute(TOKENS)
 
 
-def test_same_graph_again(tiny_model: ReplacementModel, full: AttributionGraph) -> None:
+def test_a_prompt_gives_the_same_graph_again(tiny_model: ReplacementModel, full: AttributionGraph) -> None:
     again = tiny_model.attribute(torch.tensor(TOKENS))
     np.testing.assert_array_equal(again.weight, full.weight)
     np.testing.assert_array_equal(again.source, full.source)
@@ -64,18 +64,20 @@ def test_memory_and_threads_change_nothing(tiny_model: ReplacementModel, full: A
         torch.set_num_threads(threads)
 
 
-def test_blocks_change_nothing(
-    tiny_model: ReplacementModel, full: AttributionGraph, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def small_blocks(position: np.ndarray, *_: Any) -> list[slice]:
-        return [slice(i, i + 3) for i in range(0, len(position), 3)]
+# Three targets of the whole prompt at once, at most.
+SMALL_BLOCKS = replace(CPU, smallest_block=1, largest_block=3 * len(TOKENS) * 24)
 
-    monkeypatch.setattr(rows_module, "blocks", small_blocks)
-    for settings in ({}, {"max_memory": 5 * 2**20}):
-        other = matrix(tiny_model.attribute(TOKENS, **settings))
-        assert np.abs(other - matrix(full)).max() < 1e-5 * np.abs(full.weight).max()
-    some = tiny_model.attribute(TOKENS, max_feature_nodes=40)
-    monkeypatch.undo()
+
+@pytest.mark.parametrize("max_memory", [4 * 2**30, 5 * 2**20])
+def test_small_blocks_give_the_same_rows(
+    tiny_model: ReplacementModel, full: AttributionGraph, max_memory: float
+) -> None:
+    other = matrix(attribute(tiny_model, TOKENS, max_memory=max_memory, tuning=SMALL_BLOCKS))
+    assert np.abs(other - matrix(full)).max() < 1e-5 * np.abs(full.weight).max()
+
+
+def test_small_blocks_give_the_same_rows_of_the_most_influential(tiny_model: ReplacementModel) -> None:
+    some = attribute(tiny_model, TOKENS, max_feature_nodes=40, tuning=SMALL_BLOCKS)
     again = tiny_model.attribute(TOKENS, max_feature_nodes=40)
     assert some.node_ids == again.node_ids
     assert np.abs(matrix(some) - matrix(again)).max() < 1e-5 * np.abs(again.weight).max()
@@ -114,24 +116,24 @@ def test_named_targets_differences_and_directions(tiny_model: ReplacementModel, 
     [
         ([], "give a list of tokens"),
         ("95", "give a list of tokens"),
-        ([60], "target 60 is no token id; .* has ids 0 to 59"),
-        ([3, 3], "name a token twice"),
+        ([60], "target 60 is not a token id; .* has ids 0 to 59"),
+        ([3, 3], "names a token twice"),
         ([(1, 2, 3)], "a difference is a pair"),
         ([torch.zeros(7)], r"has shape \(7,\); expected \[24\]"),
         (["word"], "has no tokenizer"),
     ],
 )
-def test_targets_that_do_not_exist(tiny_model: ReplacementModel, targets: Any, message: str) -> None:
+def test_targets_that_do_not_exist_are_refused(tiny_model: ReplacementModel, targets: Any, message: str) -> None:
     with pytest.raises(TargetError, match=message):
         tiny_model.attribute(TOKENS, targets=targets)
 
 
-def test_bad_budget(tiny_model: ReplacementModel) -> None:
+def test_a_budget_of_no_features_is_refused(tiny_model: ReplacementModel) -> None:
     with pytest.raises(GraphError, match="max_feature_nodes is 0; give at least 1"):
         tiny_model.attribute(TOKENS, max_feature_nodes=0)
 
 
-def test_a_prompt_of_one_token(tiny_model: ReplacementModel) -> None:
+def test_the_rows_of_a_prompt_of_one_token_close(tiny_model: ReplacementModel) -> None:
     graph = tiny_model.attribute([7])
     assert features(graph) == set()  # only position 0, which has no features
     logits = graph.kind == 3
@@ -142,7 +144,7 @@ def test_a_prompt_of_one_token(tiny_model: ReplacementModel) -> None:
         tiny_model.attribute([])
 
 
-def test_a_transcoder_without_active_features(tiny_model: ReplacementModel) -> None:
+def test_rows_close_without_active_features(tiny_model: ReplacementModel) -> None:
     silent = random_transcoder(3, 24, threshold=[torch.full((14,), 1e6)] * 3)
     graph = ReplacementModel(tiny_model.language_model.bridge, silent).attribute(TOKENS)
     assert features(graph) == set()
@@ -183,7 +185,7 @@ def test_adaptive_mode_finds_what_pruning_the_full_graph_keeps() -> None:
             assert pruned <= features(model.attribute(TOKENS, max_feature_nodes=few))
 
 
-def test_several_prompts() -> None:
+def test_several_prompts_give_a_graph_each() -> None:
     model = ReplacementModel.from_pretrained(GOLDEN / "gpt2-clt" / "model", GOLDEN / "gpt2-clt" / "transcoder")
     prompts = ["t1 t2 t3", "t4 t5"]
     graphs = model.attribute(prompts)
@@ -191,46 +193,55 @@ def test_several_prompts() -> None:
     np.testing.assert_array_equal(graphs[1].weight, model.attribute(prompts[1]).weight)
 
 
-def test_interrupt_gives_control_back_or_the_graph_so_far(
-    tiny_model: ReplacementModel, full: AttributionGraph, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = 0
+class Interrupting(Progress):
+    """A bar during which someone presses Ctrl-C, after some blocks of rows."""
 
-    def interrupted(*args: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls > 3:
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        self.blocks = blocks
+
+    def advance(self, n: int = 1) -> None:
+        if self.blocks == 0:
             raise KeyboardInterrupt
-        return sweep_module.sweep(*args)
+        self.blocks -= 1
 
-    monkeypatch.setattr(rows_module, "sweep", interrupted)
+
+# Calls that cost nothing make sources meet targets at a layer above the lowest.
+HIGH_CUT = replace(CPU, block_call=0)
+
+
+def test_interrupt_gives_control_back_or_the_graph_so_far(tiny_model: ReplacementModel, full: AttributionGraph) -> None:
     with pytest.raises(KeyboardInterrupt):
-        tiny_model.attribute(TOKENS, max_feature_nodes=60)
-    calls = 0
-    graph = tiny_model.attribute(TOKENS, max_feature_nodes=60, on_interrupt="partial")
+        attribute(tiny_model, TOKENS, max_feature_nodes=60, progress=Interrupting(2))
+    partial: dict[str, Any] = {"max_feature_nodes": 60, "on_interrupt": "partial", "tuning": SMALL_BLOCKS}
+    graph = attribute(tiny_model, TOKENS, progress=Interrupting(2), **partial)
     assert graph.provenance["partial"] is True
     assert 0 < len(features(graph)) < 60
     place = np.array([full.row(node) for node in graph.node_ids])
     np.testing.assert_allclose(matrix(graph), matrix(full)[np.ix_(place, place)], atol=1e-5)
-    calls = 3  # before the logits' rows there is nothing to give back
+
+
+def test_interrupt_before_the_rows_of_the_logits_leaves_nothing_to_give_back(tiny_model: ReplacementModel) -> None:
     with pytest.raises(KeyboardInterrupt):
-        tiny_model.attribute(TOKENS, on_interrupt="partial")
+        attribute(tiny_model, TOKENS, on_interrupt="partial", progress=Interrupting(0), tuning=HIGH_CUT)
 
 
-def test_plane_and_blocks_follow_cost_and_memory(tiny_model: ReplacementModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    local = LocalReplacementModel.build(tiny_model.language_model, tiny_model.transcoder, torch.tensor(TOKENS))
+def test_cut_layer_follows_cost_and_memory(tiny_model: ReplacementModel) -> None:
+    local, _ = replace_mlps(tiny_model, torch.tensor(TOKENS))
     assert not choose_cut(local, 0)
     assert choose_cut(local, 2**40) == 0  # so small that the calls for streams cost more than they save
-    monkeypatch.setattr(plan_module, "_STREAM", 0)
-    assert choose_cut(local, 2**40)
+    assert choose_cut(local, 2**40, HIGH_CUT)
+
+
+def test_blocks_hold_every_target_within_memory_and_padding() -> None:
     position = np.repeat(np.arange(40), 30)
-    parts = blocks(position, d=768, device=torch.device("cpu"), largest=2**22)
+    parts = target_blocks(position, d=768, largest=2**22, padding=2**8)
     assert [i for part in parts for i in range(part.start, part.stop)] == list(range(len(position)))
     for part in parts:
         width = int(position[part].max()) + 1
         assert (part.stop - part.start) * width * 768 <= 2**22
         assert (width - 1 - position[part]).sum() <= 2**8
-    assert blocks(position[:0], d=768, device=torch.device("cpu"), largest=2**22) == []
+    assert target_blocks(position[:0], d=768, largest=2**22, padding=2**8) == []
 
 
 def test_what_no_budget_can_hold_is_refused_before_it_is_made(tiny_model: ReplacementModel) -> None:

@@ -1,4 +1,4 @@
-"""The sweep against autograd, closed sums, and second derivatives that are zero, on every family."""
+"""Three ways to a row (definition, fast path, autograd), closed sums, and second derivatives that are zero."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ import torch
 from conftest import FAMILIES, UNKNOWN, random_transcoder
 from scipy.sparse import csr_array
 
-from ct_widgets.attribution import LocalReplacementModel
+from ct_widgets.attribution import LocalReplacementModel, replace_mlps
+from ct_widgets.attribution.active_features import FeatureWrites
+from ct_widgets.attribution.fast import FastRows
 from ct_widgets.attribution.frozen_forward import frozen_forward
-from ct_widgets.attribution.nodes import lay_out
-from ct_widgets.attribution.plan import Plan
+from ct_widgets.attribution.memory_plan import MemoryPlan
+from ct_widgets.attribution.nodes import Ints
 from ct_widgets.attribution.reference import AutogradRows
-from ct_widgets.attribution.row_store import RowStore
-from ct_widgets.attribution.rows import RowComputer
+from ct_widgets.attribution.row_computer import RowComputer
+from ct_widgets.attribution.rows import Rows, Targets
+from ct_widgets.attribution.sweep import sweep
 from ct_widgets.attribution.targets import logit_targets
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.replacement_model import ReplacementModel
-from ct_widgets.transcoders import Transcoder
+from ct_widgets.transcoded_model import TranscodedModel
 
 TOKENS = [3, 17, 5, 41, 5, 29, 58]
 NATIVE = ("native ln", "native rms")
@@ -39,18 +42,24 @@ CASES = [(family, read) for family in (*NATIVE, *FAMILIES) for read in READS if 
 
 
 class Case(NamedTuple):
-    model: LanguageModel
-    transcoder: Transcoder
+    model: TranscodedModel
+
+    @property
+    def language_model(self) -> LanguageModel:
+        return self.model.language_model
+
+    def replaced(self, *, ignore_bos: bool = True) -> tuple[LocalReplacementModel, FeatureWrites]:
+        return replace_mlps(self.model, torch.tensor(TOKENS), ignore_bos=ignore_bos)
 
     def local(self, *, ignore_bos: bool = True) -> LocalReplacementModel:
-        return LocalReplacementModel.build(self.model, self.transcoder, torch.tensor(TOKENS), ignore_bos=ignore_bos)
+        return self.replaced(ignore_bos=ignore_bos)[0]
 
 
 def make_case(make_bridge: Callable[[str], Any], family: str, read: str) -> Case:
-    return Case(LanguageModel(make_bridge(family)), random_transcoder(3, 24, **READS[read]))
+    return Case(TranscodedModel(make_bridge(family), random_transcoder(3, 24, **READS[read])))
 
 
-@pytest.fixture(params=CASES, ids=" / ".join)
+@pytest.fixture(scope="module", params=CASES, ids=" / ".join)
 def case(request: pytest.FixtureRequest, make_bridge: Callable[[str], Any]) -> Case:
     """Every family with every place that a transcoder may read."""
     return make_case(make_bridge, *request.param)
@@ -66,48 +75,89 @@ def relative(value: torch.Tensor, expected: torch.Tensor) -> float:
     return float((value - expected).abs().max() / expected.abs().max())
 
 
-@pytest.mark.parametrize("ignore_bos", [True, False])
 def test_local_replacement_model_reproduces_the_logits(case: Case, ignore_bos: bool) -> None:
     local = case.local(ignore_bos=ignore_bos)
     assert len(local.features) > 20
-    logits = case.model.logits(local.run.tokens[None])[0]
+    logits = case.language_model.logits(local.run.tokens[None])[0]
     assert float((local.logits() - logits).abs().max()) < 1e-4
     torch.testing.assert_close(local.run.logits, logits[-1:])  # all that attribution asks the model for
 
 
-def dense(store: RowStore) -> np.ndarray:
-    indptr, source, weight = store.take(np.ones(store.n, dtype=bool))
-    return csr_array((weight, source, indptr), shape=(store.n, store.n)).toarray()
+class SweepRows(RowComputer):
+    """All rows by the definition."""
+
+    def __init__(self, targets: Targets, writes: FeatureWrites, plan: MemoryPlan) -> None:
+        super().__init__(targets, plan)
+        self._writes = writes
+
+    def _rows_of(self, numbers: Ints) -> Rows:
+        return sweep(self._local, self._writes, self._targets.block(numbers))
 
 
-@pytest.mark.parametrize("ignore_bos", [True, False])
-def test_rows_equal_autograd_wherever_sources_and_targets_meet(case: Case, ignore_bos: bool) -> None:
-    local = case.local(ignore_bos=ignore_bos)
-    asked = logit_targets(case.model, local)
-    nodes = lay_out(local, asked)
-    oracle = AutogradRows(local, asked, nodes)
-    assert sum(len(done) for done in oracle.every_row()) == len(local.features)
-    share = np.zeros(oracle.store.n)
-    share[nodes.logit] = asked.probability.numpy()
-    influence = oracle.store.influence(share)
-    expected = dense(oracle.store)
-    planes = [Plan(cut, 2**22) for cut in (None, *range(case.model.n_layers))]
-    for plan in (*planes, Plan(None, 2**12, True, torch.device("cpu"))):
-        rows = RowComputer(case.local(ignore_bos=ignore_bos), asked, nodes, plan)
-        done = np.concatenate(list(rows.every_row()))
-        assert sorted(done.tolist()) == list(range(len(local.features)))
-        np.testing.assert_allclose(rows.store.influence(share), influence, rtol=1e-3, atol=1e-5)
-        ours = dense(rows.store)
-        assert np.abs(ours - expected).max() < 1e-5 * np.abs(expected).max(), plan
-        largest = np.abs(expected).max(axis=1)
-        assert (np.abs(ours - expected).max(axis=1) <= 1e-5 * largest).all(), plan
+class Computed(NamedTuple):
+    rows: np.ndarray
+    influence: np.ndarray
+
+
+def compute(case: Case, ignore_bos: bool, way: str, plan: MemoryPlan) -> Computed:
+    """All rows of the prompt in one way, and the influence that they give every node."""
+    local, writes = case.replaced(ignore_bos=ignore_bos)
+    targets = Targets(local, logit_targets(local))
+    if way == "autograd":
+        computer: RowComputer = AutogradRows(targets, writes)
+    else:
+        computer = {"sweep": SweepRows, "fast": FastRows}[way](targets, writes, plan)
+    done = np.concatenate(list(computer.all_rows()))
+    assert computer.has_logits
+    assert sorted(done.tolist()) == list(range(len(local.features)))
+    share = np.zeros(computer.store.n)
+    share[targets.nodes.logit] = targets.logits.probability.numpy()
+    influence = computer.store.influence(share)
+    indptr, source, weight = computer.store.take(np.ones(computer.store.n, dtype=bool))
+    return Computed(csr_array((weight, source, indptr), shape=(computer.store.n,) * 2).toarray(), influence)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["without BOS", "with BOS"])
+def ignore_bos(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def oracles(case: Case, ignore_bos: bool) -> dict[str, Computed]:
+    plan = MemoryPlan(None, 2**22)
+    return {way: compute(case, ignore_bos, way, plan) for way in ("autograd", "sweep")}
+
+
+def assert_same_rows(found: Computed, expected: Computed) -> None:
+    np.testing.assert_allclose(found.influence, expected.influence, rtol=1e-3, atol=1e-5)
+    largest = np.abs(expected.rows).max(axis=1)
+    error = np.abs(found.rows - expected.rows)
+    assert error.max() < 1e-5 * largest.max()
+    assert (error.max(axis=1) <= 1e-5 * largest).all()
+
+
+def test_rows_by_definition_equal_autograd(oracles: dict[str, Computed]) -> None:
+    assert_same_rows(oracles["sweep"], oracles["autograd"])
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [*(MemoryPlan(cut, 2**22) for cut in (None, 0, 1, 2)), MemoryPlan(None, 2**12, True, torch.device("cpu"))],
+    ids=["no cut layer", "cut layer 0", "cut layer 1", "cut layer 2", "padded, in blocks"],
+)
+def test_fast_rows_equal_both_oracles_wherever_sources_and_targets_meet(
+    case: Case, ignore_bos: bool, oracles: dict[str, Computed], plan: MemoryPlan
+) -> None:
+    found = compute(case, ignore_bos, "fast", plan)
+    assert_same_rows(found, oracles["autograd"])
+    assert_same_rows(found, oracles["sweep"])
 
 
 def test_logit_rows_explain_the_centred_logits(of_family: Case) -> None:
     """The direction read at the final norm's output is the gradient of logit - mean(logits), before any soft-cap."""
     local = of_family.local()
-    targets = logit_targets(of_family.model, local)
-    unembedding = replace(of_family.model.unembedding, soft_cap=0.0)
+    targets = logit_targets(local)
+    unembedding = replace(of_family.language_model.unembedding, soft_cap=0.0)
     normed = local.run.normed_final[-1].clone().requires_grad_()
     logits = unembedding(normed)
     for k, token in enumerate(targets.index):
@@ -122,8 +172,8 @@ def test_unknown_families_run_by_autograd_with_a_notice(make_bridge: Callable[[s
     case = make_case(make_bridge, family, "after the norm, with a skip")
     local = case.local()
     assert local.explicit_map is None
-    assert float((local.logits() - case.model.logits(local.run.tokens[None])[0]).abs().max()) < 1e-4
-    model = ReplacementModel(case.model.bridge, case.transcoder)
+    assert float((local.logits() - case.language_model.logits(local.run.tokens[None])[0]).abs().max()) < 1e-4
+    model = ReplacementModel(case.language_model, case.model.transcoder)
     with pytest.warns(UserWarning, match="its rows come from autograd"):
         graph = model.attribute(TOKENS)
     assert graph.provenance["by_autograd"] is True
@@ -137,9 +187,8 @@ def test_unknown_families_run_by_autograd_with_a_notice(make_bridge: Callable[[s
     assert (few.kind == 1).sum() == 10
 
 
-@pytest.mark.parametrize("ignore_bos", [True, False])
-def test_rows_close(case: Case, ignore_bos: bool) -> None:
-    model = ReplacementModel(case.model.bridge, case.transcoder)
+def test_rows_and_biases_sum_to_preactivations(case: Case, ignore_bos: bool) -> None:
+    model = ReplacementModel(case.language_model, case.model.transcoder)
     graph = model.attribute(TOKENS, ignore_bos=ignore_bos)
     n = len(graph.kind)
     total = csr_array((graph.weight, graph.source, graph.indptr), shape=(n, n)).sum(axis=1)
@@ -162,9 +211,7 @@ def test_second_derivatives_are_zero(of_family: Case) -> None:
     gradients: list[tuple[torch.Tensor, ...]] = []
     for scale in (1.0, -2.0):
         noise = torch.randn(run.mlp_out.shape, generator=generator)
-        forward = frozen_forward(
-            of_family.model, of_family.transcoder, run, scale * run.embedding + noise[0], scale * run.mlp_out + noise
-        )
+        forward = frozen_forward(of_family.model, run, scale * run.embedding + noise[0], scale * run.mlp_out + noise)
         value = ((forward.inputs[-1] + forward.normed) * probe).sum()
         gradients.append(torch.autograd.grad(value, (forward.embedding, forward.mlp_write)))
     for first, second in zip(*gradients, strict=True):
@@ -173,7 +220,7 @@ def test_second_derivatives_are_zero(of_family: Case) -> None:
 
 
 def test_no_hook_stays_behind_even_after_an_interrupt(of_family: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    bridge = of_family.model.bridge
+    bridge = of_family.language_model.bridge
 
     def hooks() -> list[Any]:
         return [hook for point in bridge.hook_dict.values() for hook in (*point.fwd_hooks, *point.bwd_hooks)]

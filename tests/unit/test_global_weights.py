@@ -104,7 +104,7 @@ def test_they_are_the_derivative_through_the_residual_stream_alone(
     without_attention = replace(run, pattern=torch.zeros_like(run.pattern))
     position = 3
     found = as_dict(model.global_weights(k=ALL).pairs, "virtual")
-    forward = frozen_forward(m, t, without_attention, run.embedding, run.mlp_out)
+    forward = frozen_forward(model, without_attention, run.embedding, run.mlp_out)
     for l_t, j in ((1, 0), (2, 5)):
         scale = 1.0 if read == "hook_resid_mid" else float(run.scales["ln2"][l_t, position])
         h = forward.inputs[l_t, position] @ t.W_enc[l_t][j]

@@ -1,8 +1,8 @@
-"""The frozen attention of one layer, applied to blocks of vectors: forwards to sources, transposed to targets.
+"""The frozen attention of one layer as a linear map of blocks of vectors, forward (JVP) and transposed (VJP).
 
-Both ways are the same three products: into the heads, along the frozen pattern, out of the heads. Only the shares
-differ: heads of one key-value group read one value, so forwards a group fans out to its heads, and backwards its heads
-add up before W_V.
+Both are the same three products: into the heads, along the frozen pattern, out of the heads. Only the shares differ:
+heads of one key-value group read one value, so forward a group fans out to its heads, and transposed its heads add up
+before W_V.
 Axes: n vector (a source or target), p (q, k) position, d model, h head, g key-value group, e head dimension.
 """
 
@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ct_widgets.attribution.fast.matmul import Workspace, matmul_in_runs
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel
-from ct_widgets.attribution.products import through
-from ct_widgets.attribution.workspace import Workspace
 
 
 @dataclass(frozen=True, eq=False)
-class Way:
+class LinearAttention:
     """One direction: into: [d, g x e], out: [g y e, d], pattern: [g, y, b, x, a] from position a to position b."""
 
     into: Tensor
@@ -27,33 +26,33 @@ class Way:
     pattern: Tensor
     workspace: Workspace
 
-    def carry(self, x: Tensor, start: int, begun: tuple[Tensor, Tensor] | None = None) -> None:
-        """Add to x: [n, p, d], whose positions begin at `start`, what attention brings of it.
+    def apply(self, x: Tensor, start: int, at_origin: tuple[Tensor, Tensor] | None = None) -> None:
+        """Add what attention makes of x to x: [n, p, d], whose positions begin at `start`.
 
-        `begun`: the last of x are vectors [b, d] still at one position [b] each, where they stand in x already.
+        at_origin: the last of x are vectors [b, d] that are still at one position [b] each, and stand in x already.
         """
-        n_spread = len(x) - (len(begun[0]) if begun else 0)
+        n_spread = len(x) - (len(at_origin[0]) if at_origin else 0)
         if n_spread:
-            self._carry_spread(x[:n_spread], start)
-        if begun:
-            self._carry_begun(*begun, start, x[n_spread:])
+            self._apply_spread(x[:n_spread], start)
+        if at_origin:
+            self._apply_at_origin(*at_origin, start, x[n_spread:])
 
-    def _carry_spread(self, x: Tensor, start: int) -> None:
+    def _apply_spread(self, x: Tensor, start: int) -> None:
         g, y, _, e_x, _ = self.pattern.shape
         n, p, d = x.shape
         e = self.out.shape[0] // (g * y)
         take = self.workspace.take
         window = slice(start, start + p)
         mix = self.pattern[:, :, window, :, window].reshape(g, y * p, e_x * p)
-        heads = through(self.into.T, x.view(n * p, d), take("a", n * p, g * e_x * e))
+        heads = matmul_in_runs(x.view(n * p, d), self.into.T, take("a", n * p, g * e_x * e))
         by_group = take("b", g, e_x * p, n * e)
         by_group.view(g, e_x, p, n, e).copy_(heads.view(n, p, g, e_x, e).permute(2, 3, 1, 0, 4))
         mixed = torch.bmm(mix, by_group, out=take("a", g, y * p, n * e))
         by_vector = take("b", n * p, g * y * e)
         by_vector.view(n, p, g, y, e).copy_(mixed.view(g, y, p, n, e).permute(3, 2, 0, 1, 4))
-        through(self.out.T, by_vector, x.view(n * p, d), add=True)
+        matmul_in_runs(by_vector, self.out.T, x.view(n * p, d), add=True)
 
-    def _carry_begun(self, x: Tensor, position: Tensor, start: int, to: Tensor) -> None:
+    def _apply_at_origin(self, x: Tensor, position: Tensor, start: int, to: Tensor) -> None:
         """Through the heads once, and only then to all positions: a head brings the same vector to each, in its share.
 
         x: [b, d], position: [b], to: [b, p, d].
@@ -67,20 +66,20 @@ class Way:
 
 
 @dataclass(frozen=True, eq=False)
-class Transport:
-    """Frozen attention of one layer, both ways."""
+class AttentionMaps:
+    """Frozen attention of one layer, in both directions."""
 
-    forward: Way
-    backward: Way
+    forward: LinearAttention
+    transposed: LinearAttention
 
     @classmethod
-    def of_layer(cls, local: LocalReplacementModel, layer: int, workspace: Workspace) -> Transport:
-        """The attention of `layer`, with this run's pattern and norm denominators."""
+    def of_layer(cls, local: LocalReplacementModel, layer: int, workspace: Workspace) -> AttentionMaps:
+        """Read the attention of `layer`, with this run's pattern and norm denominators."""
         attention = local.frozen_map.attention[layer]
         pattern = local.run.weighted_pattern(layer).unflatten(0, (attention.n_groups, -1))  # [g, h / g, q, k]
         W_O = attention.W_O.flatten(0, 1)  # [h e, d]
         W_V = attention.value_rows
         return cls(
-            forward=Way(W_V.T, W_O, pattern[:, :, :, None], workspace),
-            backward=Way(W_O.T, W_V, pattern.permute(0, 3, 1, 2)[:, None], workspace),
+            forward=LinearAttention(W_V.T, W_O, pattern[:, :, :, None], workspace),
+            transposed=LinearAttention(W_O.T, W_V, pattern.permute(0, 3, 1, 2)[:, None], workspace),
         )
