@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ct_widgets import atomic
 from ct_widgets.errors import FileFormatError
 from ct_widgets.training.parallel import Shards
 
@@ -94,15 +95,9 @@ def _together(shards: Shards, model: nn.Module, write: Callable[[], None]) -> No
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    unfinished = path.with_name(path.name + ".part")
-    contiguous = {name: value.contiguous() for name, value in tensors.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(contiguous, unfinished, metadata)
-        unfinished.replace(path)
-    except (SafetensorError, OSError):
-        unfinished.unlink(missing_ok=True)
-        raise
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.file(path) as unfinished:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, unfinished, metadata)
 
 
 def _remove_parts(path: Path, but: list[str]) -> None:
