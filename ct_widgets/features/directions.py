@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from ct_widgets.errors import FeatureError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.language_model.frozen_run import READ_POINTS
 from ct_widgets.replacement_model import ReplacementModel
 
@@ -39,7 +40,9 @@ class Directions:
         """Logits per unit of activation and final norm's denominator, less their mean, [v]."""
         layers = self._transcoder.output_layers(layer)
         if written is not None and written not in layers:
-            raise FeatureError(f"L{layer}/{index} writes to layers {layers[0]} to {layers[-1]}, not to {written}")
+            raise FeatureError(
+                f"{FeatureName(layer, index)} writes to layers {layers[0]} to {layers[-1]}, not to {written}"
+            )
         vectors = self._transcoder.decoder_vectors(layer, torch.tensor([index]))[0]
         direction = vectors.sum(0) if written is None else vectors[written - layer]
         unembedding = self._language_model.unembedding

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from ct_widgets import atomic
 from ct_widgets.errors import FileFormatError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.features.bins import EDGES, N_BINS, bin_of, span
 from ct_widgets.features.catalog import Feature, Features
 from ct_widgets.features.fingerprint import fingerprint
@@ -175,15 +176,15 @@ def _read_single(folder: Path, transcoder: Transcoder) -> Iterator[Objects]:
     for file in folder.glob("*.json"):
         if not file.stem.isdecimal():
             continue
-        layer, index = _unpair(int(file.stem))
+        layer, index = name = FeatureName.from_cantor(int(file.stem))
         if layer >= transcoder.n_layers or index >= transcoder.n_features(layer):
-            raise FileFormatError(f"{file} is of feature L{layer}/{index}, which {transcoder.name} does not have")
+            raise FileFormatError(f"{file} is of feature {name}, which {transcoder.name} does not have")
         try:
             layers[layer][index] = _object(file.read_bytes())
         except ValueError as error:
             raise FileFormatError(f"{file} is damaged ({error}); copy it again") from error
     if not any(layers):
-        raise FileFormatError(f"{folder} has neither {INDEX} nor feature files such as {_pair(0, 3)}.json")
+        raise FileFormatError(f"{folder} has neither {INDEX} nor feature files such as {FeatureName(0, 3).cantor}.json")
     yield from layers
 
 
@@ -192,16 +193,6 @@ def _object(data: bytes) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("no JSON object")
     return cast("dict[str, Any]", value)
-
-
-def _pair(x: int, y: int) -> int:
-    return (x + y) * (x + y + 1) // 2 + y
-
-
-def _unpair(z: int) -> tuple[int, int]:
-    total = (math.isqrt(8 * z + 1) - 1) // 2
-    y = z - total * (total + 1) // 2
-    return total - y, y
 
 
 def _columns(objects: Objects, n: int, words: dict[str, int], folder: Path) -> dict[str, npt.NDArray[Any]]:

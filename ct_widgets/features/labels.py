@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any, Literal, cast, get_args
 
 from ct_widgets import atomic
 from ct_widgets.errors import FeatureError, FileFormatError
+from ct_widgets.feature_name import FeatureName
 
 Origin = Literal["person", "model"]
 VERSION = 1
-_NAME = re.compile(r"L(\d+)/(\d+)")
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Labels(MutableMapping[str, str]):
     def update_entries(self, labels: dict[str, Label]) -> None:
         """Set several labels in one write."""
         for name in labels:
-            check_feature(self._n_features, *parse_name(name))
+            FeatureName.parse(name).check(self._n_features)
         self._entries |= labels
         self._write()
 
@@ -82,28 +81,10 @@ class Labels(MutableMapping[str, str]):
             return
         entries = {
             name: {key: value for key, value in vars(label).items() if value is not None}
-            for name, label in sorted(self._entries.items(), key=lambda item: parse_name(item[0]))
+            for name, label in sorted(self._entries.items(), key=lambda item: FeatureName.parse(item[0]))
         }
         text = json.dumps({"version": VERSION, "labels": entries}, ensure_ascii=False, indent=1)
         atomic.write_bytes(self._path, (text + "\n").encode())
-
-
-def parse_name(name: str) -> tuple[int, int]:
-    """(layer, index) of "L2/517". Raises FeatureError for anything else."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise FeatureError(f'{name!r} is not a feature; a feature is named like "L2/517"')
-    return int(match[1]), int(match[2])
-
-
-def check_feature(n_features: Sequence[int], layer: int, index: int) -> None:
-    """Raise FeatureError unless there is such a feature. n_features: [l]."""
-    if not 0 <= layer < len(n_features):
-        raise FeatureError(f"there is no layer {layer}; the transcoder has {len(n_features)}, from 0")
-    if not 0 <= index < n_features[layer]:
-        raise FeatureError(
-            f"there is no feature L{layer}/{index}; layer {layer} has features 0 to {n_features[layer] - 1}"
-        )
 
 
 def _read(path: Path) -> dict[str, Label]:
@@ -111,7 +92,7 @@ def _read(path: Path) -> dict[str, Label]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] > VERSION:
             raise FileFormatError(f"{path} has version {content['version']}, this ct_widgets reads up to {VERSION}")
-        return {name: _label(entry) for name, entry in content["labels"].items() if parse_name(name)}
+        return {name: _label(entry) for name, entry in content["labels"].items() if FeatureName.parse(name)}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, FileFormatError):
             raise

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ct_widgets.errors import FeatureError
+from ct_widgets.feature_name import FeatureName
 
 if TYPE_CHECKING:
     from ct_widgets.features.catalog import Features
@@ -85,8 +86,7 @@ class _Scores:
         assert store is not None
         for name, text in store.labels.items():
             if self._wanted in text.casefold():
-                layer, index = name[1:].split("/")
-                scores[store.number(int(layer), int(index))] = _LABEL
+                scores[store.number(*FeatureName.parse(name))] = _LABEL
         return scores
 
     def _examples(self) -> dict[str, Scores]:

@@ -14,6 +14,7 @@ import numpy as np
 from ct_widgets.atomic import write_bytes
 from ct_widgets.display import CardSource, view
 from ct_widgets.errors import GraphError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.graph import pruning
 from ct_widgets.graph.adjacency import Adjacency, read_only
 from ct_widgets.graph.audit import Audit, V, Validates, audit
@@ -22,7 +23,7 @@ from ct_widgets.graph.data import GraphData
 from ct_widgets.graph.files import read, write
 from ct_widgets.graph.influence import PathLengths, Scores, path_lengths, scores
 from ct_widgets.graph.labels import HasLabels, Labels, as_labels
-from ct_widgets.graph.node_id import NodeId, Supernode, as_label_key, as_node_id, as_supernodes, feature_name
+from ct_widgets.graph.node_id import NodeId, Supernode, as_label_key, as_node_id, as_supernodes
 from ct_widgets.graph.paths import NodePath, strongest_paths
 from ct_widgets.graph.schema import NODE_ARRAYS
 from ct_widgets.graph.subgraph import subgraph_scores, supernode_edges
@@ -201,7 +202,7 @@ class AttributionGraph(GraphData):
         found = as_labels(source)
         if not found:
             return self
-        features = {feature_name(node.layer, node.index) for node in self.node_ids if node.kind == "feature"}
+        features = {str(FeatureName(node.layer, node.index)) for node in self.node_ids if node.kind == "feature"}
         here = features.union(self.node_ids)
         fitting = {key: text for key, text in found.items() if key in here}
         if not fitting and isinstance(source, Mapping | str | Path):

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ct_widgets.errors import GraphError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.graph.adjacency import Adjacency, Bool, Float32, Float64, read_only, row_sums
 from ct_widgets.graph.checks import check, check_adjacency
 from ct_widgets.graph.influence import influence
@@ -27,7 +28,6 @@ from ct_widgets.graph.node_id import (
     as_label_key,
     as_node_id,
     as_supernodes,
-    feature_name,
 )
 from ct_widgets.graph.pruning import cumulative_share
 from ct_widgets.graph.schema import ARRAYS, EDGE_ARRAYS, OPTIONAL, Columns
@@ -165,7 +165,7 @@ class GraphData(Columns):
         found = self.node(node)
         own = self.labels.get(found)
         if own is None and found.kind == KIND_NAMES[FEATURE]:
-            own = self.labels.get(feature_name(found.layer, found.index))
+            own = self.labels.get(str(FeatureName(found.layer, found.index)))
         return own or ""
 
     def token(self, node: int | Sequence[Any]) -> str:

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.graph.data import GraphData
 from ct_widgets.graph.node_id import LOGIT, NodeId
 
@@ -43,18 +44,6 @@ def encode(graph: GraphData) -> dict[str, Any]:
 def node_key(node: NodeId) -> str:
     """A node id as the key of a JSON object."""
     return "/".join(map(str, node))
-
-
-def cantor_pair(layer: int, index: int) -> int:
-    """The one number that stands for (layer, feature index) in these files."""
-    return (layer + index) * (layer + index + 1) // 2 + index
-
-
-def cantor_unpair(number: int) -> tuple[int, int]:
-    """(layer, feature index) of a Cantor-paired number."""
-    diagonal = (math.isqrt(8 * number + 1) - 1) // 2
-    index = number - diagonal * (diagonal + 1) // 2
-    return diagonal - index, index
 
 
 def logit_text(token: str, probability: float) -> str:
@@ -93,7 +82,8 @@ def _identity(graph: GraphData, node: NodeId) -> dict[str, Any]:
             return _fields(f"{above}_{index}_{position}", index, str(above), position, "logit", f"L_{index}-{position}")
         case _:
             name = f"{layer}_{index}_{position}"
-            return _fields(name, cantor_pair(layer, index), str(layer), position, "feature", f"{layer}_{index}-0")
+            number = FeatureName(layer, index).cantor
+            return _fields(name, number, str(layer), position, "feature", f"{layer}_{index}-0")
 
 
 def _fields(node_id: str, feature: int, layer: str, position: int, kind: str, js_node_id: str) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ct_widgets.errors import FileFormatError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.graph.data import GraphData
-from ct_widgets.graph.graph_json import FEATURE_TYPES, cantor_unpair, logit_text, node_key, node_records
+from ct_widgets.graph.graph_json import FEATURE_TYPES, logit_text, node_key, node_records
 from ct_widgets.graph.node_id import KIND_NAMES, NO_INDEX, NodeId
 
 Record = dict[str, Any]
@@ -107,7 +108,7 @@ def _node_id(kind: str, record: Record, n_layers: int) -> NodeId:
             return NodeId(kind, n_layers, position, int(record["feature"]))
         case "feature":
             known = len(parts) == 3 and parts[0] == str(record["layer"]) and parts[1].isdigit()
-            index = int(parts[1]) if known else cantor_unpair(int(record["feature"]))[1]
+            index = int(parts[1]) if known else FeatureName.from_cantor(int(record["feature"])).index
             return NodeId(kind, int(record["layer"]), position, index)
         case _:
             layer = str(record["layer"])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ct_widgets.errors import GraphError
+from ct_widgets.errors import FeatureError, GraphError
+from ct_widgets.feature_name import FeatureName
 
 KINDS = ("embedding", "feature", "error", "logit")
 """Kinds of node; their places here are the codes in the `kind` column."""
@@ -34,7 +34,7 @@ class NodeId(NamedTuple):
     def __str__(self) -> str:
         match self.kind:
             case "feature":
-                return f"{feature_name(self.layer, self.index)} @{self.position}"
+                return f"{FeatureName(self.layer, self.index)} @{self.position}"
             case "error":
                 return f"error L{self.layer} @{self.position}"
             case _:
@@ -78,15 +78,13 @@ LabelKey = NodeId | str
 """A label is for one node or, as "L{layer}/{index}" a feature wherever it is active."""
 
 
-def feature_name(layer: int, index: int) -> str:
-    """A feature's name, such as L2/517."""
-    return f"L{layer}/{index}"
-
-
 def as_label_key(value: str | Sequence[Any]) -> LabelKey:
     """`value` as the key of a label: a node id, or a string such as "L2/517"."""
     if not isinstance(value, str):
         return as_node_id(value)
-    if re.fullmatch(r"L\d+/\d+", value) is None:
-        raise GraphError(f'a label cannot be for {value!r}: expected a node id, or a feature such as "L2/517"')
-    return value
+    try:
+        return str(FeatureName.parse(value))
+    except FeatureError as error:
+        raise GraphError(
+            f'a label cannot be for {value!r}: expected a node id, or a feature such as "L2/517"'
+        ) from error

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ct_widgets.errors import GraphError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.graph.adjacency import Bool, Float64
 from ct_widgets.graph.data import GraphData
-from ct_widgets.graph.node_id import NodeId, as_label_key, feature_name
+from ct_widgets.graph.node_id import NodeId, as_label_key
 from ct_widgets.graph.pruning import cutoff
 
 MOST_COMPARED = 1_000
@@ -178,7 +179,7 @@ def _name(graph: GraphData, rows: list[int]) -> str:
 
 
 def _feature(graph: GraphData, row: int) -> str:
-    return feature_name(int(graph.layer[row]), int(graph.index[row]))
+    return str(FeatureName(int(graph.layer[row]), int(graph.index[row])))
 
 
 def _plain(token: str) -> str:

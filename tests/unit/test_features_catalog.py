@@ -116,9 +116,9 @@ def test_without_a_store_the_weights_still_speak() -> None:
             getattr(feature, missing)
     with pytest.raises(FeatureError, match="labels are kept in a FeatureStore"):
         feature.label = "x"
-    with pytest.raises(FeatureError, match="no feature L0/14; layer 0 has features 0 to 13"):
+    with pytest.raises(FeatureError, match="L0/14 does not exist; layer 0 has features 0 to 13"):
         features[0, 14]
-    with pytest.raises(FeatureError, match="no layer 3"):
+    with pytest.raises(FeatureError, match="there are layers 0 to 2"):
         features["L3/0"]
     assert "no examples" in repr(features)
     assert repr(feature) == "<Feature L0/3>"

@@ -397,7 +397,7 @@ def test_wrong_uses_say_what_to_do(tmp_path: Path) -> None:
         collect_features(model, [[1], []], tmp_path / "x", progress=False)
     with pytest.raises(FeatureError, match="no tokenizer"):
         collect_features(model, ["words"], tmp_path / "x", progress=False)
-    with pytest.raises(FeatureError, match="no feature L0/99"):
+    with pytest.raises(FeatureError, match="L0/99 does not exist"):
         collect_features(model, [[1, 2]], tmp_path / "x", coactivations=[(0, 99)])
     gather(tmp_path / "there", "clt", [[1, 2]])
     with pytest.raises(FeatureError, match="there already"):

@@ -88,10 +88,10 @@ def test_what_is_missing_is_said(model: ReplacementModel) -> None:
     assert "labels are kept in a FeatureStore" in shown(view)["missing"]
     alone = ExamplesWidget(None, "L1/3")
     assert "model.features" in shown(alone)["missing"]
-    with pytest.raises(WidgetError, match="no feature L1/99"):
+    with pytest.raises(WidgetError, match="L1/99 does not exist"):
         ExamplesWidget(model.features, "L1/99")
     view.feature = "nonsense"
-    assert "is no feature" in shown(view)["missing"]
+    assert "is not the name of a feature" in shown(view)["missing"]
 
 
 def test_features_show_themselves(model: ReplacementModel) -> None:

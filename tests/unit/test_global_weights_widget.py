@@ -85,7 +85,7 @@ def test_what_is_missing(weights: GlobalWeights) -> None:
         view.by = "era"
     with pytest.raises(WidgetError, match="'size' is not one of"):
         view.by = "size"
-    with pytest.raises(WidgetError, match="no feature L2/99"):
+    with pytest.raises(WidgetError, match="L2/99 does not exist"):
         weights.show("L2/99")
 
 

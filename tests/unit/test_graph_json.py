@@ -13,8 +13,8 @@ import pytest
 from graph_samples import DATA, random_columns, random_graph
 
 from ct_widgets.errors import FileFormatError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.graph import AttributionGraph, NodeId
-from ct_widgets.graph.graph_json import cantor_pair, cantor_unpair
 from ct_widgets.graph.schema import NODE_COLUMNS
 
 Json = dict[str, Any]
@@ -59,11 +59,11 @@ def hosted() -> Json:
         "nodes": [
             node("E_5_0", "embedding", "E", 0, 0),
             node("E_7_1", "embedding", "E", 1, 1, clerp='Emb: "ab"'),
-            node("0_3_1", feature, "0", cantor_pair(0, 3), 1, activation=2.5),
-            node("0_1_1", feature, "0", cantor_pair(0, 1), 1, activation=1.5),
+            node("0_3_1", feature, "0", FeatureName(0, 3).cantor, 1, activation=2.5),
+            node("0_1_1", feature, "0", FeatureName(0, 1).cantor, 1, activation=1.5),
             node("0_1_1", "mlp reconstruction error", "1", -1, 1),
             node("lorsa_1_9_1", "lorsa", "1", 9, 1, activation=0.125, head=3),
-            node("1_4_1", feature, "1", cantor_pair(1, 4), 1, clerp="a label", activation=0.75),
+            node("1_4_1", feature, "1", FeatureName(1, 4).cantor, 1, clerp="a label", activation=0.75),
             node("bias_0", "bias", "3", 0, 1),
             node("3_11_1", "logit", "3", 11, 1, clerp='Output "c\nd" (p=0.750)', token_prob=0.75, influence=None),
             node("3_12_1", "logit", "3", 12, 1, clerp="my direction", token_prob=0.25, influence=None),
@@ -184,11 +184,11 @@ def test_links_from_colliding_ids_say_whose_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("layer", [0, 1, 25])
 @pytest.mark.parametrize("index", [0, 1, 517, 2_500_000])
 def test_cantor_pairs_come_apart(layer: int, index: int) -> None:
-    assert cantor_unpair(cantor_pair(layer, index)) == (layer, index)
+    assert FeatureName.from_cantor(FeatureName(layer, index).cantor) == (layer, index)
 
 
 def test_cantor_pair_of_a_real_graph() -> None:
-    assert cantor_pair(0, 12284) == 75466754
+    assert FeatureName(0, 12284).cantor == 75466754
 
 
 def broken(**changes: object) -> Json:
