@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,20 +15,24 @@ def file(path: Path) -> Generator[Path]:
     """Yield a path beside `path` to write to; what is there takes the place of `path` if the block ends well.
 
     After an exception, Ctrl-C included, it is removed and an older file at `path` is as it was.
+    Raises OSError with `path` in its text if the disk is full or the folder is missing.
 
     >>> with atomic.file(Path("graph.json")) as unfinished:
     ...     unfinished.write_text("{}")
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    unfinished = Path(name)
+    unfinished = _beside(path)
     try:
+        unfinished.touch(exist_ok=False)
+        mode = unfinished.stat().st_mode  # as of any new file; safetensors, for one, makes private files
         yield unfinished
-        # mkstemp makes files that only their owner can read; these are as readable as any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        unfinished.chmod(0o666 & ~umask)
+        unfinished.chmod(mode)
+        with unfinished.open("rb+") as written:  # on the disk before it has the name, should the machine fail
+            os.fsync(written.fileno())
         unfinished.replace(path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(unfinished)):
+            error.filename = str(path)
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -40,15 +44,18 @@ def directory(path: Path) -> Generator[Path]:
     After an exception, Ctrl-C included, it is removed and an older directory at `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    unfinished, replaced = _beside(path), _beside(path)
+    unfinished.mkdir()
     try:
-        unfinished.chmod(0o755)
         yield unfinished
         if path.is_dir():
-            shutil.rmtree(path)
-        unfinished.replace(path)
+            path.rename(replaced)
+        unfinished.rename(path)
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        if replaced.is_dir() and not path.exists():
+            replaced.rename(path)
+        for left in (unfinished, replaced):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
@@ -56,3 +63,7 @@ def write_bytes(path: Path, data: bytes) -> Path:
     with file(path) as unfinished:
         unfinished.write_bytes(data)
     return path
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,8 +49,6 @@ def write_arrays(path: Path, pieces: Pieces, metadata: Mapping[str, Any]) -> Non
         for name in order:
             for part in pieces[name]:
                 np.ascontiguousarray(part, part.dtype.newbyteorder("<")).tofile(file)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 class ArrayFile:

@@ -9,12 +9,12 @@ from typing import Any, Protocol
 import pandas as pd
 
 from ct_widgets.errors import FeatureError
-from ct_widgets.feature_name import FeatureName
+from ct_widgets.feature_name import FeatureLike, FeatureName
 from ct_widgets.features.card import Scored, card
 from ct_widgets.features.directions import Directions, extremes
 from ct_widgets.features.fingerprint import fingerprint
 from ct_widgets.features.guess import Guess, guess
-from ct_widgets.features.labels import Label, check_feature
+from ct_widgets.features.labels import Label
 from ct_widgets.features.search import search
 from ct_widgets.features.store import FeatureRecord, FeatureStore
 from ct_widgets.features.vocabulary import Vocabulary, read_vocabulary
@@ -62,10 +62,8 @@ class Features:
             return self.store.vocabulary
         return read_vocabulary(self._model.language_model.tokenizer, self._model.language_model.d_vocab)
 
-    def __getitem__(self, feature: tuple[int, int] | str) -> Feature:
-        layer, index = FeatureName.parse(feature)
-        check_feature(self.n_features, layer, index)
-        return Feature(self, layer, index)
+    def __getitem__(self, feature: FeatureLike) -> Feature:
+        return Feature(self, *FeatureName.of(feature).check(self.n_features))
 
     def search(self, query: str, k: int = 20) -> pd.DataFrame:
         """Features that have to do with a text: by their examples, labels and promoted tokens, the best first.

@@ -17,6 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ct_widgets.errors import FeatureError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.features.array_file import ArrayFile
 from ct_widgets.features.corpus import RowMaker, Source, Text, in_chunks, read_texts
 from ct_widgets.features.fingerprint import fingerprint
@@ -182,10 +183,8 @@ class Collection:
             every = np.arange(sum(sizes))
             return Tally(layers, Coactivations.of(sizes, every, every))
         first = np.cumsum([0, *sizes])
-        wrong = [(m, i) for m, i in self._chosen if not (0 <= m < len(sizes) and 0 <= i < sizes[m])]
-        if wrong:
-            raise FeatureError(f"there is no feature L{wrong[0][0]}/{wrong[0][1]} to sum co-activations of")
-        chosen = np.array([first[m] + i for m, i in self._chosen], np.int64)
+        names = [FeatureName.of(feature).check(sizes) for feature in self._chosen]
+        chosen = np.array([first[layer] + index for layer, index in names], np.int64)
         return Tally(layers, Coactivations.of(sizes, chosen, chosen))
 
     def read(self, chunk: Sequence[Text], save_every: float) -> None:

@@ -56,7 +56,7 @@ class Labels(MutableMapping[str, str]):
     def update_entries(self, labels: dict[str, Label]) -> None:
         """Set several labels in one write."""
         for name in labels:
-            check_feature(self._n_features, *FeatureName.parse(name))
+            FeatureName.parse(name).check(self._n_features)
         self._entries |= labels
         self._write()
 
@@ -85,16 +85,6 @@ class Labels(MutableMapping[str, str]):
         }
         text = json.dumps({"version": VERSION, "labels": entries}, ensure_ascii=False, indent=1)
         atomic.write_bytes(self._path, (text + "\n").encode())
-
-
-def check_feature(n_features: Sequence[int], layer: int, index: int) -> None:
-    """Raise FeatureError unless there is such a feature. n_features: [l]."""
-    if not 0 <= layer < len(n_features):
-        raise FeatureError(f"layer {layer} does not exist; the transcoder has {len(n_features)}, from 0")
-    if not 0 <= index < n_features[layer]:
-        raise FeatureError(
-            f"{FeatureName(layer, index)} does not exist; layer {layer} has features 0 to {n_features[layer] - 1}"
-        )
 
 
 def _read(path: Path) -> dict[str, Label]:

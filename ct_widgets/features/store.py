@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ct_widgets.errors import FeatureError, FileFormatError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.features.array_file import ArrayFile
 from ct_widgets.features.bins import EDGES
-from ct_widgets.features.labels import Labels, check_feature
+from ct_widgets.features.labels import Labels
 from ct_widgets.features.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class FeatureStore:
 
     def number(self, layer: int, index: int) -> int:
         """The place of a feature among those of all layers. Raises FeatureError if there is no such feature."""
-        check_feature(self.n_features, layer, index)
+        FeatureName(layer, index).check(self.n_features)
         return int(self._first[layer]) + index
 
     def place(self, number: int) -> tuple[int, int]:

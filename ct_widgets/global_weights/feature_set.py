@@ -13,11 +13,9 @@ import torch
 from torch import Tensor
 
 from ct_widgets.errors import FeatureError
-from ct_widgets.feature_name import FeatureName
-from ct_widgets.features.labels import check_feature
+from ct_widgets.feature_name import FeatureLike, FeatureName
 
-Chosen = Iterable[str | tuple[int, int]]
-"""Features by name ("L2/517") or as (layer, index)."""
+Chosen = Iterable[FeatureLike]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +31,9 @@ class FeatureSet:
         first = np.cumsum([0, *n_features])
         if chosen is None:
             return cls(np.arange(first[-1]), n_features)
-        features = [FeatureName.parse(feature) for feature in chosen]
+        features = [FeatureName.of(feature).check(n_features) for feature in chosen]
         if not features:
             raise FeatureError('there are no features to weigh; name some, such as "L2/517"')
-        for layer, index in features:
-            check_feature(n_features, layer, index)
         return cls(np.unique([first[layer] + index for layer, index in features]).astype(np.int64), n_features)
 
     def __len__(self) -> int:

@@ -12,10 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from ct_widgets.errors import FeatureError
-from ct_widgets.feature_name import FeatureName
+from ct_widgets.feature_name import FeatureLike, FeatureName
 from ct_widgets.features import FeatureStore
 from ct_widgets.features.corpus import Source
-from ct_widgets.features.labels import check_feature
 from ct_widgets.global_weights.corpus_sums import Measured, Pairs, measure, sum_corpus
 from ct_widgets.global_weights.feature_set import FeatureSet
 from ct_widgets.global_weights.strongest import strongest_of
@@ -73,7 +72,7 @@ class GlobalWeights:
         """
         return self._table(np.arange(len(self)), ("source", "target"))
 
-    def inputs(self, feature: str | tuple[int, int], k: int = 10, *, by: Ranking | None = None) -> pd.DataFrame:
+    def inputs(self, feature: FeatureLike, k: int = 10, *, by: Ranking | None = None) -> pd.DataFrame:
         """The strongest inputs of a feature, columns as of `pairs`.
 
         by: "twera", by default where there is a corpus, "era" or "virtual".
@@ -81,16 +80,15 @@ class GlobalWeights:
         """
         return self._table(self.strongest(feature, "inputs", by)[:k], ("source",))
 
-    def outputs(self, feature: str | tuple[int, int], k: int = 10, *, by: Ranking | None = None) -> pd.DataFrame:
+    def outputs(self, feature: FeatureLike, k: int = 10, *, by: Ranking | None = None) -> pd.DataFrame:
         """The strongest outputs of a feature; as `inputs`."""
         return self._table(self.strongest(feature, "outputs", by)[:k], ("target",))
 
     def strongest(
-        self, feature: str | tuple[int, int], direction: Literal["inputs", "outputs"], by: Ranking | None = None
+        self, feature: FeatureLike, direction: Literal["inputs", "outputs"], by: Ranking | None = None
     ) -> Array:
         """Numbers of the kept pairs that a feature is the target or source of, the strongest first."""
-        layer, index = FeatureName.parse(feature)
-        check_feature(self.sources.n_features, layer, index)
+        layer, index = name = FeatureName.of(feature).check(self.sources.n_features)
         number = sum(self.sources.n_features[:layer]) + index
         chosen, end, what = (
             (self.targets, self.kept.target, "targets")
@@ -99,7 +97,7 @@ class GlobalWeights:
         )
         if number not in chosen.number:
             raise FeatureError(
-                f"{FeatureName(layer, index)} is not among the {len(chosen):,} {what} of these weights; "
+                f"{name} is not among the {len(chosen):,} {what} of these weights; "
                 f"compute them again with {what}=[...] that hold it"
             )
         mine = np.flatnonzero(end == number)
@@ -147,7 +145,7 @@ class GlobalWeights:
             }
         return pd.DataFrame.from_dict(rows, orient="index").astype({"pairs": int})
 
-    def show(self, feature: str | tuple[int, int] | None = None, **state: Any) -> Any:
+    def show(self, feature: FeatureLike | None = None, **state: Any) -> Any:
         """A GlobalWeightsWidget that starts at `feature`; `state` are its settings."""
         from ct_widgets.widgets import GlobalWeightsWidget
 

@@ -82,9 +82,8 @@ def _identity(graph: GraphData, node: NodeId) -> dict[str, Any]:
             return _fields(f"{above}_{index}_{position}", index, str(above), position, "logit", f"L_{index}-{position}")
         case _:
             name = f"{layer}_{index}_{position}"
-            return _fields(
-                name, FeatureName(layer, index).cantor, str(layer), position, "feature", f"{layer}_{index}-0"
-            )
+            number = FeatureName(layer, index).cantor
+            return _fields(name, number, str(layer), position, "feature", f"{layer}_{index}-0")
 
 
 def _fields(node_id: str, feature: int, layer: str, position: int, kind: str, js_node_id: str) -> dict[str, Any]:

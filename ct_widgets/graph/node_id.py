@@ -83,9 +83,8 @@ def as_label_key(value: str | Sequence[Any]) -> LabelKey:
     if not isinstance(value, str):
         return as_node_id(value)
     try:
-        FeatureName.parse(value)
+        return str(FeatureName.parse(value))
     except FeatureError as error:
         raise GraphError(
             f'a label cannot be for {value!r}: expected a node id, or a feature such as "L2/517"'
         ) from error
-    return value

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ct_widgets.errors import InterventionError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.graph.node_id import Supernode, as_node_id
 from ct_widgets.transcoders import Transcoder
@@ -141,12 +142,13 @@ def resolve(interventions: Iterable[Intervention], transcoder: Transcoder, n_pos
                 pushes.setdefault(one.layer, []).append((position, _direction(one, transcoder)))
                 continue
             feature = int(one.feature or 0)
+            name = FeatureName(one.layer, feature)
             if not 0 <= feature < transcoder.n_features(one.layer):
                 highest = transcoder.n_features(one.layer) - 1
-                raise InterventionError(f"L{one.layer}/{feature} does not exist; the layer has features 0 to {highest}")
+                raise InterventionError(f"{name} does not exist; the layer has features 0 to {highest}")
             here = sets.setdefault(one.layer, {})
             if (position, feature) in here:
-                raise InterventionError(f"L{one.layer}/{feature} at position {position} is changed twice; say it once")
+                raise InterventionError(f"{name} at position {position} is changed twice; say it once")
             here[position, feature] = (float(one.scale or 0.0), float(one.value or 0.0))
     device = transcoder.device
     return Changes(

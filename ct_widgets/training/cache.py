@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from ct_widgets import atomic
+from ct_widgets.atomic import write_bytes
 from ct_widgets.errors import FileFormatError, TrainingError
 from ct_widgets.features.corpus import Source
 from ct_widgets.language_model import LanguageModel
@@ -57,7 +57,7 @@ def cache_activations(
     if (path / _INDEX).is_file():
         facts = _resumed(path, facts)
     path.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(path / _HELD_OUT, save(_packed(buffers.held_out)))
+    write_bytes(path / _HELD_OUT, save(_packed(rounds.held_out)))
     with progress_bar("activations", unit="token", show=progress) as bar:
         for index, sequences in enumerate(buffers.once()):
             n = sum(int(keep.sum()) for _, keep in sequences)
@@ -66,9 +66,9 @@ def cache_activations(
             bar.advance(n)
             if index >= len(facts["shards"]):
                 facts["shards"].append(_write_shard(path, index, lm, sequences, config))
-                atomic.write_bytes(path / _INDEX, json.dumps(facts, indent=1).encode())
+                write_bytes(path / _INDEX, json.dumps(facts, indent=1).encode())
     facts["complete"] = True
-    atomic.write_bytes(path / _INDEX, json.dumps(facts, indent=1).encode())
+    write_bytes(path / _INDEX, json.dumps(facts, indent=1).encode())
     return ActivationCache(path)
 
 
@@ -87,7 +87,7 @@ def _write_shard(
     x, y = read_activations(model, sequences, config.input_hook, config.output_hook)
     content = save({"x": x.bfloat16().cpu().contiguous(), "y": y.bfloat16().cpu().contiguous()})
     name = f"shard-{index:05d}.safetensors"
-    atomic.write_bytes(path / name, content)
+    write_bytes(path / name, content)
     return {"file": name, "tokens": x.shape[1], "sha256": hashlib.sha256(content).hexdigest()}
 
 

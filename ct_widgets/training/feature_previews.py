@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch.distributed as dist
 
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.features import Features, FeatureStore, collect_features
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.training.activations import Sequences
@@ -43,7 +44,7 @@ class FeaturePreviews:
             store = collect_features(model, texts, Path(folder) / "features", top=_EXAMPLES, sample=0, progress=False)
             self._choose(store)
             features = Features(model, store)
-            return [features.card(f"L{layer}/{index}") | {"missing": ""} for layer, index in self._chosen]
+            return [features.card(str(FeatureName(layer, index))) | {"missing": ""} for layer, index in self._chosen]
 
     def _choose(self, store: FeatureStore) -> None:
         counts, maxima = store.column("count"), store.column("maximum")

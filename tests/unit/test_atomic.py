@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -71,6 +72,36 @@ def test_an_interrupted_directory_leaves_the_old_one(tmp_path: Path, error: type
             raise error
 
     with pytest.raises(error):
+        write()
+    assert [file.name for file in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_file_and_an_error_with_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def write() -> None:
+        with atomic.file(path) as unfinished:
+            unfinished.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'"):
+        write()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_that_cannot_take_its_name_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "directory"
+    path.mkdir()
+    (path / "old").touch()
+
+    def write() -> None:
+        with atomic.directory(path) as unfinished:
+            unfinished.rmdir()  # as if somebody had cleaned up
+
+    with pytest.raises(FileNotFoundError):
         write()
     assert [file.name for file in path.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [path]

@@ -118,7 +118,7 @@ def test_without_a_store_the_weights_still_speak() -> None:
         feature.label = "x"
     with pytest.raises(FeatureError, match="L0/14 does not exist; layer 0 has features 0 to 13"):
         features[0, 14]
-    with pytest.raises(FeatureError, match="layer 3 does not exist"):
+    with pytest.raises(FeatureError, match="there are layers 0 to 2"):
         features["L3/0"]
     assert "no examples" in repr(features)
     assert repr(feature) == "<Feature L0/3>"

@@ -59,7 +59,7 @@ def test_a_feature_among_millions_reads_its_own_rows(tmp_path: Path, monkeypatch
 
 
 def test_features_that_do_not_exist(store: FeatureStore) -> None:
-    with pytest.raises(FeatureError, match="layer 3 does not exist; the transcoder has 3"):
+    with pytest.raises(FeatureError, match="L3/0 does not exist; there are layers 0 to 2"):
         store[3, 0]
     with pytest.raises(FeatureError, match="L1/14 does not exist; layer 1 has features 0 to 13"):
         store[1, 14]

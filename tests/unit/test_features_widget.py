@@ -91,7 +91,7 @@ def test_what_is_missing_is_said(model: ReplacementModel) -> None:
     with pytest.raises(WidgetError, match="L1/99 does not exist"):
         ExamplesWidget(model.features, "L1/99")
     view.feature = "nonsense"
-    assert "is not a feature" in shown(view)["missing"]
+    assert "is not the name of a feature" in shown(view)["missing"]
 
 
 def test_features_show_themselves(model: ReplacementModel) -> None:
