@@ -33,7 +33,7 @@ def operand_plot(feature: Feature, operands: OperandActivations) -> Figure:
     """Draw a feature's activation for all pairs of operands; see `ReplacementModel.operand_plot`."""
     import plotly.graph_objects as go
 
-    name = FeatureName.parse(feature)
+    name = FeatureName.of(feature)
     plot = operands.plot(*name)
     signed = bool((plot < 0).any())
     highest = float(np.abs(plot).max()) or 1.0
@@ -68,7 +68,7 @@ def output_weight_plot(
     model: WithFeatures, feature: Feature, numbers: Iterable[int] = NUMBERS, *, template: str = TEMPLATE
 ) -> Figure:
     """Draw what a feature adds to the logits of numbers; see `ReplacementModel.output_weight_plot`."""
-    name = FeatureName.parse(feature)
+    name = FeatureName.of(feature)
     wanted = list(numbers)
     weights = output_weights(model, *name, wanted, template=template)
     return _weight_plot(wanted, weights, f"{name}  output weights", "added to the logit of each number")
@@ -83,7 +83,7 @@ def embedding_weight_plot(
     slot: Slot = "a",
 ) -> Figure:
     """Draw what numbers add to a feature; see `ReplacementModel.embedding_weight_plot`."""
-    name = FeatureName.parse(feature)
+    name = FeatureName.of(feature)
     wanted = list(numbers)
     weights = embedding_weights(model, *name, wanted, template=template, slot=slot)
     return _weight_plot(

@@ -57,7 +57,7 @@ def cache_activations(
     if (path / _INDEX).is_file():
         facts = _resumed(path, facts)
     path.mkdir(parents=True, exist_ok=True)
-    write_bytes(path / _HELD_OUT, save(_packed(rounds.held_out)))
+    write_bytes(path / _HELD_OUT, save(_packed(buffers.held_out)))
     with progress_bar("activations", unit="token", show=progress) as bar:
         for index, sequences in enumerate(buffers.once()):
             n = sum(int(keep.sum()) for _, keep in sequences)
