@@ -36,15 +36,16 @@ def frozen_forward(
     """Run the model with everything frozen but the path from `embedding` [p, d] and `mlp_write` [l, p, d]."""
     embedding = embedding.detach().clone().requires_grad_()
     mlp_write = mlp_write.detach().clone().requires_grad_()
-    kept = hooked_pass(
-        model,
-        run.tokens[None],
-        lambda layer, read, own: mlp_write[layer] + transcoder.skip(layer, read),
-        input_hook=run.input_hook,
-        patterns=run.pattern,
-        scales=run.scales,
-        embedding=embedding + run.position_embedding,
-        keep=[NORMED],
-        grad=True,
-    )
-    return FrozenForward(torch.cat(kept.inputs), kept.kept[NORMED][0], mlp_write, embedding)
+    with torch.enable_grad():
+        passed = hooked_pass(
+            model,
+            run.tokens[None],
+            lambda layer, read, own: mlp_write[layer] + transcoder.skip(layer, read),
+            input_hook=run.input_hook,
+            patterns=run.pattern,
+            scales=run.scales,
+            embedding=embedding + run.position_embedding,
+            keep=[NORMED],
+            grad=True,
+        )
+        return FrozenForward(torch.cat(passed.inputs), passed.kept[NORMED][0], mlp_write, embedding)
