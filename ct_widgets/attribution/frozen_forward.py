@@ -34,15 +34,16 @@ def frozen_forward(model: TranscodedModel, run: FrozenRun, embedding: Tensor, ml
     """Run the model with everything frozen but the path from `embedding` [p, d] and `mlp_write` [l, p, d]."""
     embedding = embedding.detach().clone().requires_grad_()
     mlp_write = mlp_write.detach().clone().requires_grad_()
-    done = hooked_pass(
-        model.language_model,
-        run.tokens[None],
-        lambda layer, read, own: mlp_write[layer] + model.transcoder.skip(layer, read),
-        input_hook=run.input_hook,
-        patterns=run.pattern,
-        scales=run.scales,
-        embedding=embedding + run.position_embedding,
-        keep=[NORMED],
-        grad=True,
-    )
-    return FrozenForward(torch.cat(done.inputs), done.kept[NORMED][0], mlp_write, embedding)
+    with torch.enable_grad():
+        done = hooked_pass(
+            model.language_model,
+            run.tokens[None],
+            lambda layer, read, own: mlp_write[layer] + model.transcoder.skip(layer, read),
+            input_hook=run.input_hook,
+            patterns=run.pattern,
+            scales=run.scales,
+            embedding=embedding + run.position_embedding,
+            keep=[NORMED],
+            grad=True,
+        )
+        return FrozenForward(torch.cat(done.inputs), done.kept[NORMED][0], mlp_write, embedding)

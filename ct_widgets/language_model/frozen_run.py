@@ -199,7 +199,8 @@ def run_and_keep(
     hooks = keep_at(names, kept)
     if only_last_logits and {_UNEMBED_IN, _UNEMBED_OUT} <= bridge.hook_dict.keys():
         hooks += _last_position_hooks(bridge, bridge.hook_dict)
-    logits = run_with_hooks(bridge, tokens, hooks)
+    with torch.no_grad():
+        logits = run_with_hooks(bridge, tokens, hooks)
     return logits[:, -1:] if only_last_logits else logits, {name: value.detach() for name, value in kept.items()}
 
 

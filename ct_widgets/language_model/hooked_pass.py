@@ -73,11 +73,11 @@ def hooked_pass(
     if scales is not None:
         hold("ln_final.hook_scale", scales["final"][..., None])
     hooks += keep_at(keep, kept)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.set_grad_enabled(grad):
         # TransformerLens notes that an edited denominator is used as edited, which is the point here.
         warnings.filterwarnings("ignore", message="A forward hook edited hook_scale")
-        logits = run_with_hooks(model.bridge, tokens, hooks, grad=grad)
-    return HookedPass(_full(logits), inputs, {name: _full(value) for name, value in kept.items()})
+        logits = run_with_hooks(model.bridge, tokens, hooks)
+        return HookedPass(_full(logits), inputs, {name: _full(value) for name, value in kept.items()})
 
 
 def _full(activation: Tensor) -> Tensor:

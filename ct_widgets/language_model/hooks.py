@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ct_widgets.errors import ModelError
@@ -21,7 +20,7 @@ NORMED = "ln_final.hook_out"
 Hooks = list[tuple[str, Callable[[Tensor, Any], Tensor | None]]]
 
 
-def run_with_hooks(bridge: Any, tokens: Tensor, hooks: Hooks, *, grad: bool = False) -> Tensor:
+def run_with_hooks(bridge: Any, tokens: Tensor, hooks: Hooks) -> Tensor:
     """Run tokens [b, p] under hooks that are gone afterwards. -> logits [b, p, v].
 
     Raises ModelError for a hook point that this family does not have.
@@ -33,7 +32,7 @@ def run_with_hooks(bridge: Any, tokens: Tensor, hooks: Hooks, *, grad: bool = Fa
             f"{type(bridge.original_model).__name__} has no hook {unknown[0]!r}; "
             "this family cannot be traced, or the transcoder was made for another one"
         )
-    with torch.set_grad_enabled(grad), bridge.hooks(fwd_hooks=hooks):
+    with bridge.hooks(fwd_hooks=hooks):
         return bridge(tokens, return_type="logits")
 
 

@@ -1,4 +1,4 @@
-"""Knowledge of TransformerLens stays in `language_model/`: elsewhere no bridge attribute and no hook point's name."""
+"""Only `language_model/` knows TransformerLens: elsewhere there is no bridge attribute and no name of a hook point."""
 
 from __future__ import annotations
 
