@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ct_widgets.attribution import OnInterrupt, Target
     from ct_widgets.evaluation import Evaluation, Text, Validation
     from ct_widgets.features import Features, FeatureStore
-    from ct_widgets.features.corpus import Source
     from ct_widgets.global_weights import GlobalWeights
     from ct_widgets.global_weights.feature_set import Chosen
     from ct_widgets.graph import AttributionGraph, NodeId
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
         InterventionResults,
         PerturbationSession,
     )
+    from ct_widgets.language_model.corpus import Source
 
 
 class ReplacementModel(TranscodedModel):
@@ -84,7 +84,7 @@ class ReplacementModel(TranscodedModel):
         from ct_widgets.features import Features, FeatureStore
 
         store = self._store
-        return Features(self, store if store is None or isinstance(store, FeatureStore) else FeatureStore.open(store))
+        return Features(self, store if store is None or isinstance(store, FeatureStore) else FeatureStore(store))
 
     @overload
     def attribute(

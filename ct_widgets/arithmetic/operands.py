@@ -126,7 +126,7 @@ class OperandActivations:
 
     @cached_property
     def auto_labels(self) -> Mapping[str, tuple[str, str]]:
-        """Families with a name and a reason, by feature, for `model.features.take_guesses(operands.auto_labels)`."""
+        """Families with a name and a reason, by feature, for `model.features.add_auto_labels(operands.auto_labels)`."""
         named = self.families.query("kind != 'other'")
         columns = zip(named["layer"], named["index"], named["name"], named["explained"], strict=True)
         plots = f"the variance of its activations for all pairs in {self.template!r}"

@@ -127,7 +127,7 @@ def _texts(path: str | None) -> list[Any]:
         from ct_widgets.demo import load_texts
 
         return load_texts()
-    from ct_widgets.features.corpus import read_texts
+    from ct_widgets.language_model.corpus import read_texts
 
     return list(read_texts(path))
 

@@ -41,4 +41,4 @@ def save_features(out: Path, seed: int, *, texts: int | None = None) -> FeatureS
 def load_features(directory: Path) -> FeatureStore | None:
     """The store, if there is one. Labels that a user gives are not written into the package."""
     path = directory / _FEATURES
-    return FeatureStore.open(path, keep_labels=False) if path.is_dir() else None
+    return FeatureStore(path, keep_labels=False) if path.is_dir() else None

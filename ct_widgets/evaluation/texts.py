@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ct_widgets.errors import PromptError
-from ct_widgets.features.corpus import RowMaker
 from ct_widgets.language_model import LanguageModel
+from ct_widgets.language_model.corpus import RowMaker, groups_of_like_length
 
 Text: TypeAlias = str | tuple[str, str] | Sequence[int]
 """A text; a prompt and what follows it (as they are written, with the space between them); or token ids."""
@@ -87,12 +87,8 @@ def _row(model: LanguageModel, ids: list[int]) -> Row:
 def batches(rows: Sequence[Row], batch_tokens: int = _BATCH_TOKENS) -> Iterator[Rows]:
     """Put rows of like length together, at most `batch_tokens` tokens with their padding."""
     by_length = sorted(rows, key=lambda row: len(row.ids))
-    while by_length:
-        n = 1
-        while n < len(by_length) and (n + 1) * len(by_length[n].ids) <= batch_tokens:
-            n += 1
-        yield _pad(by_length[:n])
-        by_length = by_length[n:]
+    for group in groups_of_like_length(np.array([len(row.ids) for row in by_length]), batch_tokens):
+        yield _pad(by_length[group])
 
 
 def _pad(rows: Sequence[Row]) -> Rows:

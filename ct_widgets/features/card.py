@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ct_widgets.features.guess import Guess
+from ct_widgets.features.auto_label import AutoLabel
 from ct_widgets.features.labels import Label
 from ct_widgets.features.store import Example, FeatureRecord, Section
 from ct_widgets.features.vocabulary import Vocabulary
@@ -24,7 +24,7 @@ def card(
     record: FeatureRecord | None,
     vocabulary: Vocabulary,
     label: Label | None,
-    guess: Guess | None,
+    auto: AutoLabel | None,
     promotes: Scored,
     suppresses: Scored,
     drives: Scored,
@@ -33,7 +33,7 @@ def card(
     values: dict[str, Any] = {
         "feature": name,
         "label": None if label is None else {"text": label.text, "origin": label.origin, "model": label.model},
-        "guess": None if guess is None else {"text": guess.text, "reason": guess.reason},
+        "guess": None if auto is None else {"text": auto.text, "reason": auto.reason},
         "promotes": _scored(promotes),
         "suppresses": _scored(suppresses),
         "drives": _scored(drives),

@@ -8,18 +8,19 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from ct_widgets.display import view
 from ct_widgets.errors import FeatureError
 from ct_widgets.feature_name import FeatureLike, FeatureName
+from ct_widgets.features.auto_label import AutoLabel, auto_label
 from ct_widgets.features.card import Scored, card
 from ct_widgets.features.directions import Directions, extremes
 from ct_widgets.features.fingerprint import fingerprint
-from ct_widgets.features.guess import Guess, guess
 from ct_widgets.features.labels import Label
 from ct_widgets.features.search import search
 from ct_widgets.features.store import FeatureRecord, FeatureStore
 from ct_widgets.features.vocabulary import Vocabulary, read_vocabulary
 from ct_widgets.language_model import LanguageModel
-from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
 
 _SHOWN_TOKENS = 10
@@ -47,30 +48,46 @@ class Features:
     Raises FeatureError for a store of another transcoder.
     """
 
-    def __init__(self, model: ReplacementModel, store: FeatureStore | None = None) -> None:
+    def __init__(self, model: TranscodedModel, store: FeatureStore | None = None) -> None:
         if store is not None:
             store.check(fingerprint(model.transcoder), model.transcoder.name)
-        self._model = model
+        self.model = model
         self.store = store
         self.directions = Directions(model)
-        self._guesses: dict[str, Guess] = {}
+        self._auto_labels: dict[str, AutoLabel] = {}
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The model's tokens."""
         if self.store is not None:
             return self.store.vocabulary
-        return read_vocabulary(self._model.language_model.tokenizer, self._model.language_model.d_vocab)
+        return read_vocabulary(self.model.language_model.tokenizer, self.model.language_model.d_vocab)
 
     def __getitem__(self, feature: FeatureLike) -> Feature:
         return Feature(self, *FeatureName.of(feature).check(self.n_features))
 
     def search(self, query: str, k: int = 20) -> pd.DataFrame:
-        """Features that have to do with a text: by their examples, labels and promoted tokens, the best first.
+        """Search features by a text in their examples, labels and promoted tokens, the best first.
 
-        Columns: layer, index, label (or a guess, marked as automatic), score, and where the text was found.
+        Columns: layer, index, label (or an auto label, marked as automatic), score, and where the text was found.
+        Raises FeatureError for an empty text.
+
+        >>> model.features.search("basketball")
         """
-        return search(self, query, k)
+        found = search(query, k, self.n_features, self.vocabulary, self.directions, self.store)
+        features = [self[one.name] for one in found]
+        return pd.DataFrame(
+            {
+                "layer": [feature.layer for feature in features],
+                "index": [feature.index for feature in features],
+                "label": [
+                    feature.label or (f"{auto.text} (automatic)" if (auto := feature.auto_label) else "")
+                    for feature in features
+                ],
+                "score": [one.score for one in found],
+                "found": [one.where for one in found],
+            }
+        )
 
     def card(self, name: str) -> dict[str, Any]:
         """What a view shows of the feature `name`, as JSON values."""
@@ -80,21 +97,21 @@ class Features:
         """Label the feature `name`; an empty text takes the label away."""
         self[name].label = text
 
-    def take_guesses(self, guesses: Mapping[str, tuple[str, str]]) -> None:
-        """Let guesses from elsewhere, a text and a reason by feature name, take the place of those from examples.
+    def add_auto_labels(self, labels: Mapping[str, tuple[str, str]]) -> None:
+        """Add automatic labels, a text and a reason by feature name, which replace those from examples.
 
-        >>> model.features.take_guesses(model.operand_activations().auto_labels)
+        >>> model.features.add_auto_labels(model.operand_activations().auto_labels)
         """
-        self._guesses |= {name: Guess(*guessed) for name, guessed in guesses.items()}
+        self._auto_labels |= {name: AutoLabel(*label) for name, label in labels.items()}
 
-    def guess(self, name: str) -> Guess | None:
-        """The guess that was taken for the feature `name`, or None."""
-        return self._guesses.get(name)
+    def auto_label(self, name: str) -> AutoLabel | None:
+        """Return the automatic label that was added for the feature `name`, or None."""
+        return self._auto_labels.get(name)
 
     @property
     def n_features(self) -> list[int]:
         """Features of every layer."""
-        t = self._model.transcoder
+        t = self.model.transcoder
         return [t.n_features(layer) for layer in range(t.n_layers)]
 
     @property
@@ -108,7 +125,7 @@ class Features:
 
     def __repr__(self) -> str:
         what = "no examples: give ReplacementModel a FeatureStore" if self.store is None else repr(self.store)
-        return f"<Features of {self._model.transcoder.name}: {sum(self.n_features):,}; {what}>"
+        return f"<Features of {self.model.transcoder.name}: {sum(self.n_features):,}; {what}>"
 
 
 class Feature:
@@ -183,8 +200,8 @@ class Feature:
         """Tokens whose logits it lowers most; as `promoted`."""
         return self._table(self._output(output_layer), k, largest=False)
 
-    def driving(self, k: int = _SHOWN_TOKENS) -> pd.DataFrame:
-        """Tokens whose embedding drives its encoder most: token, id, what it adds to the pre-activation."""
+    def activating_tokens(self, k: int = _SHOWN_TOKENS) -> pd.DataFrame:
+        """List the tokens whose embedding activates it most: token, id, value added to the pre-activation."""
         return self._table(self._features.directions.input(self.layer, self.index), k, largest=True)
 
     def _output(self, output_layer: int | None) -> Any:
@@ -219,13 +236,13 @@ class Feature:
         return None if store is None else store.labels.entry(self.name)
 
     @property
-    def guess(self) -> Guess | None:
-        """What it seems to be about, told automatically, with the evidence; None where nothing stands out."""
-        taken = self._features.guess(self.name)
-        if taken is not None or self.record is None:
-            return taken
+    def auto_label(self) -> AutoLabel | None:
+        """A label by rules over its examples, with the evidence; None where nothing stands out."""
+        added = self._features.auto_label(self.name)
+        if added is not None or self.record is None:
+            return added
         promoted = [token for token, _ in self._scored(self._output(None), largest=True)]
-        return guess(self.record, self._features.vocabulary, promoted)
+        return auto_label(self.record, self._features.vocabulary, promoted)
 
     def card(self) -> dict[str, Any]:
         """What a view shows of it, as JSON values."""
@@ -234,7 +251,7 @@ class Feature:
             record=self.record,
             vocabulary=self._features.vocabulary,
             label=self._label(),
-            guess=self.guess,
+            auto=self.auto_label,
             promotes=self._scored(self._output(None), largest=True),
             suppresses=self._scored(self._output(None), largest=False),
             drives=self._scored(self._features.directions.input(self.layer, self.index), largest=True),
@@ -242,15 +259,13 @@ class Feature:
 
     def show(self, **state: Any) -> Any:
         """The card as an ExamplesWidget; `state` are its settings."""
-        from ct_widgets.widgets import ExamplesWidget
-
-        return ExamplesWidget(self._features, self.name, **state)
+        return view("feature")(self._features, self.name, **state)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.show()._repr_mimebundle_(**options)
 
     def __repr__(self) -> str:
         facts = "" if self.record is None else f", density {self.density:.2g}, maximum {self.maximum:.3g}"
-        guessed = self.guess
-        about = f" {self.label!r}" if self.label else "" if guessed is None else f" perhaps {guessed.text}"
+        auto = self.auto_label
+        about = f" {self.label!r}" if self.label else "" if auto is None else f" {auto.text} (automatic)"
         return f"<Feature {self.name}{about}{facts}>"

@@ -9,36 +9,27 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ct_widgets.columns import ArrayFile
 from ct_widgets.errors import FeatureError
 from ct_widgets.feature_name import FeatureName
-from ct_widgets.features.array_file import ArrayFile
-from ct_widgets.features.corpus import RowMaker, Source, Text, in_chunks, read_texts
+from ct_widgets.features.active import Active, find_active
+from ct_widgets.features.coactivations import Coactivations
 from ct_widgets.features.fingerprint import fingerprint
-from ct_widgets.features.merging import layer_columns, load_tally, save_tally, write_store
+from ct_widgets.features.merging import layer_columns, load_tally, save_tally
 from ct_widgets.features.store import FeatureStore
-from ct_widgets.features.tally import (
-    Active,
-    Batch,
-    Coactivations,
-    LayerTally,
-    Tally,
-    Tokens,
-    Window,
-    find_active,
-)
+from ct_widgets.features.store_file import check_is_free, write_store
+from ct_widgets.features.tally import LayerTally, Tally, Tokens, Window
 from ct_widgets.features.vocabulary import read_vocabulary
+from ct_widgets.language_model.corpus import Batch, RowMaker, Source, Text, count_texts, in_chunks, read_texts
 from ct_widgets.progress import progress_bar
-
-if TYPE_CHECKING:
-    from ct_widgets.replacement_model import ReplacementModel
-    from ct_widgets.transcoded_model import TranscodedModel
+from ct_widgets.transcoded_model import TranscodedModel
 
 _CHUNK = 1024
 """Texts that are tokenised together. Processes take chunks in turn, so that batches are the same for any number."""
@@ -65,7 +56,7 @@ class Settings:
 
 
 def collect_features(
-    model: ReplacementModel,
+    model: TranscodedModel,
     texts: Source,
     path: str | Path,
     *,
@@ -103,8 +94,7 @@ def collect_features(
     """
     settings = Settings(top, sample, before, after, context, batch_tokens, ignore_bos)
     collection = Collection(model, Path(path).expanduser(), settings, coactivations)
-    total = len(texts) if hasattr(texts, "__len__") and not isinstance(texts, str) else 0  # pyright: ignore
-    with progress_bar("features", total, unit="text", show=progress) as bar:
+    with progress_bar("features", count_texts(texts) or 0, unit="text", show=progress) as bar:
         for chunk in in_chunks(read_texts(texts, column), _CHUNK):
             collection.read(chunk, save_every)
             bar.advance(len(chunk))
@@ -122,7 +112,7 @@ def encode_batch(model: TranscodedModel, batch: Batch) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def active_in_batch(model: ReplacementModel, batch: Batch) -> Iterator[Active]:
+def active_in_batch(model: TranscodedModel, batch: Batch) -> Iterator[Active]:
     """The same, but only the features that are active."""
     for layer, x in _inputs(model, batch):
         yield find_active(*model.transcoder.active(layer, x))
@@ -142,13 +132,12 @@ class Collection:
 
     def __init__(
         self,
-        model: ReplacementModel,
+        model: TranscodedModel,
         path: Path,
         settings: Settings,
         coactivations: bool | Sequence[tuple[int, int]],
     ) -> None:
-        if path.exists():
-            raise FeatureError(f"{path} is there already; open it with FeatureStore.open, or choose another name")
+        check_is_free(path)
         self._model, self._path, self._settings = model, path, settings
         self._chosen = coactivations
         self._window = Window(settings.before, settings.after)
@@ -223,7 +212,7 @@ class Collection:
             self._write()
         if self._world > 1:
             dist.barrier()
-        return FeatureStore.open(self._path)
+        return FeatureStore(self._path)
 
     def _write(self) -> None:
         tally, model = self.tally, self._model.language_model

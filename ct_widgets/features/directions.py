@@ -15,7 +15,7 @@ import torch
 from ct_widgets.errors import FeatureError
 from ct_widgets.feature_name import FeatureName
 from ct_widgets.language_model.frozen_run import READ_POINTS
-from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.transcoded_model import TranscodedModel
 
 _CACHED = 256
 
@@ -30,7 +30,7 @@ class Extremes(NamedTuple):
 class Directions:
     """Features of one model as directions over its vocabulary; what was asked for last is kept."""
 
-    def __init__(self, model: ReplacementModel) -> None:
+    def __init__(self, model: TranscodedModel) -> None:
         self._language_model = model.language_model
         self._transcoder = model.transcoder
         self.output = lru_cache(_CACHED)(self._output)

@@ -27,8 +27,8 @@ from ct_widgets.feature_name import FeatureName
 from ct_widgets.features.bins import EDGES, N_BINS, bin_of, span
 from ct_widgets.features.catalog import Feature, Features
 from ct_widgets.features.fingerprint import fingerprint
-from ct_widgets.features.merging import write_store
 from ct_widgets.features.store import Example, FeatureRecord, FeatureStore
+from ct_widgets.features.store_file import write_store
 from ct_widgets.features.vocabulary import Vocabulary
 from ct_widgets.progress import progress_bar
 from ct_widgets.transcoders import Transcoder
@@ -131,7 +131,8 @@ def read_feature_json(directory: str | Path, path: str | Path, transcoder: Trans
         "n_tokens": NOMINAL_TOKENS,
         "n_texts": 0,
     }
-    return write_store(Path(path).expanduser(), columns, None, vocabulary, facts)
+    write_store(Path(path).expanduser(), columns, None, vocabulary, facts)
+    return FeatureStore(path)
 
 
 Objects = Mapping[int, Mapping[str, Any]]

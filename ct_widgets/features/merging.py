@@ -5,7 +5,6 @@ Axes as in `tally.py` and `store.py`.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,52 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ct_widgets import atomic
-from ct_widgets.errors import FeatureError, FileFormatError
-from ct_widgets.features.array_file import ArrayFile, write_arrays
+from ct_widgets.columns import ArrayFile, write_arrays
+from ct_widgets.errors import FeatureError
 from ct_widgets.features.bins import span
-from ct_widgets.features.kept import Candidates, Windows, context_keys
-from ct_widgets.features.store import ARRAYS, CSR, FORMAT, SUMS, VERSION, FeatureStore
-from ct_widgets.features.tally import Coactivations, LayerTally, Tally, Window
-from ct_widgets.features.vocabulary import Vocabulary
+from ct_widgets.features.store_file import StoreFile, write_store
+from ct_widgets.features.tally import LayerTally, Tally, Window
+from ct_widgets.features.topk import Candidates, Windows, context_keys
 
 Array = npt.NDArray[Any]
-
-
-def write_store(
-    path: Path,
-    layers: Iterable[Mapping[str, Array]],
-    coactivations: Coactivations | None,
-    vocabulary: Vocabulary,
-    facts: Mapping[str, Any],
-) -> FeatureStore:
-    """Write the store `path` from the columns of its layers, all of it or nothing.
-
-    Raises FileFormatError if something is there already.
-    """
-    if path.exists():
-        raise FileFormatError(f"{path} is there already; open it with FeatureStore.open, or choose another name")
-    pieces: dict[str, list[Array]] = defaultdict(list)
-    for layer in layers:
-        for name, array in layer.items():
-            pieces[name].append(array)
-    pieces["tokens"] = [ids.astype(np.uint16 if len(vocabulary) <= 2**16 else np.uint32) for ids in pieces["tokens"]]
-    for name in ("histogram_start", "example_start", "token_start"):
-        pieces[name] = [_starts(pieces[name])]
-    pieces |= {"vocabulary": [vocabulary.data], "vocabulary_start": [vocabulary.start]}
-    if coactivations is not None:
-        pieces["coactivation_features"] = [coactivations.sources]
-        pieces |= {f"coactivation_{name}": [array] for name, array in _sums(coactivations).items()}
-    with atomic.directory(path) as unfinished:
-        write_arrays(
-            unfinished / ARRAYS, pieces, {"format": FORMAT, "version": VERSION, "spaced": vocabulary.spaced, **facts}
-        )
-    return FeatureStore.open(path)
-
-
-def _starts(lengths: Sequence[Array]) -> Array:
-    """Where each of the runs of these lengths begins, and the end of the last."""
-    return np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.uint64)]).astype(np.uint64)
 
 
 def layer_columns(layer: LayerTally) -> dict[str, Array]:
@@ -91,9 +52,9 @@ def layer_columns(layer: LayerTally) -> dict[str, Array]:
     }
 
 
-def read_layer(store: FeatureStore, layer: int) -> LayerTally:
+def read_layer(store: StoreFile, layer: int) -> LayerTally:
     """The tally that one layer of `store` was written from."""
-    settings, file = store.facts["settings"], store.arrays()
+    settings, file = store.facts["settings"], store.arrays
     window = Window(settings["before"], settings["after"])
     n = store.n_features[layer]
     begin = store.number(layer, 0)
@@ -134,10 +95,10 @@ def _runs(starts: Array) -> tuple[Array, Array]:
     return run, np.arange(len(run)) - (starts[:-1] - starts[0])[run]
 
 
-def merge_stores(stores: Sequence[FeatureStore], path: Path) -> FeatureStore:
-    """See `FeatureStore.merge`."""
+def merge_files(stores: Sequence[StoreFile], path: Path) -> None:
+    """Write the store `path` of what several saw, without labels; see `FeatureStore.merge`."""
     if not stores:
-        raise FeatureError("there are no stores to merge; give one at least")
+        raise FeatureError("there are no stores to merge; pass at least one")
     first = stores[0]
     for other in stores[1:]:
         first.check(other.facts["transcoder"]["hash"], other.facts["transcoder"]["name"])
@@ -146,7 +107,6 @@ def merge_stores(stores: Sequence[FeatureStore], path: Path) -> FeatureStore:
                 f"{first.path} and {other.path} were collected with different settings "
                 f"({first.facts['settings']} and {other.facts['settings']}); collect one of them again"
             )
-
     if first.facts["settings"] is None:
         raise FeatureError(f"{first.path} was read from files that do not hold all it takes to merge it exactly")
 
@@ -160,20 +120,11 @@ def merge_stores(stores: Sequence[FeatureStore], path: Path) -> FeatureStore:
     facts = dict(first.facts)
     for name in ("n_tokens", "n_texts"):
         facts[name] = sum(store.facts[name] for store in stores)
-    made = write_store(path, layers(), _merged_coactivations(stores), first.vocabulary, facts)
-    labels = {name: label for store in reversed(stores) for name, label in store.labels.entries().items()}
-    if labels:
-        made.labels.update_entries(labels)
-    return made
-
-
-def _merged_coactivations(stores: Sequence[FeatureStore]) -> Coactivations | None:
-    if not stores[0].has_coactivations:
-        return None
-    merged = stores[0].coactivations()
-    for store in stores[1:]:
-        merged.merge(store.coactivations())
-    return merged
+    merged = first.coactivations() if first.has_coactivations else None
+    if merged is not None:
+        for other in stores[1:]:
+            merged.merge(other.coactivations())
+    write_store(path, layers(), merged, first.vocabulary, facts)
 
 
 def save_tally(path: Path, tally: Tally, facts: Mapping[str, Any]) -> None:
@@ -183,7 +134,7 @@ def save_tally(path: Path, tally: Tally, facts: Mapping[str, Any]) -> None:
         for name, array in _state(layer).items():
             pieces[f"{number}.{name}"] = [array]
     if tally.coactivations is not None:
-        pieces |= {f"coactivation.{name}": [array] for name, array in _sums(tally.coactivations).items()}
+        pieces |= {f"coactivation.{name}": [array] for name, array in tally.coactivations.arrays().items()}
     write_arrays(path, pieces, {**facts, "n_tokens": tally.n_tokens, "n_texts": tally.n_texts})
 
 
@@ -193,18 +144,9 @@ def load_tally(file: ArrayFile, into: Tally) -> Tally:
         for name, array in _state(layer).items():
             array[...] = file[f"{number}.{name}"]
     if into.coactivations is not None:
-        for name in SUMS:
-            parts = tuple(file[f"coactivation.{name}_{part}"] for part in CSR)
-            was = getattr(into.coactivations, name)
-            setattr(into.coactivations, name, type(was)(parts, shape=was.shape))
+        into.coactivations.fill(lambda name: file[f"coactivation.{name}"])
     into.n_tokens, into.n_texts = file.metadata["n_tokens"], file.metadata["n_texts"]
     return into
-
-
-def _sums(coactivations: Coactivations) -> dict[str, Array]:
-    """The arrays of both sparse matrices."""
-    matrices = {name: getattr(coactivations, name).tocsr() for name in SUMS}
-    return {f"{name}_{part}": getattr(matrix, part) for name, matrix in matrices.items() for part in CSR}
 
 
 def _state(layer: LayerTally) -> dict[str, Array]:

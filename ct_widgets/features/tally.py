@@ -1,4 +1,8 @@
-"""What a corpus says about every feature, added up batch by batch.
+"""Histograms, sums, examples and co-activations of every feature, added up batch by batch over a corpus.
+
+A batch is counted layer by layer: every activation goes into the histograms; then the largest activation of each
+feature in each row of text, and of each context, becomes a candidate for the lists of examples (`topk.py`); windows of
+text are cut only for candidates that entered a list.
 
 Axes: l layer, b row of text, p position in a row, n token that counts (no padding, no BOS), f feature of one layer,
 c candidate example, w token of a window, s and t features whose co-activations are summed.
@@ -6,56 +10,38 @@ c candidate example, w token of a window, s and t features whose co-activations 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
+from ct_widgets.features.active import Active
 from ct_widgets.features.bins import N_BINS, bin_of
-from ct_widgets.features.kept import Candidates, Kept, Windows, by_size, context_keys
+from ct_widgets.features.coactivations import Coactivations
+from ct_widgets.features.topk import Candidates, ExampleLists, Windows, by_size, context_keys
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from ct_widgets.language_model.corpus import Batch
 
 Array = npt.NDArray[Any]
 
 
 class Window(NamedTuple):
-    """Tokens kept around an example."""
+    """How many tokens around an example are kept with it."""
 
     before: int
     after: int
 
     @property
     def width(self) -> int:
-        """Tokens of the longest window."""
+        """How many tokens the longest window has."""
         return self.before + 1 + self.after
 
 
-class Batch(NamedTuple):
-    """Rows of text that go through the model together.
-
-    ids: [b, p], padded on the right; length: [b]; text: [b], the number of the text that each row is from;
-    first: positions before it (BOS) do not count.
-    """
-
-    ids: Array
-    length: Array
-    text: Array
-    first: int
-
-    @property
-    def counts(self) -> npt.NDArray[np.bool_]:
-        """[b, p]: which tokens count."""
-        position = np.arange(self.ids.shape[1])
-        return (position >= self.first) & (position < self.length[:, None])
-
-
 class Tokens:
-    """The tokens of a batch that count, one after the other, and where each is from."""
+    """The tokens of a batch that count, [n], with row, position, text and context of each."""
 
     def __init__(self, batch: Batch, window: Window) -> None:
         self.batch = batch
@@ -71,7 +57,7 @@ class Tokens:
         return len(self.row)
 
     def windows(self, n: Array, peak: Array, active: Active, example: Array) -> Windows:
-        """The windows around tokens n [c], where a feature has the activation `peak` [c].
+        """Cut the windows around tokens n [c], where a feature has the activation `peak` [c].
 
         active: all activations of these features in these rows, at least; example: [i], to which of the c each of them
         belongs, or -1.
@@ -94,60 +80,33 @@ class Tokens:
 
 
 def _shared(key: Array) -> tuple[Array, int]:
-    """Number [n] of each token's context among those that several tokens have, or -1; and how many these are."""
+    """Number the contexts that several tokens have. -> the number of each token's, or -1, [n]; how many there are."""
     _, context, count = np.unique(key, return_inverse=True, return_counts=True)
     several = count > 1
     return np.where(several, np.cumsum(several) - 1, -1)[context], int(several.sum())
 
 
-class Active(NamedTuple):
-    """Where features of a layer are active: token [i], feature [i], activation [i], in order of tokens."""
-
-    token: Array
-    feature: Array
-    value: Array
-
-    def take(self, chosen: Array) -> Active:
-        """Some of them."""
-        return Active(*(column[chosen] for column in self))
-
-
-def find_active(where: Tensor, a: Tensor) -> Active:
-    """The entries of a [n, f] that `where` [n, f] marks and that are not 0, from what `Transcoder.active` gives."""
-    where, entries = where.reshape(-1), a.reshape(-1)
-    if a.device.type == "cpu":  # where numpy finds them in half of torch's time
-        flat = np.flatnonzero(where.numpy())
-        value = entries.numpy()[flat].astype(np.float32, copy=False)
-    else:  # from where only those found should travel
-        found = where.nonzero()[:, 0]
-        flat, value = found.cpu().numpy(), entries[found].float().cpu().numpy()
-    if not value.all():  # 0 is above a threshold below it
-        flat, value = flat[value != 0], value[value != 0]
-    token = flat // a.shape[1]
-    return Active(token, flat - token * a.shape[1], value)
-
-
 @dataclass
 class LayerTally:
-    """Histogram [f, bins], sum of activations [f], and examples of the features of one layer."""
+    """Histograms [f, bins], sums of activations [f], and lists of examples of the features of one layer."""
 
     histogram: Array
     total: Array
-    top: Kept
-    sample: Kept
+    top: ExampleLists
+    sample: ExampleLists
 
     @classmethod
     def empty(cls, n_features: int, top: int, sample: int, width: int) -> Self:
-        """Nothing seen yet."""
+        """Make a tally of nothing yet."""
         return cls(
             histogram=np.zeros((n_features, N_BINS), np.uint32),
             total=np.zeros(n_features, np.float64),
-            top=Kept.empty("value", n_features, top, width),
-            sample=Kept.empty("chance", n_features, sample, width),
+            top=ExampleLists.empty("activation", n_features, top, width),
+            sample=ExampleLists.empty("random", n_features, sample, width),
         )
 
     def add(self, active: Active, tokens: Tokens) -> None:
-        """Count what is active in a batch."""
+        """Count the active features of a batch."""
         np.add.at(self.histogram.reshape(-1), active.feature * N_BINS + bin_of(active.value), np.uint32(1))
         np.add.at(self.total, active.feature, active.value.astype(np.float64))
         both = (self.top, self.sample)
@@ -176,7 +135,7 @@ class LayerTally:
 
 
 def _with_their_rows(active: Active, wanted: Array, tokens: Tokens, n_features: int) -> Array:
-    """The entries that are wanted, and all others of the same feature in the same row of text."""
+    """Select the entries that are wanted, and all others of the same feature in the same row of text."""
     cell = tokens.row[active.token] * n_features + active.feature
     # A table for the entries there are, not for all cells: those that share a place come along, which does no harm.
     size = 1 << (8 * len(cell)).bit_length()
@@ -187,7 +146,7 @@ def _with_their_rows(active: Active, wanted: Array, tokens: Tokens, n_features: 
 
 
 def _examples(active: Active, tokens: Tokens, n_features: int) -> tuple[Array, Array]:
-    """Which entries are the largest of their feature in their row of text, and of the context that they show.
+    """Find the entries that are the largest of their feature in their row of text, and of the context that they show.
 
     -> a number for the feature and row of every entry [i], and the entries [c].
     """
@@ -204,7 +163,7 @@ def _examples(active: Active, tokens: Tokens, n_features: int) -> tuple[Array, A
 
 
 def _numbered(cell: Array, n_cells: int) -> Array:
-    """Numbers below the length of `cell`, equal where its own are, which are below `n_cells`."""
+    """Renumber cells, which are below `n_cells`, below the length of `cell`, equal where they are."""
     if n_cells > 128 * len(cell):  # memory for the cells that are there, not for all
         return np.unique(cell, return_inverse=True)[1]
     number = np.empty(n_cells, np.int64)
@@ -213,61 +172,10 @@ def _numbered(cell: Array, n_cells: int) -> Array:
 
 
 def _largest(cell: Array, score: Array) -> Array:
-    """Which entries have the largest score of their cell."""
+    """Find the entries of the largest score of their cell."""
     largest = np.full(len(cell), np.iinfo(np.int64).min)
     np.maximum.at(largest, cell, score)
     return np.flatnonzero(largest[cell] == score)
-
-
-@dataclass
-class Coactivations:
-    """What pairs of features do at the same token: with each feature's own sums, this is what ERA and TWERA ask of a
-    corpus [CT25, "Global weights"].
-
-    sources: [s], targets: [t], numbers of features over all layers; source_column, target_column: L x [f], the place of
-    a feature among them, or -1; product: the sum over n of a_s a_t; present: the sum over n of a_s where a_t > 0.
-    """
-
-    sources: Array
-    targets: Array
-    source_column: list[Array]
-    target_column: list[Array]
-    product: Any  # sparse [s, t]
-    present: Any  # sparse [s, t]
-
-    @classmethod
-    def of(cls, n_features: Sequence[int], sources: Array, targets: Array) -> Self:
-        """Nothing seen yet of any source with any target."""
-        nothing = sparse.csr_array((len(sources), len(targets)), dtype=np.float64)
-        columns = [_columns(n_features, chosen) for chosen in (sources, targets)]
-        return cls(sources, targets, columns[0], columns[1], product=nothing, present=nothing)
-
-    def add(self, layers: Sequence[Active], n_tokens: int) -> None:
-        """Count the active features of a batch, by layer."""
-        s = _matrix(layers, self.source_column, n_tokens, len(self.sources))
-        t = _matrix(layers, self.target_column, n_tokens, len(self.targets))
-        self.product = self.product + s.T @ t
-        self.present = self.present + s.T @ (t > 0).astype(np.float64)
-
-    def merge(self, other: Coactivations) -> None:
-        """Add what another part of the corpus gave."""
-        self.product = self.product + other.product
-        self.present = self.present + other.present
-
-
-def _columns(n_features: Sequence[int], chosen: Array) -> list[Array]:
-    column = np.full(sum(n_features), -1)
-    column[chosen] = np.arange(len(chosen))
-    return np.split(column, np.cumsum(n_features)[:-1])
-
-
-def _matrix(layers: Sequence[Active], columns: Sequence[Array], n_tokens: int, width: int) -> Any:
-    """Activations of the features that have a column, sparse [n, width]."""
-    column = np.concatenate([mine[active.feature] for mine, active in zip(columns, layers, strict=True)])
-    token = np.concatenate([active.token for active in layers])
-    value = np.concatenate([active.value for active in layers]).astype(np.float64)
-    keep = column >= 0
-    return sparse.csr_array((value[keep], (token[keep], column[keep])), shape=(n_tokens, width))
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Global weights: what features are to each other whatever the prompt, and how much of it a corpus bears out."""
+"""Global weights: connections of features over all prompts, and how many of them a corpus bears out."""
 
 from ct_widgets.global_weights.compute import global_weights
 from ct_widgets.global_weights.weights import GlobalWeights, Ranking

@@ -1,4 +1,4 @@
-"""global_weights: the strongest virtual weights, ERAs and TWERAs of every feature [CT25, "Global weights"].
+"""The strongest virtual weights, ERAs and TWERAs of every feature, over all prompts at once [CT25, "Global weights"].
 
     ERA[s, t]   = E[1(a_t > 0) a_s] V[s, t]
     TWERA[s, t] = E[a_t a_s] / E[a_t] V[s, t]
@@ -16,20 +16,20 @@ import torch
 
 from ct_widgets.errors import FeatureError
 from ct_widgets.features import FeatureStore
-from ct_widgets.features.corpus import Source
+from ct_widgets.features.catalog import WithFeatures
 from ct_widgets.global_weights.corpus_sums import CorpusSums, Pairs, entries, measure, sum_corpus
 from ct_widgets.global_weights.feature_set import Chosen, FeatureSet
 from ct_widgets.global_weights.strongest import Strongest, strongest_of
 from ct_widgets.global_weights.virtual import Block, blocks, n_parts
 from ct_widgets.global_weights.weights import GlobalWeights
+from ct_widgets.language_model.corpus import Source
 from ct_widgets.progress import progress_bar
-from ct_widgets.replacement_model import ReplacementModel
 
 Array = npt.NDArray[Any]
 
 
 def global_weights(
-    model: ReplacementModel,
+    model: WithFeatures,
     corpus: FeatureStore | Source | None = None,
     *,
     sources: Chosen | None = None,
@@ -37,36 +37,38 @@ def global_weights(
     k: int = 20,
     progress: bool | None = None,
 ) -> GlobalWeights:
-    """See `ReplacementModel.global_weights`."""
+    """Find the strongest connections of features; see `ReplacementModel.global_weights`.
+
+    >>> global_weights(model, texts).inputs("L3/12")
+    """
     if k < 1:
-        raise FeatureError(f"k is {k}; keep one connection of each feature at least")
-    t = model.transcoder
-    sizes = [t.n_features(layer) for layer in range(t.n_layers)]
-    s, r = FeatureSet.of(sizes, sources), FeatureSet.of(sizes, targets)
-    sums = None if corpus is None else sum_corpus(model, corpus, s, r, progress=progress)
-    outputs, inputs = Strongest(len(s), k, t.device), Strongest(len(r), k, t.device)
-    together = None if sums is None else Together(sums)
+        raise FeatureError(f"k is {k}; keep at least one connection of each feature")
+    features, device = model.features, model.transcoder.device
+    s, r = (FeatureSet.of(features.n_features, chosen) for chosen in (sources, targets))
+    sums = None if corpus is None else sum_corpus(features.model, corpus, s, r, progress=progress)
+    outputs, inputs = Strongest(len(s), k, device), Strongest(len(r), k, device)
+    coactive = None if sums is None else CoactivePairs(sums)
     with progress_bar("global weights", n_parts(s), unit="part", show=progress) as bar:
-        for block in blocks(model, s, r, bar.advance):
+        for block in blocks(features.model, s, r, bar.advance):
             outputs.add(block.sources, block.targets.start, block.virtual)
             inputs.add(block.targets, block.sources.start, block.virtual.T)
-            if together is not None:
-                together.add(block)
+            if coactive is not None:
+                coactive.add(block)
     by_row, by_column = outputs.entries(), inputs.entries()
     row, column = np.concatenate([by_row[0], by_column[1]]), np.concatenate([by_row[1], by_column[0]])
     virtual = np.concatenate([by_row[2], by_column[2]])
-    if sums is not None and together is not None:
-        found = together.strongest(sums.total[r.number], k)
+    if sums is not None and coactive is not None:
+        found = coactive.strongest(sums.total[r.number], k)
         row, column, virtual = (np.concatenate(pair) for pair in zip((row, column, virtual), found, strict=True))
     # A pair may be strong by several measures, and from both ends.
     unique = np.unique(row.astype(np.int64) * len(r) + column, return_index=True)[1]
     row, column, virtual = row[unique], column[unique], virtual[unique]
     pairs = Pairs(s.number[row], r.number[column], row, column)
-    return GlobalWeights(model, s, r, pairs, virtual, None if sums is None else measure(sums, pairs, virtual))
+    return GlobalWeights(features, s, r, pairs, virtual, None if sums is None else measure(sums, pairs, virtual))
 
 
-class Together:
-    """V of all pairs that are ever active together."""
+class CoactivePairs:
+    """Virtual weights of all pairs that are active at the same token at least once in a corpus."""
 
     def __init__(self, sums: CorpusSums) -> None:
         self._sums = sums
@@ -76,7 +78,7 @@ class Together:
         self._part: slice | None = None
 
     def add(self, block: Block) -> None:
-        """Note the weights of the pairs that are in a block; blocks of the same sources follow each other."""
+        """Take the weights of the pairs that are in a block; blocks of the same sources follow each other."""
         if block.sources != self._part:
             self._open(block.sources)
         begin, end = np.searchsorted(self._column, (block.targets.start, block.targets.stop))
@@ -86,7 +88,7 @@ class Together:
         self._virtual[self._place[mine]] = found.cpu().numpy()
 
     def _open(self, part: slice) -> None:
-        """The entries of some rows in order of columns: those of a block are consecutive."""
+        """Put the entries of some rows in order of columns, so that those of a block are consecutive."""
         start = self._pairs.indptr[part.start : part.stop + 1]
         order = np.argsort(self._pairs.indices[start[0] : start[-1]], kind="stable")
         self._row = np.repeat(np.arange(len(start) - 1), np.diff(start))[order]
@@ -95,7 +97,7 @@ class Together:
         self._part = part
 
     def strongest(self, total: Array, k: int) -> tuple[Array, Array, Array]:
-        """Source, target and V of the pairs of largest ERA or TWERA of each end. total: [t], sums of activations."""
+        """Return source, target and V of the pairs of largest ERA or TWERA of each end. total: of activations, [t]."""
         row = np.repeat(np.arange(self._pairs.shape[0]), np.diff(self._pairs.indptr))
         column = self._pairs.indices.astype(np.int64)
         product, present = (entries(sums, row, column) for sums in (self._sums.product, self._sums.present))

@@ -1,4 +1,4 @@
-"""What a corpus says of pairs of features, summed in one pass, or read from a store that has it.
+"""Statistics of a corpus for pairs of features, summed in one pass, or read from a store that has them.
 
 Axes: g feature over all layers, s source, t target, n token that counts.
 """
@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from ct_widgets.errors import FeatureError
 from ct_widgets.features import FeatureStore
+from ct_widgets.features.coactivations import Coactivations
 from ct_widgets.features.collect import active_in_batch
-from ct_widgets.features.corpus import RowMaker, Source, in_chunks, read_texts
 from ct_widgets.features.fingerprint import fingerprint
-from ct_widgets.features.tally import Coactivations
 from ct_widgets.global_weights.feature_set import FeatureSet
+from ct_widgets.language_model.corpus import RowMaker, Source, count_texts, in_chunks, read_texts
 from ct_widgets.progress import progress_bar
-from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.transcoded_model import TranscodedModel
 
 Array = npt.NDArray[Any]
 
@@ -51,14 +51,17 @@ class CorpusSums:
 
 
 def sum_corpus(
-    model: ReplacementModel,
+    model: TranscodedModel,
     corpus: FeatureStore | Source,
     sources: FeatureSet,
     targets: FeatureSet,
     *,
     progress: bool | None,
 ) -> CorpusSums:
-    """Stream texts through the model, or take the sums of a store that was collected with co-activations."""
+    """Sum over texts that stream through the model, or take the sums of a store with co-activations.
+
+    Raises FeatureError for too many pairs, for texts without tokens and for a store that lacks some of the features.
+    """
     if isinstance(corpus, FeatureStore):
         return _of_store(model, corpus, sources, targets)
     if len(sources) * len(targets) > _MOST_PAIRS:
@@ -67,18 +70,17 @@ def sum_corpus(
             'name those you need: sources=["L2/517", ...] or targets=[...]'
         )
     sizes = list(sources.n_features)
-    together = Coactivations.of(sizes, sources.number, targets.number)
+    coactivations = Coactivations.of(sizes, sources.number, targets.number)
     count, total = np.zeros(sum(sizes), np.int64), np.zeros(sum(sizes))
     first = np.cumsum([0, *sizes])
     rows = RowMaker(model.language_model, _CONTEXT, _BATCH_TOKENS, ignore_bos=True)
     n_tokens = 0
-    n_texts = len(corpus) if hasattr(corpus, "__len__") and not isinstance(corpus, str) else 0  # pyright: ignore
-    with progress_bar("statistics", n_texts, unit="text", show=progress) as bar:
+    with progress_bar("statistics", count_texts(corpus) or 0, unit="text", show=progress) as bar:
         for number, chunk in enumerate(in_chunks(read_texts(corpus), _TEXTS)):
             for batch in rows.batches(chunk, number * _TEXTS):
                 layers = list(active_in_batch(model, batch))
                 n = int(batch.counts.sum())
-                together.add(layers, n)
+                coactivations.add(layers, n)
                 for layer, active in enumerate(layers):
                     place = first[layer] + active.feature
                     count += np.bincount(place, minlength=len(count))
@@ -86,11 +88,11 @@ def sum_corpus(
                 n_tokens += n
             bar.advance(len(chunk))
     if not n_tokens:
-        raise FeatureError("there is no token to count in these texts; give longer ones")
-    return CorpusSums(n_tokens, count, total, together.product, together.present)
+        raise FeatureError("there is no token to count in these texts; pass longer ones")
+    return CorpusSums(n_tokens, count, total, coactivations.product, coactivations.present)
 
 
-def _of_store(model: ReplacementModel, store: FeatureStore, sources: FeatureSet, targets: FeatureSet) -> CorpusSums:
+def _of_store(model: TranscodedModel, store: FeatureStore, sources: FeatureSet, targets: FeatureSet) -> CorpusSums:
     t = model.transcoder
     store.check(fingerprint(t), t.name)
     sums = store.coactivations()
@@ -107,7 +109,7 @@ def _of_store(model: ReplacementModel, store: FeatureStore, sources: FeatureSet,
 
 
 class Measured(NamedTuple):
-    """What a corpus says of pairs [e]; where it has nothing to say of one of the two features, NaN.
+    """Measures of pairs [e] on a corpus; NaN where one of the two features is never active.
 
     together: mean activation of the source where the target is active, as a share of that where it is active itself.
     """
@@ -119,7 +121,7 @@ class Measured(NamedTuple):
 
 
 def measure(sums: CorpusSums, pairs: Pairs, virtual: Array) -> Measured:
-    """ERA and TWERA of pairs with these virtual weights [e]."""
+    """Compute ERA and TWERA of pairs with these virtual weights [e]."""
     product, present = (entries(matrix, pairs.row, pairs.column) for matrix in (sums.product, sums.present))
     total = sums.total
     with np.errstate(divide="ignore", invalid="ignore"):  # features that are never active
@@ -133,7 +135,7 @@ def measure(sums: CorpusSums, pairs: Pairs, virtual: Array) -> Measured:
 
 
 def entries(matrix: Any, row: Array, column: Array) -> Array:
-    """Entries of a sparse matrix at many places, 0 where there is none."""
+    """Look up entries of a sparse matrix at many places; 0 where there is none."""
     csr = matrix.tocsr()
     csr.sort_indices()
     width = csr.shape[1]

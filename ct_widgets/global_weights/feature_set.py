@@ -1,4 +1,4 @@
-"""Features that are asked about, in the order of layers and indices."""
+"""A set of features as sources or targets of weights, in the order of layers and indices."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FeatureSet:
 
     @classmethod
     def of(cls, n_features: Sequence[int], chosen: Chosen | None) -> FeatureSet:
-        """The features `chosen`, each once, or all. Raises FeatureError for one that does not exist."""
+        """Make the set of the features `chosen`, or of all. Raises FeatureError for one that does not exist."""
         first = np.cumsum([0, *n_features])
         if chosen is None:
             return cls(np.arange(first[-1]), n_features)
@@ -45,6 +45,6 @@ class FeatureSet:
         return np.searchsorted(self.number, np.cumsum([0, *self.n_features]))
 
     def index(self, layer: int) -> Tensor:
-        """Indices of the set's features of one layer. [f]."""
+        """Return the indices of the set's features of one layer, [f]."""
         mine: npt.NDArray[Any] = self.number[self.start[layer] : self.start[layer + 1]]
         return torch.from_numpy(mine - sum(self.n_features[:layer]))

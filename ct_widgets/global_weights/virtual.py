@@ -1,4 +1,4 @@
-"""Virtual weights, block by block: what a source writes, as a target reads it through the residual stream alone.
+"""Virtual weights block by block: the write of a source as a target reads it through the residual stream alone.
 
     V[s, t] = < sum over l_s <= l < l_t of W_dec^{s -> l}, W_enc^t >     [CT25, "Global weights"]
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from ct_widgets.global_weights.feature_set import FeatureSet
 from ct_widgets.language_model import LanguageModel
 from ct_widgets.language_model.frozen_run import READ_POINTS
-from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.transcoded_model import TranscodedModel
 
 _SOURCES, _TARGETS = 1024, 8192
 """Features of a block: 32 MiB of weights, and decoders of 1,024 features at a time."""
@@ -35,7 +35,7 @@ class Block(NamedTuple):
 
 
 def read_directions(model: LanguageModel, hook: str, layer: int, encoders: Tensor) -> Tensor:
-    """Encoders [t, d] that read at `hook`, as directions of the residual stream at that layer's MLP -> [t, d]."""
+    """Turn encoders [t, d] that read at `hook` into directions of the residual stream at that layer's MLP -> [t, d]."""
     point = READ_POINTS[hook]
     if point in ("pre", "mid"):
         return encoders
@@ -46,9 +46,9 @@ def read_directions(model: LanguageModel, hook: str, layer: int, encoders: Tenso
 
 
 def blocks(
-    model: ReplacementModel, sources: FeatureSet, targets: FeatureSet, advance: Callable[[], None]
+    model: TranscodedModel, sources: FeatureSet, targets: FeatureSet, advance: Callable[[], None]
 ) -> Iterator[Block]:
-    """V of all sources to all targets of higher layers; `advance` is called after each of `n_parts(sources)` parts.
+    """Yield V of all sources to all targets of higher layers; calls `advance` after each of `n_parts(sources)` parts.
 
     Each decoder row is read once; of a memory-mapped file nothing else.
     """
@@ -68,12 +68,12 @@ def blocks(
 
 
 def n_parts(sources: FeatureSet) -> int:
-    """How many parts `blocks` reads the sources in."""
+    """Count the parts in which `blocks` reads the sources."""
     return sum(-(-len(sources.index(layer)) // _SOURCES) for layer in range(len(sources.n_features) - 1))
 
 
-def _readers(model: ReplacementModel, layer: int, targets: FeatureSet) -> Iterator[tuple[slice, Tensor]]:
-    """Places of the targets of one layer, some at a time, and what they read [t, d]."""
+def _readers(model: TranscodedModel, layer: int, targets: FeatureSet) -> Iterator[tuple[slice, Tensor]]:
+    """Yield the places of the targets of one layer, some at a time, and the directions that they read [t, d]."""
     t = model.transcoder
     start = int(targets.start[layer])
     for index in targets.index(layer).split(_TARGETS):

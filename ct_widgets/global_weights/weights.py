@@ -1,4 +1,7 @@
-"""GlobalWeights: the strongest connections of features, as a value to look things up in and to walk through."""
+"""GlobalWeights: the strongest connections of features, as a value to look things up in and to walk through.
+
+Axes: e pair of features.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ct_widgets.display import view
 from ct_widgets.errors import FeatureError
 from ct_widgets.feature_name import FeatureLike, FeatureName
-from ct_widgets.features import FeatureStore
-from ct_widgets.features.corpus import Source
+from ct_widgets.features import Features, FeatureStore
 from ct_widgets.global_weights.corpus_sums import Measured, Pairs, measure, sum_corpus
 from ct_widgets.global_weights.feature_set import FeatureSet
 from ct_widgets.global_weights.strongest import strongest_of
-from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.language_model.corpus import Source
 
 Array = npt.NDArray[Any]
 Ranking = Literal["virtual", "era", "twera"]
 RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
 
-APART = 0.01
-"""With less than this share of its usual activation where the target is active, a source is active apart from it."""
+_MIN_TOGETHER = 0.01
+"""Share of its usual activation that a source has at most where the target is active, if they are never coactive."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,7 @@ class GlobalWeights:
     Without a corpus there are virtual weights alone.
     """
 
-    model: ReplacementModel
+    features: Features
     sources: FeatureSet
     targets: FeatureSet
     kept: Pairs
@@ -57,15 +60,16 @@ class GlobalWeights:
         return RANKINGS if self.measured is not None else RANKINGS[:1]
 
     @cached_property
-    def apart(self) -> npt.NDArray[np.bool_]:
-        """Which pairs are active apart, [e]: their virtual weight is interference. A feature that is never active at
-        all says nothing about its pairs.
+    def never_coactive(self) -> npt.NDArray[np.bool_]:
+        """Pairs that are never active at the same token, [e]: their virtual weight is interference.
+
+        A feature that is never active at all says nothing about its pairs.
         """
-        return np.zeros(len(self), np.bool_) if self.measured is None else self.measured.together < APART
+        return np.zeros(len(self), np.bool_) if self.measured is None else self.measured.together < _MIN_TOGETHER
 
     @property
     def pairs(self) -> pd.DataFrame:
-        """All pairs: source, target, virtual, and with a corpus era, twera, together and interference.
+        """All pairs as a table: source, target, virtual, and with a corpus era, twera, together and interference.
 
         together: mean activation of the source where the target is active, as a share of its mean where it is active
         itself. interference: whether that is below 1 %.
@@ -73,21 +77,29 @@ class GlobalWeights:
         return self._table(np.arange(len(self)), ("source", "target"))
 
     def inputs(self, feature: FeatureLike, k: int = 10, *, by: Ranking | None = None) -> pd.DataFrame:
-        """The strongest inputs of a feature, columns as of `pairs`.
+        """List the strongest inputs of a feature, columns as of `pairs`.
 
         by: "twera", by default where there is a corpus, "era" or "virtual".
         Raises FeatureError for a feature that is not among the targets.
+
+        >>> weights.inputs("L3/12")
         """
         return self._table(self.strongest(feature, "inputs", by)[:k], ("source",))
 
     def outputs(self, feature: FeatureLike, k: int = 10, *, by: Ranking | None = None) -> pd.DataFrame:
-        """The strongest outputs of a feature; as `inputs`."""
+        """List the strongest outputs of a feature, columns as of `pairs`.
+
+        by: "twera", by default where there is a corpus, "era" or "virtual".
+        Raises FeatureError for a feature that is not among the sources.
+
+        >>> weights.outputs("L0/5", by="virtual")
+        """
         return self._table(self.strongest(feature, "outputs", by)[:k], ("target",))
 
     def strongest(
         self, feature: FeatureLike, direction: Literal["inputs", "outputs"], by: Ranking | None = None
     ) -> Array:
-        """Numbers of the kept pairs that a feature is the target or source of, the strongest first."""
+        """Return the numbers of the kept pairs that a feature is the target or source of, the strongest first."""
         layer, index = name = FeatureName.of(feature).check(self.sources.n_features)
         number = sum(self.sources.n_features[:layer]) + index
         chosen, end, what = (
@@ -106,59 +118,62 @@ class GlobalWeights:
         return mine[order][size[order] > 0]
 
     def measure(self, by: Ranking | None = None) -> Array:
-        """One measure of all pairs, [e]."""
+        """Return one measure of all pairs, [e]. Raises FeatureError for one that needs a corpus and has none."""
         by = by or self.rankings[-1]
         if by not in RANKINGS:
-            raise FeatureError(f"{by!r} is no measure of global weights: expected one of {', '.join(RANKINGS)}")
+            raise FeatureError(f"{by!r} is not a measure of global weights: expected one of {', '.join(RANKINGS)}")
         if by == "virtual":
             return self.virtual
         if self.measured is None:
             raise FeatureError(f"{by} needs statistics of a corpus: model.global_weights(texts)")
         return self.measured.era if by == "era" else self.measured.twera
 
-    def on(self, corpus: FeatureStore | Source, *, progress: bool | None = None) -> GlobalWeights:
-        """The same pairs with the statistics of another corpus."""
-        sums = sum_corpus(self.model, corpus, self.sources, self.targets, progress=progress)
+    def with_corpus(self, corpus: FeatureStore | Source, *, progress: bool | None = None) -> GlobalWeights:
+        """Measure these pairs on another corpus; takes the place of the statistics that there are.
+
+        >>> model.global_weights(texts).with_corpus(other_texts)
+        """
+        sums = sum_corpus(self.features.model, corpus, self.sources, self.targets, progress=progress)
         return replace(self, measured=measure(sums, self.kept, self.virtual))
 
     def interference(self, k: int = 10, *, judge: GlobalWeights | None = None) -> pd.DataFrame:
-        """Of the `k` strongest inputs of each target, by each measure: how many join features that are active apart.
+        """Measure by each ranking how many of the `k` strongest inputs of a target are never active with it.
 
-        judge: these weights `on` another corpus, which then says what is active together; a ranking that was made with
-        the same statistics would know. Columns: pairs (that the judge knows), interference (share of the pairs),
+        judge: these weights `with_corpus` another, which then says what is active together; a ranking that was made
+        with the same statistics would know. Columns: pairs (that the judge knows), interference (share of the pairs),
         weight (share of the summed size of the measure).
+
+        >>> weights.interference(judge=weights.with_corpus(other_texts))
         """
         judged = judge or self
         if judged.measured is None:
-            raise FeatureError("what is interference takes statistics of a corpus: model.global_weights(texts)")
+            raise FeatureError("interference needs statistics of a corpus: model.global_weights(texts)")
         known = ~np.isnan(judged.measured.together)
         rows: dict[str, dict[str, float]] = {}
         for by in self.rankings:
             size = np.abs(np.nan_to_num(self.measure(by)))
             chosen = strongest_of(self.kept.target, size, k)
             chosen = chosen[known[chosen]]
-            apart, size = judged.apart[chosen], size[chosen]
+            never, size = judged.never_coactive[chosen], size[chosen]
             rows[by] = {
                 "pairs": len(chosen),
-                "interference": float(apart.mean()) if len(chosen) else np.nan,
-                "weight": float(size[apart].sum() / size.sum()) if len(chosen) else np.nan,
+                "interference": float(never.mean()) if len(chosen) else np.nan,
+                "weight": float(size[never].sum() / size.sum()) if len(chosen) else np.nan,
             }
         return pd.DataFrame.from_dict(rows, orient="index").astype({"pairs": int})
 
     def show(self, feature: FeatureLike | None = None, **state: Any) -> Any:
-        """A GlobalWeightsWidget that starts at `feature`; `state` are its settings."""
-        from ct_widgets.widgets import GlobalWeightsWidget
-
-        return GlobalWeightsWidget(self, feature, **state)
+        """Show a GlobalWeightsWidget that starts at `feature`; `state` are its settings."""
+        return view("global weights")(self, feature, **state)
 
     def first_feature(self, by: Ranking) -> str:
-        """Where a walk may begin: the target of the strongest connection."""
+        """Return the name of the target of the strongest connection, where a walk may begin."""
         if not len(self):
             raise FeatureError("these weights hold no connection; name sources in layers below those of the targets")
         return self.name(int(self.kept.target[np.argmax(np.abs(np.nan_to_num(self.measure(by))))]))
 
     def name(self, number: int) -> str:
-        """Name of the feature of this number."""
+        """Return the name of the feature of this number."""
         layer = int(np.searchsorted(self._first, number, side="right")) - 1
         return str(FeatureName(layer, number - int(self._first[layer])))
 
@@ -177,19 +192,20 @@ class GlobalWeights:
         if self.measured is not None:
             for name in ("era", "twera", "together"):
                 columns[name] = getattr(self.measured, name)[chosen]
-            columns["interference"] = self.apart[chosen]
+            columns["interference"] = self.never_coactive[chosen]
         return pd.DataFrame(columns)
 
     def _labels(self, names: list[str]) -> Iterator[str]:
-        """Labels, or guesses where nobody gave one."""
+        """Labels, or automatic ones where nobody gave one."""
         for name in names:
-            feature = self.model.features[name]
-            guess = None if feature.label else feature.guess
-            yield guess.text if guess is not None else feature.label
+            feature = self.features[name]
+            auto = None if feature.label else feature.auto_label
+            yield auto.text if auto is not None else feature.label
 
     def __repr__(self) -> str:
         corpus = "no corpus" if self.measured is None else f"{self.measured.n_tokens:,} tokens"
+        name = self.features.model.transcoder.name
         return (
-            f"<GlobalWeights of {self.model.transcoder.name}: {len(self):,} pairs of {len(self.sources):,} sources and "
+            f"<GlobalWeights of {name}: {len(self):,} pairs of {len(self.sources):,} sources and "
             f"{len(self.targets):,} targets, {corpus}>"
         )

@@ -20,8 +20,8 @@ from safetensors.torch import load, save
 
 from ct_widgets.atomic import write_bytes
 from ct_widgets.errors import FileFormatError, TrainingError
-from ct_widgets.features.corpus import Source
 from ct_widgets.language_model import LanguageModel
+from ct_widgets.language_model.corpus import Source
 from ct_widgets.progress import progress_bar
 from ct_widgets.training.activations import Activations, Sequences, read_activations
 from ct_widgets.training.config import TrainingConfig

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ct_widgets.errors import TrainingError
-from ct_widgets.features.corpus import RowMaker, Source, Text, in_chunks, read_texts
 from ct_widgets.language_model import LanguageModel
+from ct_widgets.language_model.corpus import RowMaker, Source, Text, count_texts, in_chunks, read_texts
 from ct_widgets.training import parallel
 from ct_widgets.training.activations import Activations, Sequences
 from ct_widgets.training.config import TrainingConfig
@@ -49,7 +49,7 @@ class TextBuffers:
 
     def _hold_out(self) -> None:
         """Set the first texts aside: enough tokens, but no more than a tenth of texts whose number is known."""
-        known = len(self._texts) if hasattr(self._texts, "__len__") and not isinstance(self._texts, str) else None  # pyright: ignore
+        known = count_texts(self._texts)
         most = None if known is None else max(1, known // 10)
         texts: list[Text] = []
         tokens = 0

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ct_widgets.features.corpus import Source
 from ct_widgets.language_model import LanguageModel
+from ct_widgets.language_model.corpus import Source
 from ct_widgets.training import parallel
 from ct_widgets.training.activations import Activations, Sequences, read_activations
 from ct_widgets.training.cache import ActivationCache

@@ -17,7 +17,7 @@ def walk(weights: GlobalWeights, feature: str, by: Ranking, k: int) -> dict[str,
     return {
         "feature": feature,
         "by": by,
-        "card": weights.model.features.card(feature),
+        "card": weights.features.card(feature),
         "inputs": _side(weights, feature, "inputs", by, k),
         "outputs": _side(weights, feature, "outputs", by, k),
     }
@@ -37,20 +37,20 @@ def _side(
         measured = {name: _number(float(values[pair])) for name, values in measures.items()}
         if weights.measured is not None:
             measured["together"] = _number(float(weights.measured.together[pair]))
-        apart = bool(weights.apart[pair])
-        rows.append({**_neighbour(weights, weights.name(int(end[pair]))), **measured, "interference": apart})
+        never = bool(weights.never_coactive[pair])
+        rows.append({**_neighbour(weights, weights.name(int(end[pair]))), **measured, "interference": never})
     return {"rows": rows, "kept": len(chosen), "missing": ""}
 
 
 def _neighbour(weights: GlobalWeights, name: str) -> dict[str, Any]:
-    feature = weights.model.features[name]
-    guess = None if feature.label else feature.guess
+    feature = weights.features[name]
+    auto = None if feature.label else feature.auto_label
     record = feature.record
     top = None if record is None or not record.top else record.top[0]
     return {
         "feature": name,
-        "label": feature.label or (guess.text if guess is not None else ""),
-        "guessed": guess is not None,
+        "label": feature.label or (auto.text if auto is not None else ""),
+        "guessed": auto is not None,
         "maximum": 0.0 if record is None else record.maximum,
         "example": None if top is None else example_values(top, feature.vocabulary),
         "spaced": feature.vocabulary.spaced,

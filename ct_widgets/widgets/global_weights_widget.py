@@ -62,7 +62,7 @@ class GlobalWeightsWidget(View, front_end="global_weights"):
     @t.validate("feature")
     def _check_feature(self, proposal: Any) -> str:
         try:
-            return self._weights.model.features[proposal["value"]].name
+            return self._weights.features[proposal["value"]].name
         except CTWidgetsError as error:
             raise WidgetError(f"feature: {error}") from error
 

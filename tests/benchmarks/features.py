@@ -34,8 +34,7 @@ from ct_widgets import collect_features, load_demo  # noqa: E402
 from ct_widgets.demo.corpus import statements  # noqa: E402
 from ct_widgets.features import FeatureStore  # noqa: E402
 from ct_widgets.features.collect import _CHUNK, Collection, Settings  # noqa: E402
-from ct_widgets.features.corpus import RowMaker, in_chunks  # noqa: E402
-from ct_widgets.features.tally import Batch  # noqa: E402
+from ct_widgets.language_model.corpus import Batch, RowMaker, in_chunks  # noqa: E402
 from ct_widgets.replacement_model import ReplacementModel  # noqa: E402
 from tests.e2e.measure import in_notebook  # noqa: E402
 

@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import random_transcoder
 
 from ct_widgets.features.collect import encode_batch
-from ct_widgets.features.corpus import RowMaker
 from ct_widgets.language_model import native_bridge
+from ct_widgets.language_model.corpus import RowMaker
 from ct_widgets.replacement_model import ReplacementModel
 
 D_MODEL, K = 256, 20

@@ -18,9 +18,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import random_transcoder, tiny_bridge
 
+from ct_widgets.columns import write_arrays
 from ct_widgets.features import FeatureStore, collect, collect_features
-from ct_widgets.features.array_file import write_arrays
-from ct_widgets.features.store import ARRAYS, FORMAT, VERSION
+from ct_widgets.features.store_file import ARRAYS, FORMAT, VERSION
 from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.transcoders import Transcoder
 
@@ -101,7 +101,7 @@ def synthetic_store(path: Path, layers: int, features: int) -> FeatureStore:
         "n_texts": 10,
     }
     write_arrays(path / ARRAYS, {name: [column] for name, column in columns.items()}, facts)
-    return FeatureStore.open(path)
+    return FeatureStore(path)
 
 
 def dying(texts: list[list[int]], after: int) -> Iterator[list[int]]:

@@ -233,11 +233,11 @@ def test_families_are_automatic_labels_with_reasons(demo: ReplacementModel, look
     graph = demo.attribute("calc: 36+59=").with_labels(operands)
     assert graph.labels[name].endswith("(auto)")
     assert set(operands.labels) == set(operands.auto_labels)
-    demo.features.take_guesses(operands.auto_labels)
-    guess = demo.features[name].guess
-    assert guess is not None
-    assert f"{guess.text} (auto)" == graph.labels[name]
-    assert "of the variance" in guess.reason
+    demo.features.add_auto_labels(operands.auto_labels)
+    label = demo.features[name].auto_label
+    assert label is not None
+    assert f"{label.text} (auto)" == graph.labels[name]
+    assert "of the variance" in label.reason
 
 
 def test_figures_hold_the_plots(demo: ReplacementModel, lookup: tuple[int, int]) -> None:

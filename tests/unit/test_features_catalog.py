@@ -1,4 +1,4 @@
-"""model.features: tokens from the weights against closed forms, guesses, search, and what a card holds."""
+"""model.features: tokens from the weights against closed forms, automatic labels, search, and what a card holds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from features_samples import gather
 
 from ct_widgets.errors import FeatureError
 from ct_widgets.features import Example, FeatureRecord, Features, FeatureStore, Label, collect_features
-from ct_widgets.features.guess import guess
+from ct_widgets.features.auto_label import auto_label
 from ct_widgets.features.vocabulary import Vocabulary
 from ct_widgets.replacement_model import ReplacementModel
 
@@ -73,7 +73,7 @@ def test_driving_tokens_are_those_whose_embedding_is_read(
     bridge = make_bridge(family)
     transcoder = random_transcoder(3, 24, seed=3, feature_input_hook=hook)
     model = ReplacementModel(bridge, transcoder)
-    table = Features(model)[2, 7].driving(60).set_index("id")["value"].sort_index()
+    table = Features(model)[2, 7].activating_tokens(60).set_index("id")["value"].sort_index()
     for token in (4, 17):
         run = model.language_model.frozen_run(torch.tensor([token]))
         x = run.embedding[0]
@@ -108,7 +108,7 @@ def test_without_a_store_the_weights_still_speak() -> None:
     features = Features(samples.model("plt"))
     feature = features[0, 3]
     assert len(feature.promoted(4)) == 4
-    assert feature.guess is None
+    assert feature.auto_label is None
     assert feature.label == ""
     assert set(feature.card()) == {"feature", "label", "guess", "promotes", "suppresses", "drives", "spaced"}
     for missing in ("examples", "density", "maximum"):
@@ -135,15 +135,15 @@ def test_labels_are_set_and_taken_away(features: Features) -> None:
     assert features["L0/2"].label == "a number"
     assert feature.card()["label"] == {"text": "a number", "origin": "person", "model": None}
     assert features.store is not None
-    assert FeatureStore.open(features.store.path).labels["L0/2"] == "a number"
+    assert FeatureStore(features.store.path).labels["L0/2"] == "a number"
     features.store.labels.set("L0/2", Label("digits", "model", "judge"))
     assert feature.card()["label"] == {"text": "digits", "origin": "model", "model": "judge"}
     feature.label = ""
     assert feature.card()["label"] is None
-    loose = FeatureStore.open(features.store.path, keep_labels=False)
+    loose = FeatureStore(features.store.path, keep_labels=False)
     loose.labels["L0/2"] = "only here"
     assert loose.labels["L0/2"] == "only here"
-    assert "L0/2" not in FeatureStore.open(features.store.path).labels
+    assert "L0/2" not in FeatureStore(features.store.path).labels
 
 
 def test_search_ranks_by_what_is_known(worded: Features) -> None:
@@ -218,8 +218,10 @@ def record(contexts: list[tuple[str, int]], strengths: Sequence[float] | None = 
         ([("of Paris", 1), ("the Paris", 1)], [], None),
     ],
 )
-def test_guesses(contexts: list[tuple[str, int]], promoted: list[str], expected: str | None) -> None:
-    found = guess(record(contexts), VOCABULARY, promoted)
+def test_the_label_that_most_examples_speak_for(
+    contexts: list[tuple[str, int]], promoted: list[str], expected: str | None
+) -> None:
+    found = auto_label(record(contexts), VOCABULARY, promoted)
     assert (found and found.text) == expected
     if found is not None:
         assert found.reason.startswith(f"{len(contexts)} of {len(contexts)} examples")
@@ -227,11 +229,11 @@ def test_guesses(contexts: list[tuple[str, int]], promoted: list[str], expected:
 
 def test_strong_examples_count_for_more() -> None:
     contexts = [("<bos> Paris", 1), ("of Paris", 1), ("the Rome of", 1), ("15 the", 1)]
-    assert guess(record(contexts), VOCABULARY, []) == ("token 2 of the text", "4 of 4 examples are at token 2")
-    strong = guess(record(contexts, [5, 4, 1, 0.5]), VOCABULARY, [])
+    assert auto_label(record(contexts), VOCABULARY, []) == ("token 2 of the text", "4 of 4 examples are at token 2")
+    strong = auto_label(record(contexts, [5, 4, 1, 0.5]), VOCABULARY, [])
     assert strong == ("“Paris”", "2 of 4 examples are at “Paris”")
     one = [("Paris", 0), ("the of", 1), ("of 15 the", 2), ("<bos> of of 12", 3)]
-    assert guess(record(one, [50, 1, 1, 1]), VOCABULARY, []) is None  # one is no pattern
+    assert auto_label(record(one, [50, 1, 1, 1]), VOCABULARY, []) is None  # one is no pattern
 
 
 def test_cards_are_json_and_whole(worded: Features) -> None:
@@ -256,9 +258,7 @@ def test_pieces_of_a_card_hold_whole_characters() -> None:
     vocabulary = Vocabulary.of([b"a", "é".encode()[:1], "é".encode()[1:]], spaced=False)
     example = Example(np.array([0, 1, 2, 0]), np.array([0, 1, 2, 0.5], np.float32), 2, 2, 0)
     one = FeatureRecord(0, 0, 9, 100, 2.0, 9.0, np.zeros(0), np.zeros(0), (example,), ())
-    made = card(
-        "L0/0", record=one, vocabulary=vocabulary, label=None, guess=None, promotes=(), suppresses=(), drives=()
-    )
+    made = card("L0/0", record=one, vocabulary=vocabulary, label=None, auto=None, promotes=(), suppresses=(), drives=())
     (shown,) = made["sections"][0]["examples"]
     assert shown["pieces"] == [["a", [0.0]], ["é", [1.0, 2.0]], ["a", [0.5]]]
     assert shown["peak"] == 1

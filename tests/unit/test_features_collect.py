@@ -18,11 +18,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from ct_widgets.errors import FeatureError, FileFormatError
 from ct_widgets.features import FeatureStore, collect, collect_features
+from ct_widgets.features.active import find_active
 from ct_widgets.features.bins import EDGES
-from ct_widgets.features.corpus import RowMaker
-from ct_widgets.features.kept import Candidates, Kept, Windows, context_keys
-from ct_widgets.features.tally import Batch, LayerTally, Tokens, Window, find_active
+from ct_widgets.features.tally import LayerTally, Tokens, Window
+from ct_widgets.features.topk import Candidates, ExampleLists, Windows, context_keys
 from ct_widgets.language_model import LanguageModel
+from ct_widgets.language_model.corpus import Batch, RowMaker
 from ct_widgets.replacement_model import ReplacementModel
 
 
@@ -152,7 +153,7 @@ def test_coactivation_sums(case: tuple[str, FeatureStore, BruteForce]) -> None:
 
 def same_content(store: FeatureStore, other: FeatureStore) -> None:
     """Bit by bit; only sums depend on the order of the terms."""
-    mine, theirs = store.arrays(), other.arrays()
+    mine, theirs = store.arrays, other.arrays
     names = ("count", "maximum", "histogram", "histogram_start", "histogram_first", "n_top", "example_start", "value")
     for name in (*names, "text", "position", "peak", "token_start", "tokens", "share"):
         assert_array_equal(mine[name], theirs[name], err_msg=name)
@@ -176,7 +177,7 @@ def test_two_processes_give_the_store_of_one(tmp_path: Path) -> None:
     assert [process.returncode for process in pair] == [0, 0], said
     one = gather(tmp_path / "one", "clt")
     assert [out.strip() for out, _ in said] == [str(one.n_tokens)] * 2
-    same_content(FeatureStore.open(tmp_path / "two"), one)
+    same_content(FeatureStore(tmp_path / "two"), one)
     assert not (tmp_path / "two.part").exists()
 
 
@@ -223,8 +224,8 @@ def test_an_interrupted_collection_goes_on_exactly(tmp_path: Path, coactivations
 
 
 @pytest.mark.parametrize("parts", [60, 3])
-@pytest.mark.parametrize("by", ["value", "chance"])
-def test_what_is_kept_depends_on_no_order(by: Literal["value", "chance"], parts: int) -> None:
+@pytest.mark.parametrize("by", ["activation", "random"])
+def test_what_is_kept_depends_on_no_order(by: Literal["activation", "random"], parts: int) -> None:
     """Against a sort of all examples: signs mixed, equal activations, contexts again, keys that differ in low bits."""
     rng, n, k = np.random.default_rng(3), 900, 4
     found = Candidates(
@@ -233,7 +234,7 @@ def test_what_is_kept_depends_on_no_order(by: Literal["value", "chance"], parts:
         value=rng.choice(np.array([-3, -0.5, 0.25, 1, 1, 7], np.float32), n),
         text=rng.permutation(n).astype(np.uint32),
     )
-    kept = Kept.empty(by, 6, k, 2)
+    kept = ExampleLists.empty(by, 6, k, 2)
     for part in np.array_split(rng.permutation(n), parts):
         some = found.take(part)
         order = np.lexsort((-some.text.astype(int), some.value))  # of each context the best comes last
@@ -247,7 +248,7 @@ def test_what_is_kept_depends_on_no_order(by: Literal["value", "chance"], parts:
         for i in np.flatnonzero(found.feature == feature):
             mine = (float(found.value[i]), -int(found.text[i]))
             best[int(found.key[i])] = max(best.get(int(found.key[i]), mine), mine)
-        ranked = sorted((0 if by == "chance" else -value, key) for key, (value, _) in best.items())
+        ranked = sorted((0 if by == "random" else -value, key) for key, (value, _) in best.items())
         rank = [key for _, key in ranked][:k]
         held, windows = kept.examples()
         mine = held.feature == feature
@@ -282,8 +283,8 @@ def test_a_wide_layer_keeps_what_a_narrow_one_does() -> None:
 def test_batches_and_padding_change_nothing(tmp_path: Path) -> None:
     small, large = (gather(tmp_path / f"{n}", "clt", batch_tokens=n) for n in (1, 4096))
     for name in ("count", "histogram", "example_start", "position", "peak"):
-        assert_array_equal(small.arrays()[name], large.arrays()[name], err_msg=name)
-    assert_allclose(small.arrays()["value"], large.arrays()["value"], rtol=1e-5, atol=1e-5)
+        assert_array_equal(small.arrays[name], large.arrays[name], err_msg=name)
+    assert_allclose(small.arrays["value"], large.arrays["value"], rtol=1e-5, atol=1e-5)
     for feature in every(small):
         # What follows a context may be from another text that begins alike: rounding says which is higher.
         contexts = ([tuple(e.tokens[: e.peak + 1]) for e in store[feature].top] for store in (small, large))
@@ -300,8 +301,8 @@ def test_merged_stores_are_the_store_of_all_texts(tmp_path: Path) -> None:
     assert merged.facts == whole.facts
     assert dict(merged.labels) == {"L1/4": "earlier"}
     for name in ("count", "histogram", "example_start", "n_top", "position", "peak"):
-        assert_array_equal(merged.arrays()[name], whole.arrays()[name], err_msg=name)
-    assert_allclose(merged.arrays()["value"], whole.arrays()["value"], rtol=1e-5, atol=1e-5)
+        assert_array_equal(merged.arrays[name], whole.arrays[name], err_msg=name)
+    assert_allclose(merged.arrays["value"], whole.arrays["value"], rtol=1e-5, atol=1e-5)
     mine, theirs = merged.coactivations(), whole.coactivations()
     assert_allclose(mine.product.toarray(), theirs.product.toarray(), rtol=1e-5)
     assert_allclose(mine.present.toarray(), theirs.present.toarray(), rtol=1e-5)
@@ -404,4 +405,4 @@ def test_wrong_uses_say_what_to_do(tmp_path: Path) -> None:
         gather(tmp_path / "there", "clt")
     (tmp_path / "there" / "features.safetensors").write_bytes(b"1234")
     with pytest.raises(FileFormatError, match="truncated"):
-        FeatureStore.open(tmp_path / "there")
+        FeatureStore(tmp_path / "there")

@@ -80,5 +80,5 @@ def test_it_is_made_beside_the_model(tmp_path: Path) -> None:
 def test_labels_of_users_stay_out_of_the_package(demo: ReplacementModel) -> None:
     demo.features["L0/0"].label = "mine"
     assert demo.features["L0/0"].label == "mine"
-    assert FeatureStore.open(ARTIFACTS / "features").labels.get("L0/0") is None
+    assert FeatureStore(ARTIFACTS / "features").labels.get("L0/0") is None
     assert [path.name for path in Path(ARTIFACTS / "features").iterdir()] == ["features.safetensors"]

@@ -39,7 +39,7 @@ def test_prompt_and_answer_stay_with_the_label(stub: Stub, features: Features) -
     assert "(10)" in prompt
     assert features[1, 3].promoted()["token"][0] in prompt
     assert features.store is not None
-    kept = FeatureStore.open(features.store.path).labels.entry("L1/3")
+    kept = FeatureStore(features.store.path).labels.entry("L1/3")
     assert kept is not None
     assert (kept.text, kept.origin, kept.model) == ("Digits of a sum", "model", "judge")
     assert (kept.prompt, kept.answer) == (prompt, stub.answer["choices"][0]["message"]["content"])

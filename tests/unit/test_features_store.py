@@ -18,13 +18,13 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from ct_widgets.columns import ArrayFile, write_arrays
 from ct_widgets.errors import FeatureError, FileFormatError
 from ct_widgets.features import FeatureStore, Label
-from ct_widgets.features.array_file import ArrayFile, write_arrays
 from ct_widgets.features.bins import EDGES, N_BINS, bin_of, span
 from ct_widgets.features.fingerprint import fingerprint
-from ct_widgets.features.kept import context_keys
-from ct_widgets.features.store import ARRAYS, FORMAT, VERSION
+from ct_widgets.features.store_file import ARRAYS, FORMAT, VERSION
+from ct_widgets.features.topk import context_keys
 from ct_widgets.features.vocabulary import Vocabulary, read_vocabulary
 
 
@@ -101,14 +101,14 @@ def test_files_of_other_versions_and_kinds(store: FeatureStore, tmp_path: Path) 
         (tmp_path / name).mkdir()
         write_arrays(tmp_path / name / ARRAYS, {"x": [np.zeros(3, np.float32)]}, facts)
         with pytest.raises(FileFormatError, match=message):
-            FeatureStore.open(tmp_path / name)
+            FeatureStore(tmp_path / name)
     with pytest.raises(FileFormatError, match="missing"):
-        FeatureStore.open(tmp_path / "nowhere")
+        FeatureStore(tmp_path / "nowhere")
     whole = (store.path / ARRAYS).read_bytes()
     (tmp_path / "cut").mkdir()
     (tmp_path / "cut" / ARRAYS).write_bytes(whole[:-10])
     with pytest.raises(FileFormatError, match="truncated"):
-        FeatureStore.open(tmp_path / "cut")
+        FeatureStore(tmp_path / "cut")
 
 
 def test_sections_are_the_top_and_equal_parts_of_the_sample(store: FeatureStore) -> None:
@@ -141,13 +141,13 @@ def test_labels_are_on_disk_at_once(tmp_path: Path) -> None:
     store = gather(tmp_path / "features", "clt")
     store.labels["L2/3"] = "sum = _5"
     store.labels.set("L0/1", Label("says X", "model", "judge", prompt="What?", answer="says X"))
-    again = FeatureStore.open(store.path)
+    again = FeatureStore(store.path)
     assert dict(again.labels) == {"L2/3": "sum = _5", "L0/1": "says X"}
     assert again.labels.entry("L0/1") == Label("says X", "model", "judge", "What?", "says X")
     assert again.labels.entry("L2/3") == Label("sum = _5", "person")
     assert again.labels.entry("L2/4") is None
     del again.labels["L2/3"]
-    assert dict(FeatureStore.open(store.path).labels) == {"L0/1": "says X"}
+    assert dict(FeatureStore(store.path).labels) == {"L0/1": "says X"}
     assert names(store.path) == ["features.safetensors", "labels.json"]
     for name in ("L9/0", "L0/99", "517", "L-1/2"):
         with pytest.raises(FeatureError):
@@ -155,7 +155,7 @@ def test_labels_are_on_disk_at_once(tmp_path: Path) -> None:
     for content in ("{", '{"version": 9, "labels": {}}', '{"version": 1, "labels": {"L0/1": {}}}', "[]"):
         (store.path / "labels.json").write_text(content)
         with pytest.raises(FileFormatError, match=r"labels\.json"):
-            FeatureStore.open(store.path)
+            FeatureStore(store.path)
 
 
 def test_labels_that_cannot_be_written_leave_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +265,7 @@ def test_torch_is_not_needed_to_read_a_store(store: FeatureStore) -> None:
     import sys
 
     code = (
-        "import sys; from ct_widgets.features.store import FeatureStore; s = FeatureStore.open(sys.argv[1]);"
+        "import sys; from ct_widgets.features.store import FeatureStore; s = FeatureStore(sys.argv[1]);"
         "s[1, 4].sections(); s.vocabulary.text(3); print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code, str(store.path)], text=True).strip() == "[]"

@@ -68,7 +68,7 @@ def test_labels_go_into_the_store(model: ReplacementModel) -> None:
     assert shown(view)["label"]["text"] == "a label"
     store = model.features.store
     assert store is not None
-    assert FeatureStore.open(store.path).labels["L1/3"] == "a label"
+    assert FeatureStore(store.path).labels["L1/3"] == "a label"
     view.feature = "L1/4"
     assert view.label is None
     assert shown(view)["label"] is None

@@ -19,8 +19,8 @@ from numpy.testing import assert_allclose
 from ct_widgets.attribution.frozen_forward import frozen_forward
 from ct_widgets.errors import FeatureError
 from ct_widgets.features.collect import encode_batch
-from ct_widgets.features.corpus import RowMaker
 from ct_widgets.global_weights import virtual
+from ct_widgets.language_model.corpus import RowMaker
 from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.transcoders import Transcoder
 
@@ -243,7 +243,7 @@ def test_interference_by_hand() -> None:
     model = samples.model("clt")
     halves = corpus()[::2], corpus()[1::2]
     weights = model.global_weights(halves[0], progress=False)
-    other = weights.on(halves[1], progress=False)
+    other = weights.with_corpus(halves[1], progress=False)
     assert as_dict(other.pairs, "virtual") == as_dict(weights.pairs, "virtual")
     table = weights.interference(k=2, judge=other)
     assert table.index.tolist() == ["virtual", "era", "twera"]

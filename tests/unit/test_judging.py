@@ -34,7 +34,7 @@ from ct_widgets.evaluation.judging import (
 from ct_widgets.evaluation.judging.judged import read_choice
 from ct_widgets.features import Features
 from ct_widgets.features.collect import encode_batch
-from ct_widgets.features.corpus import RowMaker
+from ct_widgets.language_model.corpus import RowMaker
 from ct_widgets.replacement_model import ReplacementModel
 
 

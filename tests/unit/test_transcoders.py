@@ -13,7 +13,7 @@ from conftest import READS_AND_WRITES, random_transcoder
 from safetensors.torch import load_file, save_file
 
 from ct_widgets.errors import FileFormatError, TranscoderError
-from ct_widgets.features.tally import find_active
+from ct_widgets.features.active import find_active
 from ct_widgets.transcoders import Transcoder
 
 L, D, F = 3, 5, 7  # all different: a swapped axis must not pass

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ct_widgets.errors import FeatureError
-from ct_widgets.features.corpus import RowMaker, Source, read_texts
+from ct_widgets.language_model.corpus import RowMaker, Source, read_texts
 from ct_widgets.transcoded_model import TranscodedModel
 
 _TOKENS = 8192

@@ -18,8 +18,8 @@ from ct_widgets.errors import FeatureError
 from ct_widgets.features import Example, Feature, Features, FeatureStore
 from ct_widgets.features.catalog import WithFeatures
 from ct_widgets.features.collect import encode_batch
-from ct_widgets.features.corpus import RowMaker
 from ct_widgets.features.marked_text import marked
+from ct_widgets.language_model.corpus import RowMaker
 from ct_widgets.transcoded_model import TranscodedModel
 
 FEATURE_OF_TWO, FEATURE, TEXT, PROMPT = "Feature {}:", "Feature:", "Text:", "Prompt {}:"

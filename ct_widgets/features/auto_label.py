@@ -1,7 +1,7 @@
-"""A first guess at what a feature is about, from statistics alone.
+"""Automatic labels of features by rules over their examples, without a language model.
 
-Every rule looks at what the examples have in common, and says how many do; strong examples count for more than weak
-ones. Guesses are shown as guesses, and a label that a person or a model gave takes their place.
+Every rule looks at something that examples may have in common, and counts how many do; strong examples count for more
+than weak ones. Automatic labels are shown as such; one that a person or a model gave takes their place.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from ct_widgets.features.store import Example, FeatureRecord
 from ct_widgets.features.vocabulary import Vocabulary
 
 _SHARE = 0.8
-"""Of the examples' activation, so much must agree, and half of the examples."""
+"""Share of the examples' activation that must agree; half of the examples must, too."""
 
 _FEWEST = 3
 _WIDEST = 20
-"""Numbers further apart than this are no range."""
+"""Numbers further apart than this are not a range."""
 
 _PROMOTED = 5
 
 
-class Guess(NamedTuple):
+class AutoLabel(NamedTuple):
     """A label and the evidence for it, in words."""
 
     text: str
@@ -50,8 +50,12 @@ class Vote(NamedTuple):
 Enough = Callable[[Vote], bool]
 
 
-def guess(record: FeatureRecord, vocabulary: Vocabulary, promoted: Sequence[str]) -> Guess | None:
-    """The label that most examples speak for, or None. `promoted`: the tokens that the feature promotes most."""
+def auto_label(record: FeatureRecord, vocabulary: Vocabulary, promoted: Sequence[str]) -> AutoLabel | None:
+    """Return the label that most examples speak for, or None. promoted: the tokens that the feature promotes most.
+
+    >>> auto_label(store[2, 517], store.vocabulary, [])
+    AutoLabel(text='numbers ending in 5', reason='20 of 24 examples are at numbers ending in 5')
+    """
     examples = list({(e.text, e.position): e for e in (*record.top, *record.sample)}.values())
     if len(examples) < _FEWEST:
         return None
@@ -73,7 +77,7 @@ def guess(record: FeatureRecord, vocabulary: Vocabulary, promoted: Sequence[str]
     ]
     for vote in rules:  # what says most comes first
         if vote is not None and enough(vote):
-            return Guess(vote.label, f"{sum(vote.agree)} of {len(examples)} examples {vote.evidence}")
+            return AutoLabel(vote.label, f"{sum(vote.agree)} of {len(examples)} examples {vote.evidence}")
     return None
 
 

@@ -1,10 +1,16 @@
-"""The examples that are kept of each feature while a corpus streams by, in bounded memory.
+"""Top-k examples and a random sample of examples of every feature, in one pass over a corpus and bounded memory.
 
-A context is the text in the window up to and with the token of an example: what a causal model saw there. Contexts
-count once. Which examples stay depends on the contexts and their activations alone, not on the order in which they
-came, so that shards merge to what a single pass gives.
+Each feature has a sorted list of k examples. "activation" keeps the k of highest activation. "random" keeps the k whose
+contexts have the lowest hashes (bottom-k sampling): a fair draw, without replacement, of the contexts where the
+feature is active. A context is the text in the window up to and with the example's token, which is all that a causal
+model saw; each counts once, with its highest activation. Which examples stay does not depend on the order in which
+they came, so that parts of a corpus merge to exactly what a single pass gives.
 
-Axes: f feature of one layer, k place in the list, c candidate, w token of the window.
+A batch of candidates is merged into the lists in four steps: drop those behind the last place of their list, sort the
+rest once by feature and rank, count for each place how many candidates come ahead of it, move what is held by as much.
+Windows of text are large and stay where they are; each place of a list knows the slot of its window.
+
+Axes: f feature of one layer, k place in the list, c candidate, t feature that has candidates, w token of the window.
 """
 
 from __future__ import annotations
@@ -16,14 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Order = Literal["value", "chance"]
+Order = Literal["activation", "random"]
 
 EMPTY = np.uint64(0)
-"""Key of a place without example; `context_keys` gives it to no context."""
+"""Key of a free place; `context_keys` gives it to no context."""
 
 
 class Candidates(NamedTuple):
-    """Examples that may be kept, each at the token where the feature is most active in its row of text, [c]."""
+    """Examples that may enter the lists, each at the token where the feature is most active in its row of text, [c]."""
 
     feature: Array
     key: Array
@@ -31,7 +37,7 @@ class Candidates(NamedTuple):
     text: Array
 
     def take(self, chosen: Array) -> Candidates:
-        """Some of them."""
+        """Select by mask or number."""
         return Candidates(*(column[chosen] for column in self))
 
 
@@ -48,7 +54,7 @@ class Windows(NamedTuple):
     share: Array
 
     def take(self, chosen: Array) -> Windows:
-        """Some of them."""
+        """Select by mask or number."""
         return Windows(*(column.take(chosen, axis=0) for column in self))
 
 
@@ -56,12 +62,11 @@ _COLUMNS = ("value", "key", "text", "slot", *Windows._fields)
 
 
 @dataclass
-class Kept:
-    """`k` examples of every feature of a layer: those of the highest activation ("value"), or by chance ("chance").
+class ExampleLists:
+    """Lists of at most `k` examples of every feature of a layer, the best first.
 
-    The draw by chance takes the contexts of the lowest keys, which are hashes: each active context is equally likely.
-    All arrays start with [f, k]. Places are filled from the front; free ones have the key EMPTY. Examples move from
-    place to place as better ones come, their windows do not: those of place k are at `slot[f, k]`.
+    by: the order of the lists. All arrays start with [f, k]. Places are filled from the front; free ones have the key
+    EMPTY. The window of place k is at `slot[f, k]` of position, peak, length, tokens and share.
     """
 
     by: Order
@@ -76,8 +81,8 @@ class Kept:
     share: Array
 
     @classmethod
-    def empty(cls, by: Order, n_features: int, k: int, width: int) -> Kept:
-        """Room for `k` examples of windows of `width` tokens."""
+    def empty(cls, by: Order, n_features: int, k: int, width: int) -> ExampleLists:
+        """Make empty lists of `k` examples with windows of `width` tokens."""
         shape = (n_features, k)
         return cls(
             by,
@@ -93,11 +98,11 @@ class Kept:
         )
 
     def arrays(self) -> dict[str, Array]:
-        """Every array by name."""
+        """Return every array by name."""
         return {name: getattr(self, name) for name in _COLUMNS}
 
     def examples(self) -> tuple[Candidates, Windows]:
-        """All examples, feature by feature, the first place first."""
+        """Return all examples, feature by feature, the best first."""
         k = self.key.shape[1]
         filled = np.flatnonzero(self.key != EMPTY)
         feature = filled // max(k, 1)
@@ -107,12 +112,13 @@ class Kept:
         return found, Windows(*(column.reshape(-1, *column.shape[2:]).take(place, axis=0) for column in columns))
 
     def insert(self, found: Candidates) -> tuple[Array, Array, Array]:
-        """Keep the best of what is held and of `found`, which has each context of a feature once.
+        """Merge candidates into the lists; `found` has each context of a feature once.
 
-        -> features [n] and slots [n] that candidates got, whose windows the caller sets, and their numbers [n].
+        -> features [n] and slots [n] of the candidates that entered, whose windows the caller sets, and their numbers
+        [n] in `found`.
         """
         k = self.key.shape[1]
-        chosen, feature, place = self._promising(found)
+        chosen, feature, place = self._entering(found)
         if not len(chosen):
             return chosen, chosen, chosen
         order, ahead = _best(self.by, found.take(chosen), k)
@@ -138,9 +144,9 @@ class Kept:
         return feature, self.slot[feature, place], chosen[enters]
 
     def _places_ahead(self, found: Candidates) -> Array:
-        """How many places of its feature hold what is better than each candidate, [c]."""
+        """Count the places of its list that are ahead of each candidate, [c]."""
         k = self.key.shape[1]
-        if self.by == "value":
+        if self.by == "activation":
             held = self.value[found.feature]
             better = held > found.value[:, None]
             c, place = np.divmod(np.flatnonzero(held == found.value[:, None]), k)
@@ -174,18 +180,17 @@ class Kept:
             flat[now] = flat[was]
 
     def may_enter(self, feature: Array, key: Array, value: Array) -> Array:
-        """Which examples are no worse than the last place of their feature, or find it free, [c]."""
+        """Mark the examples that are no worse than the last place of their list, or find it free, [c]."""
         if not self.key.shape[1]:
             return np.zeros(len(feature), np.bool_)
-        if self.by == "value":
+        if self.by == "activation":
             return value >= self.value[:, -1][feature]
         return _late_if_empty(key) <= _late_if_empty(self.key[:, -1])[feature]
 
-    def _promising(self, found: Candidates) -> tuple[Array, Array, Array]:
-        """Numbers of the candidates that may enter.
+    def _entering(self, found: Candidates) -> tuple[Array, Array, Array]:
+        """Return the numbers of the candidates that may enter, and features and places of examples that leave.
 
-        Of a context that is held, the example with the highest activation counts, then that of the earliest text: so
-        also features and places of examples that must go.
+        Of a context that is held already, the example of the highest activation stays, then that of the earliest text.
         """
         chosen = np.flatnonzero(self.may_enter(found.feature, found.key, found.value))
         same = self.key[found.feature[chosen]] == found.key[chosen][:, None]
@@ -198,30 +203,30 @@ class Kept:
         return chosen[enters], feature[beaten], place[beaten]
 
     def set_windows(self, feature: Array, slot: Array, windows: Windows) -> None:
-        """Fill in the windows of examples that `insert` placed."""
+        """Set the windows of examples that `insert` placed."""
         place = feature * self.key.shape[1] + slot
         for name, column in windows._asdict().items():
             mine = getattr(self, name)
             mine.reshape(-1, *mine.shape[2:])[place] = column
 
     def fill(self, found: Candidates, windows: Windows) -> None:
-        """Insert candidates whose windows are at hand, [c]."""
+        """Merge candidates whose windows are at hand into the lists, [c]."""
         feature, slot, new = self.insert(found)
         self.set_windows(feature, slot, windows.take(new))
 
-    def merge(self, other: Kept) -> None:
-        """Keep the best of both."""
+    def merge(self, other: ExampleLists) -> None:
+        """Keep the best of both lists."""
         self.fill(*other.examples())
 
 
 def _best(by: Order, every: Candidates, k: int) -> tuple[Array, Array]:
-    """Numbers of the `k` best of every feature and their places, in order of feature and place.
+    """Return the numbers of the `k` best of every feature and their places, in order of feature and place.
 
     Of equal activations the lowest key is first.
     """
     owner, key, value, _ = every
     rank = key
-    if by == "value":
+    if by == "activation":
         rank = ((0x7FFFFFFF - by_size(value)).astype(np.uint64) << np.uint64(32)) | (key >> np.uint64(32))
     # One word sorts faster than two: the feature, then as many bits of the rank as there is room for.
     bits = max(int(owner.max()).bit_length(), 1)
@@ -237,18 +242,18 @@ def _best(by: Order, every: Candidates, k: int) -> tuple[Array, Array]:
 
 
 def _late_if_empty(key: Array) -> Array:
-    """Numbers in the order of keys, EMPTY behind all of them."""
+    """Map keys to numbers of the same order, but with EMPTY behind all others."""
     return key - np.uint64(1)
 
 
 def by_size(value: Array) -> Array:
-    """Integers [c] in the order of these float32 values [c]."""
+    """Map float32 values [c] to integers [c] of the same order."""
     bits = value.view(np.int32).astype(np.int64)
     return np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
 
 
 def context_keys(ids: Array, before: int) -> Array:
-    """A hash of the window up to each token: itself and at most `before` tokens ahead of it. ids: [..., p] -> [..., p].
+    """Hash the context of each token: itself and at most `before` tokens ahead of it. ids: [..., p] -> [..., p].
 
     Only tokens count, so that equal contexts have equal keys in whatever row and place.
     """
@@ -258,7 +263,7 @@ def context_keys(ids: Array, before: int) -> Array:
     for shift in range(min(before, ids.shape[-1] - 1) + 1):
         total[..., shift:] += word[..., : ids.shape[-1] - shift] * np.uint64(factor)
         factor = factor * 0x9E3779B97F4A7C15 % 2**64
-    # splitmix64: sums of words become numbers of which the smallest are a fair draw.
+    # splitmix64: sums of words become hashes, of which the lowest are a fair draw.
     total = (total ^ (total >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     total = (total ^ (total >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.maximum(total ^ (total >> np.uint64(31)), np.uint64(1))
