@@ -8,7 +8,8 @@ from typing import Any
 import traitlets as t
 
 from ct_widgets.display import CardSource
-from ct_widgets.errors import CTWidgetsError, GraphError, WidgetError
+from ct_widgets.errors import CTWidgetsError, FeatureError, GraphError, WidgetError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.widgets.pictures.examples import examples_picture
 from ct_widgets.widgets.pictures.svg import Picture
@@ -108,9 +109,9 @@ class ExamplesWidget(View, front_end="examples"):
         if self.activation is not None or self._graph is None or self.position is None:
             return self.activation
         try:
-            layer, index = map(int, self.feature.removeprefix("L").split("/"))
+            layer, index = FeatureName.parse(self.feature)
             value = float(self._graph.activation[self._graph.row(("feature", layer, self.position, index))])
-        except (GraphError, ValueError):
+        except (FeatureError, GraphError):
             return None
         return None if math.isnan(value) else value
 

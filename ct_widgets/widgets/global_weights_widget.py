@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets as t
 
 from ct_widgets.errors import CTWidgetsError, WidgetError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.widgets.global_weights_payload import walk
 from ct_widgets.widgets.pictures.global_weights import global_weights_picture
 from ct_widgets.widgets.pictures.svg import Picture
@@ -56,7 +57,7 @@ class GlobalWeightsWidget(View, front_end="global_weights"):
         ranking: Any = by or weights.rankings[-1]
         if feature is None:
             feature = weights.first_feature(ranking)
-        name = feature if isinstance(feature, str) else "L{}/{}".format(*feature)
+        name = feature if isinstance(feature, str) else str(FeatureName(*feature))
         super().__init__(feature=name, by=ranking, theme=theme, _rankings=list(weights.rankings))
 
     @t.validate("feature")

@@ -186,11 +186,11 @@ def _of_node(node: Any, graph: AttributionGraph | None) -> Iterator[tuple[Row, i
     """Read a feature's name or (layer, index), or a node by id or row number; nodes of other kinds have no plot."""
     if isinstance(node, int | np.integer) and graph is not None:
         node = graph.node_ids[graph.row(int(node))]
-    named = cast("Any", node.removeprefix("L").split("/") if isinstance(node, str) else node)
+    parts = cast("Any", node)
     try:
-        if len(named) == 2:
-            yield Row(int(named[0]), int(named[1]), math.nan), None
-        elif (found := as_node_id(named)).kind == "feature":
+        if isinstance(node, str) or len(parts) == 2:
+            yield Row(*FeatureName.parse(parts), math.nan), None
+        elif (found := as_node_id(parts)).kind == "feature":
             row = None if graph is None else _row_in(graph, found)
             influence = math.nan if graph is None or row is None else float(graph.influence[row])
             yield Row(found.layer, found.index, influence), found.position

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
 
 from ct_widgets.errors import GraphError, WidgetError
+from ct_widgets.feature_name import FeatureName
 from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.graph.node_id import as_node_id
 from ct_widgets.widgets.operand_rows import FeatureLike, Row, token_place
@@ -54,7 +55,7 @@ class Plotted(JsonTrait[NodeId | None, Any]):
         view = cast("HasPlots", obj)
         try:
             node = _as_node(view, value)
-        except (GraphError, TypeError, ValueError) as error:
+        except (TypeError, ValueError) as error:
             raise WidgetError(f"{self.name}: {value!r} is not a feature; expected {self.info_text}") from error
         here = node.kind == "feature" and node.position == token_place(view.operands)
         if here and any(row.feature == (node.layer, node.index) for row in view.rows):
@@ -71,9 +72,10 @@ class Plotted(JsonTrait[NodeId | None, Any]):
 def _as_node(view: HasPlots, value: Any) -> NodeId:
     if isinstance(value, int) and view.graph is not None:
         return view.graph.node(value)
-    parts = cast("Any", value.removeprefix("L").split("/") if isinstance(value, str) else value)
-    if len(parts) == 2:
-        return NodeId("feature", int(parts[0]), token_place(view.operands), int(parts[1]))
+    parts = cast("Any", value)
+    if isinstance(value, str) or len(parts) == 2:
+        layer, index = FeatureName.parse(parts)
+        return NodeId("feature", layer, token_place(view.operands), index)
     return as_node_id(parts)
 
 
