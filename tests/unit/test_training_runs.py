@@ -137,7 +137,7 @@ def test_rounds_leave_out_special_tokens_and_held_out_texts(model: ReplacementMo
 def test_sources_that_cannot_be_used_are_named(model: ReplacementModel, texts: list[str]) -> None:
     with pytest.raises(TrainingError, match="no texts to learn from"):
         train_transcoder(model, iter(texts[:40]), config(held_out=4000), progress=False)
-    with pytest.raises(TrainingError, match="no token to learn from"):
+    with pytest.raises(TrainingError, match="have no token to learn from"):
         train_transcoder(model, [[1]], config(), progress=False)
 
 
