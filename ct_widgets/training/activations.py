@@ -81,13 +81,15 @@ class ActivationBuffer:
         self._batch_size = batch_size
         self._seed = seed
         self._index = -1
-        self._activations: Activations | None = None
-        self._order = torch.empty(0, dtype=torch.long)
+        self._held: tuple[Activations, Tensor] | None = None
 
     def fill(self, index: int) -> Activations:
-        """Read all activations of one buffer, unless it is the one held, and hold them until another is asked for."""
-        if self._activations is None or self._index != index:
-            self._activations = None  # two buffers never stand in memory together
+        """Read all activations of one buffer, and hold them until those of another are asked for."""
+        return self._shuffled(index)[0]
+
+    def _shuffled(self, index: int) -> tuple[Activations, Tensor]:
+        if self._held is None or self._index != index:
+            self._held = None  # two buffers never stand in memory together
             activations = self._read(index)
             n = activations.x.shape[1]
             if n < self._batch_size:
@@ -96,15 +98,14 @@ class ActivationBuffer:
                     "give more sequences per buffer or choose a smaller batch_size"
                 )
             order = torch.from_numpy(np.random.default_rng([self._seed, index]).permutation(n))
-            self._order = order.to(activations.x.device)
-            self._activations, self._index = activations, index
-        return self._activations
+            self._held, self._index = (activations, order.to(activations.x.device)), index
+        return self._held
 
     def batch(self, position: DataPosition) -> tuple[Activations, DataPosition]:
         """Give the batch at `position`, and the position after it."""
         buffer, batch = position
-        x, y = self.fill(buffer)
-        chosen = self._order[batch * self._batch_size :][: self._batch_size]
+        (x, y), order = self._shuffled(buffer)
+        chosen = order[batch * self._batch_size :][: self._batch_size]
         last = (batch + 2) * self._batch_size > x.shape[1]
         following = DataPosition(buffer + 1, 0) if last else DataPosition(buffer, batch + 1)
         return Activations(x.index_select(1, chosen), y.index_select(1, chosen)), following

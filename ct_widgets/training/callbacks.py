@@ -15,7 +15,7 @@ from ct_widgets.transcoders import Transcoder
 
 @dataclass(frozen=True, eq=False)
 class RunStart:
-    """What a callback is told first.
+    """The start of a run, as callbacks are told.
 
     name: of the transcoder; history, evaluations: those of the run that this one resumes, or empty; previews: gives
     what some features of a transcoder are like on held-out text, as JSON values for views.

@@ -49,7 +49,5 @@ def jump_relu(h: Tensor, threshold: Tensor, bandwidth: float, estimator: Estimat
     """Compute activations from pre-activations h: [..., f]; threshold broadcasts to h.
 
     Where threshold = exp(t), take the exp before the call: inside, its chain-rule factor would be lost.
-
-    >>> jump_relu(torch.tensor([0.2, 0.5]), torch.tensor(0.3), bandwidth=1.0)  # [0.0, 0.5]
     """
     return _JumpReLU.apply(h, threshold, bandwidth, estimator)  # pyright: ignore[reportReturnType]

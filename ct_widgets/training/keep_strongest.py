@@ -25,7 +25,7 @@ def keep_strongest(training: Training, activations: Activations, n_features: int
 
     Raises TrainingError for more features than there are, or none.
 
-    >>> keep_strongest(training, read_activations(model, sequences, "hook_resid_mid", "hook_mlp_out"), 600)
+    >>> keep_strongest(training, read_activations(model, sequences, config.input_hook, config.output_hook), 600)
     """
     dictionary = training.dictionary
     n_layers, most = dictionary.b_enc.shape

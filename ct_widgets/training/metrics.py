@@ -74,7 +74,7 @@ def dictionary_metrics(transcoder: Transcoder, parts: Iterable[Activations]) -> 
 
     Raises TrainingError where there are no tokens.
 
-    >>> dictionary_metrics(transcoder, [read_activations(model, sequences, "hook_resid_mid", "hook_mlp_out")]).l0
+    >>> dictionary_metrics(transcoder, [read_activations(model, sequences, config.input_hook, config.output_hook)]).l0
     """
     n = 0
     count = [torch.zeros(transcoder.n_features(layer), dtype=torch.long) for layer in range(transcoder.n_layers)]

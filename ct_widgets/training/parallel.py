@@ -137,25 +137,22 @@ class Grid:
 
 def sums(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Sum each over all processes and fetch it, all in one message: nothing else in a step waits for a GPU."""
-    flat = _everywhere(torch.cat([value.flatten() for value in values.values()])).cpu()
+    flat = _sum(torch.cat([value.flatten() for value in values.values()])).cpu()
     parts = flat.split([value.numel() for value in values.values()])
     return {name: part.view_as(value) for (name, value), part in zip(values.items(), parts, strict=True)}
 
 
-def _everywhere(values: Tensor) -> Tensor:
-    """Sum over all processes."""
-    return values if world_size() == 1 else _sum(values, None)
-
-
-def _sum(values: Tensor, group: Any) -> Tensor:
-    values = values.clone()
-    dist.all_reduce(values, group=group)
+def _sum(values: Tensor, group: Any = None) -> Tensor:
+    """Sum over the processes of a group, or over all."""
+    if world_size() > 1:
+        values = values.clone()
+        dist.all_reduce(values, group=group)
     return values
 
 
 def any_of(flag: bool, device: torch.device) -> bool:
     """Whether a flag is set in any process, so that all do the same."""
-    return flag if world_size() == 1 else bool(_everywhere(torch.tensor(int(flag), device=device)))
+    return bool(_sum(torch.tensor(int(flag), device=device)))
 
 
 def from_first(values: list[float], device: torch.device) -> list[float]:

@@ -1,4 +1,4 @@
-"""What a run changes in its process and puts back afterwards, whatever happens: the Ctrl-C handler and denormals."""
+"""The Ctrl-C handler and the treatment of denormals, which a run changes and puts back afterwards, whatever happens."""
 
 from __future__ import annotations
 

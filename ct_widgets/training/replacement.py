@@ -100,15 +100,15 @@ def replacement_logits(model: TranscodedModel, tokens: Tensor) -> Tensor:
         a = transcoder.encode(layer, x)
         return decoder(layer, a) + transcoder.skip(layer, x.to(a))
 
-    return _logits(model, tokens, reconstruct)
+    return _replaced(model, tokens, reconstruct)
 
 
 def ablated_logits(model: TranscodedModel, tokens: Tensor) -> Tensor:
     """Run the model with every MLP output after position 0 set to 0. tokens: [s, p] -> logits: [s, p, v]."""
-    return _logits(model, tokens, lambda layer, x: torch.zeros_like(x))
+    return _replaced(model, tokens, lambda layer, x: torch.zeros_like(x))
 
 
-def _logits(model: TranscodedModel, tokens: Tensor, output: Callable[[int, Tensor], Tensor]) -> Tensor:
+def _replaced(model: TranscodedModel, tokens: Tensor, output: Callable[[int, Tensor], Tensor]) -> Tensor:
     hooks = model.transcoder.feature_input_hook, model.transcoder.feature_output_hook
     return replaced_logits(model.language_model, tokens, output, *hooks)
 

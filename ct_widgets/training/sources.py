@@ -61,7 +61,7 @@ class TextBuffers:
         self.held_out = list(self._cut(texts))
         self._n_held_out = len(texts)
         if not tokens:
-            raise TrainingError("there is no token to learn from in the first texts; pass longer ones")
+            raise TrainingError("the first texts have no token to learn from; pass longer ones")
 
     @property
     def fingerprint(self) -> str:

@@ -1,4 +1,4 @@
-"""What a run measures: one `Step` per update, on its batch, and an `Evaluation` every so often, on held-out text."""
+"""Measurements of a run: one `Step` per update, on its batch, and an `Evaluation` now and then, on held-out text."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ct_widgets.language_model import LanguageModel
+from ct_widgets.errors import TrainingError
+from ct_widgets.language_model import MLP_OUT, LanguageModel
 from ct_widgets.language_model.corpus import Source
 from ct_widgets.training import parallel
 from ct_widgets.training.activations import Activations, Sequences, read_activations
@@ -59,6 +60,8 @@ def train_transcoder(
     """
     lm = language_model(model)
     config = config or default_config(lm)
+    if not lm.writes_to_stream(config.output_hook):  # said now, and not when the first evaluation replaces it
+        raise TrainingError(f"output_hook is {config.output_hook!r}; {lm.name} can be replaced at {MLP_OUT!r} only")
     if isinstance(texts, ActivationCache):
         texts.check(config, lm.name)
         buffers = texts
@@ -84,10 +87,7 @@ def train_transcoder(
 
 
 def default_config(model: Any) -> TrainingConfig:
-    """Suggest settings: a cross-layer transcoder with 8 features per layer for every dimension of the model.
-
-    >>> default_config(bridge).features
-    """
+    """Suggest settings: a cross-layer transcoder with 8 features per layer for every dimension of the model."""
     return TrainingConfig(features=_FEATURES_PER_DIMENSION * language_model(model).d_model)
 
 

@@ -40,20 +40,18 @@ def train(
 
     With a `directory`, a checkpoint there is resumed from and written every `checkpoint_every` steps, and `FileLogger`
     keeps records. Ctrl-C and `control.stop` end the run after the current step, save it and return it unfinished; a
-    second Ctrl-C stops at once. In several processes of `torch.distributed`, call it in all: each does its share of a
-    batch, or has its share of the features (`config.shards`). Process 0 alone evaluates, and has the transcoder of
-    shards.
+    second Ctrl-C stops at once. In several processes of `torch.distributed`, call it in all: each has its share of a
+    batch or of the features (`config.shards`). Process 0 alone evaluates, and has the transcoder of shards.
     data: identifies the data in the checkpoint, which is refused for other data.
     evaluate: measures on held-out text, every `evaluate_every` steps and at the end; previews: that of `RunStart`;
     show: that of `progress_bar`.
 
-    Raises TrainingError for a checkpoint of other settings or data, for activations that are not finite, and where the
-    loss diverges.
+    Raises TrainingError for a checkpoint of other settings or data, activations that are not finite, and a loss that
+    diverges.
 
-    >>> train(config, lambda index: read_activations(model, sequences(index), "hook_resid_mid", "hook_mlp_out"))
+    >>> train(config, lambda index: read_activations(model, sequences(index), config.input_hook, config.output_hook))
     """
-    control = control or TrainingControl()
-    first = parallel.rank() == 0
+    control, first = control or TrainingControl(), parallel.rank() == 0
     with flushed_denormals():
         run = Run(config, read, None if directory is None else directory / CHECKPOINT, data, control)
         callbacks = [FileLogger(directory), *callbacks] if directory is not None and first else callbacks

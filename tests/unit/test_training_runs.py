@@ -137,7 +137,7 @@ def test_rounds_leave_out_special_tokens_and_held_out_texts(model: ReplacementMo
 def test_sources_that_cannot_be_used_are_named(model: ReplacementModel, texts: list[str]) -> None:
     with pytest.raises(TrainingError, match="no texts to learn from"):
         train_transcoder(model, iter(texts[:40]), config(held_out=4000), progress=False)
-    with pytest.raises(TrainingError, match="no token to learn from"):
+    with pytest.raises(TrainingError, match="have no token to learn from"):
         train_transcoder(model, [[1]], config(), progress=False)
 
 
@@ -449,3 +449,10 @@ def test_torchrun_trains_what_one_process_trains(
     np.testing.assert_allclose(two.evaluations, one.evaluations, rtol=1e-4)
     saved = Transcoder.load(tmp_path / "run" / "transcoder")
     torch.testing.assert_close(saved.W_dec[1], one.transcoder.W_dec[1], rtol=1e-5, atol=1e-5)
+
+
+def test_an_output_hook_that_cannot_be_replaced_is_refused_before_training(
+    model: ReplacementModel, texts: list[str]
+) -> None:
+    with pytest.raises(TrainingError, match="output_hook is 'hook_attn_out'; ct-widgets-demo can be replaced at"):
+        train_transcoder(model, texts, config(output_hook="hook_attn_out"), progress=False)
