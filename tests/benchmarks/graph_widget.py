@@ -26,8 +26,8 @@ from ct_widgets.widgets import graph_html
 from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.state import initial_json
 from ct_widgets.widgets.static_files import static_text
-from tests.e2e.samples import layered_graph
-from tests.e2e.test_graph_scale import RENDER, large_graph, measured
+from tests.support.graphs import large_graph, layered_graph
+from tests.support.view_cycles import RENDER, measured
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Times every animation frame and every listener of the pointer, and notes when each started.

@@ -50,7 +50,6 @@ def walk_cards(page: Page, view: View) -> dict[str, float]:
     for step in range(_NODES):
         page.keyboard.press(_WALK[step % len(_WALK)])
         page.wait_for_function(_SETTLED, timeout=_PATIENCE_MS)
-        page.wait_for_timeout(80)
     asked, shown = page.evaluate("() => [taken.asked, taken.shown]")
     first: dict[str, float] = {}
     for at, feature in asked:

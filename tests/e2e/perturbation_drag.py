@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from playwright.sync_api import Locator, Page
 
 SHOW = """import ct_widgets as ct
@@ -21,6 +19,12 @@ RUN = """code => {
   void kernel.requestExecute({ code }).done.then(() => { window.ended = true; });
 }"""
 """Executes code as a cell does, without waiting for it."""
+HAS_THREAD = """async () => {
+  const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const reply = await kernel.requestListSubshells({}).done;
+  return reply.content.subshell_id.length > 0;
+}"""
+"""Whether the kernel has a thread for widgets beside its cells, which JupyterLab asks for after it has shown one."""
 
 # Moves are timed before the view hears of them, answers after the frame that shows them.
 _RECORD = """svg => {
@@ -33,6 +37,13 @@ _RECORD = """svg => {
     requestAnimationFrame(() => setTimeout(() => taken.paints.push([performance.now(), answered])));
   }).observe(svg, { attributeFilter: ['data-answered'] });
 }"""
+_FRAME = "() => new Promise(requestAnimationFrame)"
+# The last strength that was asked for is that of the last picture.
+_ANSWERED = """name => {
+  const [, wanted] = taken.moves.at(-1);
+  return taken.paints.length > 0 && (taken.paints.at(-1)[1][name] ?? 1) === wanted;
+}"""
+_PATIENCE_MS = 120_000
 
 
 def axis(slider: Locator) -> tuple[float, float, float]:
@@ -48,20 +59,19 @@ def place(slider: Locator, strength: float) -> tuple[float, float]:
     return left + (right - left) * (strength + 2) / 4, y
 
 
-def drag(page: Page, figure: Locator, name: str, seconds: float) -> list[float]:
-    """Drag one slider to and fro; -> milliseconds from every move to the painted numbers of it or of a later one."""
+def drag(page: Page, figure: Locator, name: str, moves: int) -> list[float]:
+    """Drag one slider to and fro, a move a frame; -> milliseconds from every move to the painted numbers of it or of a
+    later one."""
     slider = figure.locator(f'.ctw-p-slider[data-name="{name}"]')
     slider.scroll_into_view_if_needed()
     figure.evaluate(_RECORD)
     page.mouse.move(*place(slider, 1))
     page.mouse.down()
-    end, step = time.monotonic() + seconds, 0
-    while time.monotonic() < end:
+    for step in range(moves):
         page.mouse.move(*place(slider, 1.9 * (1 - abs(1 - (step * 0.013) % 2) * 2)))
-        step += 1
-        page.wait_for_timeout(8)
+        page.evaluate(_FRAME)
     page.mouse.up()
-    page.wait_for_timeout(1500)
+    page.wait_for_function(_ANSWERED, arg=name, timeout=_PATIENCE_MS)
     taken = figure.evaluate("() => window.taken")
     return _latencies(taken["moves"], taken["paints"], name)
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ct_widgets import AttributionGraph, CompareWidget
-from tests.e2e.conftest import Lab, running_marimo
-from tests.e2e.notebook import Notebook, View, Watch
-from tests.e2e.samples import HOSTILE, layered_graph
-from tests.e2e.test_graph_access import AXE, issues
+from tests.e2e.axe import issues
+from tests.e2e.conftest import NewPage, OpenNotebook
+from tests.e2e.servers import Lab
+from tests.e2e.view import View, settled, still_box
+from tests.support.graphs import HOSTILE, layered_graph
 
 SHOW = """import ct_widgets as ct
 graph = ct.AttributionGraph.load("graph.ctgraph")
@@ -29,7 +29,7 @@ def sides(place: Page | Locator) -> tuple[View, View]:
 
 
 @pytest.mark.usefixtures("graph")
-def test_what_is_in_focus_in_one_is_so_in_the_other(open_notebook: Callable[..., Notebook]) -> None:
+def test_what_is_in_focus_in_one_is_so_in_the_other(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook("compare.ipynb", [SHOW])
     notebook.run_all()
     first, second = sides(notebook.page)
@@ -57,7 +57,7 @@ def test_what_is_in_focus_in_one_is_so_in_the_other(open_notebook: Callable[...,
 
 
 @pytest.mark.usefixtures("graph")
-def test_running_the_cell_again_leaves_one_link(open_notebook: Callable[..., Notebook]) -> None:
+def test_running_the_cell_again_leaves_one_link(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook("compare_again.ipynb", [SHOW, "view.a"])
     notebook.run_all()
     for _ in range(2):
@@ -73,9 +73,7 @@ def test_running_the_cell_again_leaves_one_link(open_notebook: Callable[..., Not
     notebook.watch.check()
 
 
-def test_it_looks_right_wide_and_narrow_light_and_dark(
-    lab: Lab, open_notebook: Callable[..., Notebook], pictures: Path
-) -> None:
+def test_it_looks_right_wide_and_narrow_light_and_dark(lab: Lab, open_notebook: OpenNotebook, pictures: Path) -> None:
     real = Path(__file__).parents[1] / "data" / "graphs"
     for name in ("dallas", "opposite-of-small"):
         packed = real / f"gemma-2-2b-clt-{name}.json.gz"
@@ -99,15 +97,14 @@ def test_it_looks_right_wide_and_narrow_light_and_dark(
         notebook.set_theme(theme)
         notebook.page.set_viewport_size({"width": width, "height": 1300})
         expect(root).to_have_attribute("data-ctw-theme", theme)
-        notebook.page.wait_for_timeout(300)
+        settled(notebook.page)
+        still_box(second.root)
         assert (tops()[0] == tops()[1]) == (width == 1600), "side by side where there is room, else stacked"
         root.screenshot(path=pictures / f"compare-{theme}-{width}.png")
     notebook.watch.check()
 
 
-def test_the_exported_page_keeps_the_link(
-    new_page: Callable[..., tuple[Page, Watch]], graph: AttributionGraph, tmp_path: Path
-) -> None:
+def test_the_exported_page_keeps_the_link(new_page: NewPage, graph: AttributionGraph, tmp_path: Path) -> None:
     view = CompareWidget(graph, layered_graph(tokens=6, seed=1), names=(HOSTILE, "other"))
     page, watch = new_page(viewport={"width": 1500, "height": 900})
     page.goto(view.to_html(tmp_path / "compare.html").as_uri())
@@ -125,56 +122,21 @@ def test_the_exported_page_keeps_the_link(
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious(
-    new_page: Callable[..., tuple[Page, Watch]], graph: AttributionGraph, tmp_path: Path, theme: str
-) -> None:
+def test_axe_finds_nothing_serious(new_page: NewPage, graph: AttributionGraph, tmp_path: Path, theme: str) -> None:
     page, _ = new_page(viewport={"width": 1500, "height": 900}, color_scheme=theme, bypass_csp=True)
     page.goto(CompareWidget(graph, graph.prune(0.5)).to_html(tmp_path / "compare.html").as_uri())
     sides(page)[0].root.locator(".ctw-prediction").first.click()
-    page.add_script_tag(content=AXE.read_text())
     assert issues(page, ".ctw-compare") == []
 
 
-APP = """
-import marimo
-
-app = marimo.App(width="full")
-
-
-@app.cell
-def _():
-    import marimo as mo
-
-    import ct_widgets as ct
-
-    graph = ct.AttributionGraph.load("graph.ctgraph")
-    widget = ct.CompareWidget(graph, graph.prune(0.5, 0.9), names=("all", "some"))
-    view = mo.ui.anywidget(widget)
-    view
-    return mo, view, widget
-
-
-@app.cell
-def _(mo, widget):
-    def choose(_):
-        widget.a.selected = widget.nodes.query("found == 'a'").row_a.iloc[0]
-
-    button = mo.ui.button(label="choose what only the first has", on_click=choose)
-    button
-    return (button,)
-"""
-
-
-def test_marimo_has_it_too(new_page: Callable[..., tuple[Page, Watch]], tmp_path: Path) -> None:
-    layered_graph().save(tmp_path / "graph.ctgraph")
-    with running_marimo(tmp_path, APP) as url:
-        page, watch = new_page(viewport={"width": 1600, "height": 1200})
-        page.goto(url)
-        expect(page.locator(".ctw-side-header b")).to_have_text(["all", "some"], timeout=60_000)
-        first, second = sides(page)
-        second.root.locator(".ctw-prediction").first.click()
-        expect(first.panel.locator(".ctw-title")).to_contain_text("out500")
-        page.get_by_role("button", name="choose what").click()
-        expect(second.panel.locator(".ctw-title")).to_have_text("Strongest features")
-        expect(first.panel.locator(".ctw-title")).not_to_contain_text("out500")
-        assert watch.errors == []
+def test_views_are_linked_in_marimo_too(marimo_url: str, new_page: NewPage) -> None:
+    page, watch = new_page(viewport={"width": 1600, "height": 1200})
+    page.goto(f"{marimo_url}compare.py")
+    expect(page.locator(".ctw-side-header b")).to_have_text(["all", "some"], timeout=120_000)
+    first, second = sides(page)
+    second.root.locator(".ctw-prediction").first.click()
+    expect(first.panel.locator(".ctw-title")).to_contain_text("out500")
+    page.get_by_role("button", name="choose what").click()
+    expect(second.panel.locator(".ctw-title")).to_have_text("Strongest features")
+    expect(first.panel.locator(".ctw-title")).not_to_contain_text("out500")
+    assert watch.errors == []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.notebook import Notebook
+from tests.e2e.conftest import OpenNotebook
 
 CELLS = [
     "import ct_widgets as ct\nfrom ct_widgets.demo import load_texts\nmodel = ct.load_demo()",
@@ -20,7 +19,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_shows_tables_and_figures(open_notebook: Callable[..., Notebook], pictures: Path, theme: str) -> None:
+def test_an_evaluation_shows_tables_and_live_figures(open_notebook: OpenNotebook, pictures: Path, theme: str) -> None:
     notebook = open_notebook(f"evaluation-{theme}.ipynb", CELLS, theme=theme, viewport={"width": 1200, "height": 2000})
     notebook.run_all()
     outputs = notebook.page.locator(".jp-Cell-outputArea")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ from ct_widgets import ReplacementModel, load_demo
 from ct_widgets.demo.artifact_files import ARTIFACTS
 from ct_widgets.features import Features
 from tests.e2e.card_clock import walk_cards
-from tests.e2e.conftest import Lab
-from tests.e2e.notebook import Notebook, View
-from tests.e2e.samples import HOSTILE
+from tests.e2e.conftest import OpenNotebook
+from tests.e2e.servers import Lab
+from tests.e2e.view import View, settled
+from tests.support.graphs import HOSTILE
 
 MODEL = """
 import ct_widgets as ct
@@ -65,8 +65,8 @@ SUBJECTS = {
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_cards_of_five_features(
-    open_notebook: Callable[..., Notebook], features: Features, pictures: Path, theme: str
+def test_cards_follow_the_feature_and_cut_nothing_off(
+    open_notebook: OpenNotebook, features: Features, pictures: Path, theme: str
 ) -> None:
     names = {subject: fitting(features, *tokens) for subject, tokens in SUBJECTS.items()}
     first = CARD.format(name=names["addition"], theme=theme, activation=2.0)
@@ -88,7 +88,7 @@ def test_cards_of_five_features(
     notebook.watch.check()
 
 
-def test_lines_open_and_tokens_speak(open_notebook: Callable[..., Notebook], features: Features) -> None:
+def test_lines_open_and_tokens_speak(open_notebook: OpenNotebook, features: Features) -> None:
     name = fitting(features, *SUBJECTS["sport"])
     notebook = open_notebook("lines.ipynb", [CARD.format(name=name, theme="auto", activation="None")])
     notebook.run_all()
@@ -119,7 +119,7 @@ def test_lines_open_and_tokens_speak(open_notebook: Callable[..., Notebook], fea
     notebook.watch.check()
 
 
-def test_labels_are_typed_in_place(open_notebook: Callable[..., Notebook], features: Features) -> None:
+def test_labels_are_typed_in_place(open_notebook: OpenNotebook, features: Features) -> None:
     name = fitting(features, *SUBJECTS["capital"])
     notebook = open_notebook("label.ipynb", [CARD.format(name=name, theme="auto", activation="None")])
     notebook.run_all()
@@ -150,7 +150,7 @@ def notebook_folder(features: Features) -> Path:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_selecting_a_node_shows_its_examples_at_once(
-    open_notebook: Callable[..., Notebook], features: Features, pictures: Path, theme: str
+    open_notebook: OpenNotebook, features: Features, pictures: Path, theme: str
 ) -> None:
     assert features.store is not None
     cell = GRAPH.format(prompt="calc: 36+59=", theme=theme)
@@ -169,20 +169,22 @@ def test_selecting_a_node_shows_its_examples_at_once(
     notebook.watch.check()
 
 
-def test_the_last_wish_wins(open_notebook: Callable[..., Notebook], features: Features) -> None:
+def test_the_card_of_the_last_of_many_selected_nodes_stays(open_notebook: OpenNotebook, features: Features) -> None:
     assert features.store is not None
-    notebook = open_notebook("wishes.ipynb", [GRAPH.format(prompt="calc: 36+59=", theme="auto")], **WIDE)
+    notebook = open_notebook("requests.ipynb", [GRAPH.format(prompt="calc: 36+59=", theme="auto")], **WIDE)
     notebook.run_all()
     view = View(notebook.graphs().first).wait()
     slow = """
 import time
 from ct_widgets.features import Features
 quick = Features.card
-asked = []
+asked, answered = [], []
 def card(self, name):
     asked.append(name)
-    time.sleep(0.15)
-    return quick(self, name)
+    time.sleep(0.15)  # stands for the work of a large store
+    found = quick(self, name)
+    answered.append(name)
+    return found
 Features.card = card
 rows = list(graph.nodes.query("kind == 'feature'").nlargest(12, "influence").index)
 """
@@ -192,13 +194,16 @@ rows = list(graph.nodes.query("kind == 'feature'").nlargest(12, "influence").ind
     expect(view.root.locator(".ctw-title .ctw-mono")).to_have_text(last)
     card = view.root.locator(".ctw-card")
     expect(card).to_have_attribute("data-feature", last)
-    notebook.page.wait_for_timeout(600)
+    # No answer to an earlier one follows: all that were asked for are given, and painted.
+    notebook.prints("print(len(asked) - len(answered))", lambda text: text == "0")
+    settled(notebook.page)
     expect(card).to_have_attribute("data-feature", last)
     assert int(notebook.python("print(len(asked))")) < 12
+    notebook.python("Features.card = quick")
     notebook.watch.check()
 
 
-def test_a_label_given_in_the_graph_is_kept(open_notebook: Callable[..., Notebook], features: Features) -> None:
+def test_a_label_given_in_the_graph_is_kept(open_notebook: OpenNotebook, features: Features) -> None:
     assert features.store is not None
     notebook = open_notebook("kept.ipynb", [GRAPH.format(prompt="calc: 36+59=", theme="auto")], **WIDE)
     notebook.run_all()
@@ -217,17 +222,15 @@ def test_a_label_given_in_the_graph_is_kept(open_notebook: Callable[..., Noteboo
     notebook.watch.check()
 
 
-def test_hovering_shows_the_card_of_the_node_under_the_pointer(
-    open_notebook: Callable[..., Notebook], features: Features
-) -> None:
+def test_hovering_shows_the_card_of_the_node_under_the_pointer(open_notebook: OpenNotebook, features: Features) -> None:
     assert features.store is not None
     notebook = open_notebook("hover.ipynb", [GRAPH.format(prompt="calc: 36+59=", theme="auto")], **WIDE)
     notebook.run_all()
     view = View(notebook.graphs().first).wait()
-    wish = (
+    hover = (
         "view.hovered = next(n for n in graph.node_ids if n.kind == 'feature'); print('L{1}/{3}'.format(*view.hovered))"
     )
-    name = notebook.python(wish)
+    name = notebook.python(hover)
     card = view.root.locator(".ctw-card")
     expect(card).to_have_attribute("data-feature", name)
     notebook.python("view.hovered = next(n for n in graph.node_ids if n.kind == 'logit')")
@@ -235,9 +238,7 @@ def test_hovering_shows_the_card_of_the_node_under_the_pointer(
     notebook.watch.check()
 
 
-def test_a_graph_from_a_file_says_what_is_missing(
-    open_notebook: Callable[..., Notebook], graph: Any, pictures: Path
-) -> None:
+def test_a_graph_from_a_file_says_what_is_missing(open_notebook: OpenNotebook, graph: Any, pictures: Path) -> None:
     assert graph is not None
     cell = "import ct_widgets as ct\nview = ct.GraphWidget(ct.AttributionGraph.load('graph.ctgraph'))\nview"
     notebook = open_notebook("file.ipynb", [cell], **WIDE)

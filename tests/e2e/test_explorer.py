@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.notebook import Notebook, View
-from tests.e2e.test_graph_access import AXE, issues
+from tests.e2e.axe import issues
+from tests.e2e.conftest import OpenNotebook
+from tests.e2e.view import View, settled
 
 SHOW = """import ct_widgets as ct
 model = ct.load_demo()
@@ -39,7 +39,7 @@ other = ct.CircuitExplorer(None, graph, panel="said")
 display(explorer, other)"""
 
 
-def test_graph_and_panels_are_one_view(open_notebook: Callable[..., Notebook], pictures: Path) -> None:
+def test_graph_and_panels_are_one_view(open_notebook: OpenNotebook, pictures: Path) -> None:
     notebook = open_notebook("explorer.ipynb", [SHOW], viewport={"width": 1200, "height": 1700})
     notebook.run_all()
     root = notebook.page.locator(".ctw-explorer")
@@ -53,7 +53,6 @@ def test_graph_and_panels_are_one_view(open_notebook: Callable[..., Notebook], p
     expect(view.panel.locator(".ctw-title")).to_contain_text(name)
     expect(place).to_contain_text(name)
     root.screenshot(path=pictures / "explorer-feature-light.png")
-    notebook.page.add_script_tag(content=AXE.read_text())
     assert issues(notebook.page, ".ctw-explorer") == []
 
     # Groups of the graph are the sliders of the next panel, by keys alone.
@@ -68,7 +67,7 @@ def test_graph_and_panels_are_one_view(open_notebook: Callable[..., Notebook], p
     expect(place).to_contain_text("renamed", timeout=30_000)
     notebook.set_theme("dark")
     expect(root).to_have_attribute("data-ctw-theme", "dark")
-    notebook.page.wait_for_timeout(300)
+    settled(notebook.page)
     root.screenshot(path=pictures / "explorer-perturbation-dark.png")
     assert issues(notebook.page, ".ctw-explorer") == []
     tabs.nth(1).click()
@@ -78,8 +77,8 @@ def test_graph_and_panels_are_one_view(open_notebook: Callable[..., Notebook], p
 
 
 @pytest.mark.usefixtures("graph")
-def test_a_notebook_adds_a_panel_of_its_own(open_notebook: Callable[..., Notebook]) -> None:
-    notebook = open_notebook("explorer_own.ipynb", [OWN])
+def test_a_notebook_adds_a_panel_of_its_own(open_notebook: OpenNotebook) -> None:
+    notebook = open_notebook("explorer_own.ipynb", [OWN], alone=True)
     notebook.run_all()
     expect(notebook.page.locator(".ctw-explorer")).to_have_count(2, timeout=60_000)
     first, second = (notebook.page.locator(".ctw-explorer").nth(place) for place in (0, 1))

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.e2e.notebook import View, Watch
-from tests.e2e.samples import layered_graph
+from tests.e2e.conftest import OpenGraph
+from tests.support.graphs import layered_graph
 
-NewPage = Callable[..., tuple[Page, Watch]]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.mark.parametrize(("width", "theme"), [(700, "dark"), (1200, "light")])
 def test_the_plot_is_a_file_of_its_own(
-    new_page: NewPage, pictures: Path, tmp_path: Path, width: int, theme: str
+    open_graph: OpenGraph, pictures: Path, tmp_path: Path, width: int, theme: str
 ) -> None:
     graph = layered_graph(tokens=12)
     file = graph.to_html(tmp_path / "graph.html")
-    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page.goto(file.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+    page, watch, view = open_graph(file, width=width, theme=theme)
     view.stage.focus()
     for key in ("ArrowDown", "[", "p"):
         page.keyboard.press(key)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.notebook import Notebook
+from tests.e2e.conftest import OpenNotebook
 
 MODEL = """
 import ct_widgets as ct
@@ -24,7 +23,9 @@ WIDE = {"viewport": {"width": 1500, "height": 1000}}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_walk(open_notebook: Callable[..., Notebook], pictures: Path, theme: str) -> None:
+def test_neighbours_are_ranked_walked_to_and_walked_back_from(
+    open_notebook: OpenNotebook, pictures: Path, theme: str
+) -> None:
     notebook = open_notebook(f"walk-{theme}.ipynb", [VIEW.replace("THEME", theme)], theme=theme, **WIDE)
     notebook.run_all()
     view = notebook.page.locator(".ctw-walk")

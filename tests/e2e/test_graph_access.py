@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Page
 
 from ct_widgets.widgets import graph_html
 from ct_widgets.widgets.state import initial_json
-from tests.e2e.notebook import View, Watch
-from tests.e2e.samples import layered_graph
-
-NewPage = Callable[..., tuple[Page, Watch]]
-AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+from tests.e2e.axe import issues
+from tests.e2e.conftest import OpenGraph
+from tests.e2e.view import settled
+from tests.support.graphs import layered_graph
 
 
 @pytest.fixture(scope="module")
@@ -35,23 +31,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def issues(page: Page, place: str = ".ctw-graph") -> list[tuple[str, str, list[str]]]:
-    """Serious and critical findings in the elements `place` as (impact, rule, elements)."""
-    found: list[dict[str, Any]] = page.evaluate("async place => (await axe.run(place)).violations", place)
-    return [
-        (rule["impact"], rule["id"], [node["html"][:160] for node in rule["nodes"]])
-        for rule in found
-        if rule["impact"] in ("serious", "critical")
-    ]
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [600, 1600])
-def test_axe_finds_nothing_serious(exported: Path, new_page: NewPage, width: int, theme: str, pictures: Path) -> None:
-    page, watch = new_page(viewport={"width": width, "height": 1000}, color_scheme=theme, bypass_csp=True)
-    page.goto(exported.as_uri())
-    page.add_script_tag(content=AXE.read_text())
-    view = View(page.locator(".ctw-graph")).wait()
+def test_axe_finds_nothing_serious(
+    exported: Path, open_graph: OpenGraph, width: int, theme: str, pictures: Path
+) -> None:
+    page, watch, view = open_graph(exported, width=width, height=1000, theme=theme, bypass_csp=True)
     assert issues(page) == []
     view.root.get_by_role("button", name="Legend").click()
     view.stage.press("/")
@@ -62,7 +47,7 @@ def test_axe_finds_nothing_serious(exported: Path, new_page: NewPage, width: int
     page.keyboard.type("logit")
     page.keyboard.press("Enter")
     page.keyboard.press("t")
-    page.wait_for_timeout(300)
+    settled(page)
     assert issues(page) == []
     view.hover_some_node()
     assert issues(page) == []

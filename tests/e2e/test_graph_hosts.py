@@ -2,67 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.e2e.conftest import Lab, jupyter, running_marimo
-from tests.e2e.notebook import Notebook, View, Watch
-from tests.e2e.samples import layered_graph
+from tests.e2e.conftest import NewPage
+from tests.e2e.notebook import Notebook
+from tests.e2e.servers import Lab, jupyter
+from tests.e2e.view import View
+from tests.support.graphs import layered_graph
 
-NewPage = Callable[..., tuple[Page, Watch]]
 CELLS = [
     'import ct_widgets as ct\ngraph = ct.AttributionGraph.load("graph.ctgraph")\nview = graph.show()\nview',
     "other = graph.show()\nother",
 ]
-APP = """
-import marimo
-
-app = marimo.App(width="full")
-
-
-@app.cell
-def _():
-    import marimo as mo
-
-    import ct_widgets as ct
-
-    graph = ct.AttributionGraph.load("graph.ctgraph")
-    return graph, mo
-
-
-@app.cell
-def _(graph, mo):
-    widget = graph.show()
-    view = mo.ui.anywidget(widget)
-    view
-    return view, widget
-
-
-@app.cell
-def _(graph, mo):
-    other = mo.ui.anywidget(graph.show())
-    other
-    return (other,)
-
-
-@app.cell
-def _(mo, widget):
-    def choose(_):
-        widget.selected = ("logit", 4, 4, 500)
-
-    button = mo.ui.button(label="choose the logit", on_click=choose)
-    button
-    return (button,)
-
-
-@app.cell
-def _(mo, other, view):
-    mo.md(f"first {list(view.value['selected'] or [])} second {list(other.value['selected'] or [])}")
-    return
-"""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +29,9 @@ def notebook_7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_notebook_7(notebook_7: Lab, new_page: NewPage, pictures: Path, theme: str) -> None:
+def test_a_notebook_7_and_python_share_the_selection_of_one_of_two_views(
+    notebook_7: Lab, new_page: NewPage, pictures: Path, theme: str
+) -> None:
     page, watch = new_page(viewport={"width": 1200, "height": 1400})
     file = notebook_7.folder / f"{theme}.ipynb"
     notebook = Notebook.open(page, watch, f"{notebook_7.url}/notebooks", notebook_7.token, file, CELLS, theme)
@@ -92,24 +49,18 @@ def test_notebook_7(notebook_7: Lab, new_page: NewPage, pictures: Path, theme: s
     expect(second.panel.locator(".ctw-title")).to_contain_text("out500")
     assert name in first.title()
     first.root.screenshot(path=pictures / f"notebook7-{theme}.png")
-    notebook.close()
+    notebook.end_kernel()
     watch.check()
 
 
-@pytest.fixture(scope="module")
-def marimo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("marimo")
-    layered_graph().save(folder / "graph.ctgraph")
-    with running_marimo(folder, APP) as url:
-        yield url
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_marimo(marimo_url: str, new_page: NewPage, pictures: Path, theme: str) -> None:
+def test_a_marimo_app_shares_the_selection_of_one_of_two_views(
+    marimo_url: str, new_page: NewPage, pictures: Path, theme: str
+) -> None:
     page, watch = new_page(viewport={"width": 1200, "height": 1400}, color_scheme=theme)
-    page.goto(marimo_url)
+    page.goto(f"{marimo_url}graph.py")
     graphs = page.locator(".ctw-graph")
-    expect(graphs).to_have_count(2, timeout=60_000)
+    expect(graphs).to_have_count(2, timeout=120_000)
     first, second = View(graphs.nth(0)).wait(), View(graphs.nth(1)).wait()
     x, y = first.hover_some_node()
     page.mouse.click(x, y)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from ct_widgets import AttributionGraph
 from ct_widgets.widgets import graph_html
 from ct_widgets.widgets.state import initial_json
-from tests.e2e.notebook import View, Watch
-from tests.e2e.samples import layered_graph
+from tests.e2e.conftest import OpenGraph
+from tests.support.graphs import layered_graph
 
-NewPage = Callable[..., tuple[Page, Watch]]
 HUB = 0
 MOST_ROWS = 80
 
@@ -36,11 +34,9 @@ def exported(graph: AttributionGraph, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_a_list_holds_all_outputs_of_a_hub(
-    graph: AttributionGraph, exported: Path, new_page: NewPage, pictures: Path
+    graph: AttributionGraph, exported: Path, open_graph: OpenGraph, pictures: Path
 ) -> None:
-    page, watch = new_page()
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+    page, watch, view = open_graph(exported)
     out = np.flatnonzero(graph.source == HUB)
     target = graph.adjacency.targets[out]
     share = np.abs(graph.weight[out] / graph.row_total[target])
@@ -74,10 +70,8 @@ def test_a_list_holds_all_outputs_of_a_hub(
     watch.check()
 
 
-def test_search_lists_all_that_it_finds(graph: AttributionGraph, exported: Path, new_page: NewPage) -> None:
-    page, watch = new_page()
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+def test_search_lists_all_that_it_finds(graph: AttributionGraph, exported: Path, open_graph: OpenGraph) -> None:
+    page, watch, view = open_graph(exported)
     view.stage.press("/")
     page.keyboard.type("feature")
     features = np.flatnonzero(graph.is_kind("feature"))
@@ -94,10 +88,8 @@ def test_search_lists_all_that_it_finds(graph: AttributionGraph, exported: Path,
     watch.check()
 
 
-def test_shift_and_click_pins(exported: Path, new_page: NewPage) -> None:
-    page, watch = new_page()
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+def test_shift_and_click_pins(exported: Path, open_graph: OpenGraph) -> None:
+    page, watch, view = open_graph(exported)
     x, y = view.hover_some_node()
     page.keyboard.down("Shift")
     page.mouse.click(x, y)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from ct_widgets import AttributionGraph
-from tests.e2e.notebook import View, Watch
-from tests.e2e.samples import layered_graph
+from tests.e2e.conftest import NewPage, OpenGraph
+from tests.e2e.view import View, settled, still_box
+from tests.support.graphs import layered_graph
 
-NewPage = Callable[..., tuple[Page, Watch]]
 GRAPHS = Path(__file__).resolve().parents[1] / "data" / "graphs"
 
 
@@ -29,11 +28,9 @@ def shown_tokens(view: View) -> int:
 
 @pytest.mark.parametrize(("width", "theme"), [(600, "dark"), (1200, "light"), (1600, "dark")])
 def test_runs_without_nodes_fold_and_open(
-    exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str
+    exported: Path, open_graph: OpenGraph, pictures: Path, width: int, theme: str
 ) -> None:
-    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+    page, watch, view = open_graph(exported, width=width, theme=theme)
     folds = view.root.locator(".ctw-tokens .ctw-fold:visible")
     expect(folds.first).to_contain_text("⋯")
     assert "tokens, click to unfold" in (folds.first.get_attribute("title") or "")
@@ -57,10 +54,8 @@ def test_runs_without_nodes_fold_and_open(
     watch.check()
 
 
-def test_a_folded_token_that_somebody_selects_comes_out(exported: Path, new_page: NewPage) -> None:
-    page, watch = new_page()
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+def test_a_folded_token_that_somebody_selects_comes_out(exported: Path, open_graph: OpenGraph) -> None:
+    page, watch, view = open_graph(exported)
     view.stage.press("/")
     page.keyboard.type("embedding tok2")
     page.keyboard.press("Enter")
@@ -69,10 +64,8 @@ def test_a_folded_token_that_somebody_selects_comes_out(exported: Path, new_page
     watch.check()
 
 
-def test_zoom_to_the_selection_and_back(exported: Path, new_page: NewPage, pictures: Path) -> None:
-    page, watch = new_page()
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+def test_the_plot_zooms_to_the_selection_and_back(exported: Path, open_graph: OpenGraph, pictures: Path) -> None:
+    page, watch, view = open_graph(exported)
     zoom, reset = (view.root.get_by_role("button", name=name) for name in ("Zoom to selection", "Reset zoom"))
     expect(zoom).to_be_hidden()
     view.stage.focus()
@@ -94,10 +87,8 @@ def test_zoom_to_the_selection_and_back(exported: Path, new_page: NewPage, pictu
 
 
 @pytest.mark.parametrize("width", [600, 1200])
-def test_it_fills_the_window_and_the_screen(exported: Path, new_page: NewPage, width: int) -> None:
-    page, watch = new_page(viewport={"width": width, "height": 1000})
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+def test_it_fills_the_window_and_the_screen(exported: Path, open_graph: OpenGraph, width: int) -> None:
+    page, watch, view = open_graph(exported, width=width, height=1000)
     tall = view.root.get_by_role("button", name="Tall")
 
     def height() -> float:
@@ -113,7 +104,7 @@ def test_it_fills_the_window_and_the_screen(exported: Path, new_page: NewPage, w
     assert height() == before
     view.root.get_by_role("button", name="Full screen").click()
     page.wait_for_function("() => document.fullscreenElement !== null")
-    page.wait_for_timeout(300)
+    still_box(view.root)
     assert height() == page.evaluate("() => innerHeight")
     box = view.stage.bounding_box()
     assert box
@@ -123,7 +114,9 @@ def test_it_fills_the_window_and_the_screen(exported: Path, new_page: NewPage, w
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", [file.name for file in sorted(GRAPHS.glob("*.json.gz"))])
-def test_real_graphs_of_26_layers(new_page: NewPage, tmp_path: Path, pictures: Path, name: str, theme: str) -> None:
+def test_real_graphs_of_26_layers_are_whole_and_fold_where_few_nodes_are_left(
+    new_page: NewPage, tmp_path: Path, pictures: Path, name: str, theme: str
+) -> None:
     file = tmp_path / name.removesuffix(".gz")
     file.write_bytes(gzip.decompress((GRAPHS / name).read_bytes()))
     graph = AttributionGraph.load(file)
@@ -134,7 +127,7 @@ def test_real_graphs_of_26_layers(new_page: NewPage, tmp_path: Path, pictures: P
     assert view.root.locator(".ctw-layer").count() == 28
     page.screenshot(path=pictures / f"{name}-{theme}.png")
     view.rows.first.hover()
-    page.wait_for_timeout(300)
+    settled(page)
     page.screenshot(path=pictures / f"{name}-{theme}-hovered.png")
     # Deep models: few nodes leave runs of layers empty, and these stand in one row each that a click opens.
     page.mouse.move(2, 2)

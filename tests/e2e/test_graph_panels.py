@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.notebook import Notebook, View
+from tests.e2e.conftest import OpenNotebook
+from tests.e2e.view import View
 
 PANEL = '''
 import anywidget, traitlets
@@ -47,7 +47,7 @@ view
 
 
 @pytest.mark.usefixtures("graph")
-def test_widgets_in_the_panel_hear_of_the_node_in_focus(open_notebook: Callable[..., Notebook], pictures: Path) -> None:
+def test_widgets_in_the_panel_hear_of_the_node_in_focus(open_notebook: OpenNotebook, pictures: Path) -> None:
     notebook = open_notebook("panels.ipynb", [PANEL])
     notebook.run_all()
     view = View(notebook.graphs().first).wait()

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from ct_widgets.widgets import graph_html
 from ct_widgets.widgets.state import initial_json
-from tests.e2e.notebook import Notebook, View, Watch
-from tests.e2e.samples import HOSTILE, layered_graph
+from tests.e2e.conftest import OpenGraph, OpenNotebook
 from tests.e2e.test_subgraph import SHOW
-
-NewPage = Callable[..., tuple[Page, Watch]]
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return layered_graph().to_html(tmp_path_factory.mktemp("pages") / "graph.html")
+from tests.e2e.view import View
+from tests.support.graphs import HOSTILE, layered_graph
 
 
 @pytest.mark.parametrize(("width", "theme"), [(600, "dark"), (1000, "light"), (1600, "dark")])
-def test_paths_from_an_embedding_to_a_logit_by_keys(
-    exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str
+def test_keys_show_the_strongest_paths_from_an_embedding_to_a_logit(
+    graph_page: Path, open_graph: OpenGraph, pictures: Path, width: int, theme: str
 ) -> None:
-    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+    page, watch, view = open_graph(graph_page, width=width, theme=theme)
     strip = view.root.get_by_role("region", name="paths")
     expect(strip).to_be_hidden()
     for query in ("embedding tok0", "logit out500"):
@@ -59,9 +50,7 @@ def test_paths_from_an_embedding_to_a_logit_by_keys(
 
 
 @pytest.mark.usefixtures("graph")
-def test_python_asks_for_paths_and_answers_for_suggestions(
-    open_notebook: Callable[..., Notebook], pictures: Path
-) -> None:
+def test_python_asks_for_paths_and_answers_for_suggestions(open_notebook: OpenNotebook, pictures: Path) -> None:
     notebook = open_notebook("paths.ipynb", [SHOW])
     notebook.run_all()
     view = View(notebook.graphs().first).wait()
@@ -93,15 +82,13 @@ def test_python_asks_for_paths_and_answers_for_suggestions(
     notebook.watch.check()
 
 
-def test_an_exported_page_has_its_suggestions_and_asks_nobody(new_page: NewPage, tmp_path: Path) -> None:
+def test_an_exported_page_has_its_suggestions_and_asks_nobody(open_graph: OpenGraph, tmp_path: Path) -> None:
     graph = layered_graph()
     nodes = [list(node) for node in graph.node_ids[20:22]]
     state = {**initial_json(graph), "suggestions": [{"name": "pair", "nodes": nodes, "reason": "why not"}]}
     file = tmp_path / "page.html"
     file.write_text(graph_html(graph, state))
-    page, watch = new_page()
-    page.goto(file.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+    _, watch, view = open_graph(file)
     expect(view.root.get_by_role("button", name="Suggest")).to_have_count(0)
     view.root.get_by_role("button", name="Accept").click()
     expect(view.root.locator(".ctw-box")).to_contain_text("pair")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.notebook import Notebook, View
-from tests.e2e.samples import HOSTILE
+from tests.e2e.conftest import OpenNotebook
 from tests.e2e.test_subgraph import SHOW, pin_two
+from tests.e2e.view import View
+from tests.support.graphs import HOSTILE
 
 
 @pytest.mark.usefixtures("graph")
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_subgraph_is_kept_and_comes_back(open_notebook: Callable[..., Notebook], pictures: Path, theme: str) -> None:
+def test_a_subgraph_is_kept_and_comes_back(open_notebook: OpenNotebook, pictures: Path, theme: str) -> None:
     notebook = open_notebook(f"snapshots-{theme}.ipynb", [SHOW], theme=theme)
     notebook.run_all()
     view = View(notebook.graphs().first).wait()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from ct_widgets import AttributionGraph
-from tests.e2e.notebook import Notebook, View
+from tests.e2e.conftest import OpenNotebook
+from tests.e2e.notebook import Notebook
+from tests.e2e.view import View
 
 SHOW = 'import ct_widgets as ct\ngraph = ct.AttributionGraph.load("graph.ctgraph")\nview = graph.show()\nview'
 
 
 @pytest.mark.usefixtures("graph")
-def test_a_person_and_python_share_the_state(open_notebook: Callable[..., Notebook]) -> None:
+def test_a_person_and_python_share_the_state(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook("state.ipynb", [SHOW])
     notebook.run_all()
     view = View(notebook.graphs().first).wait()
@@ -47,7 +48,7 @@ def test_a_person_and_python_share_the_state(open_notebook: Callable[..., Notebo
 
 
 @pytest.mark.usefixtures("graph")
-def test_keys_reach_the_graph_and_not_the_notebook(open_notebook: Callable[..., Notebook]) -> None:
+def test_keys_reach_the_graph_and_not_the_notebook(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook("keys.ipynb", [SHOW, "1"])
     notebook.run_all()
     view = View(notebook.graphs().first).wait()
@@ -75,9 +76,9 @@ def test_keys_reach_the_graph_and_not_the_notebook(open_notebook: Callable[..., 
 
 @pytest.mark.usefixtures("graph")
 def test_two_views_are_independent_and_a_second_run_leaves_nothing_behind(
-    open_notebook: Callable[..., Notebook],
+    open_notebook: OpenNotebook,
 ) -> None:
-    notebook = open_notebook("two.ipynb", [SHOW, "other = graph.show()\nother"])
+    notebook = open_notebook("two.ipynb", [SHOW, "other = graph.show()\nother"], alone=True)
     notebook.run_all()
     first, second = View(notebook.graphs().nth(0)).wait(), View(notebook.graphs().nth(1)).wait()
     x, y = second.hover_some_node()
@@ -129,7 +130,7 @@ def _living(notebook: Notebook, selector: str) -> int:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_follows_the_notebooks_theme(
-    theme: str, graph: AttributionGraph, open_notebook: Callable[..., Notebook], pictures: Path
+    theme: str, graph: AttributionGraph, open_notebook: OpenNotebook, pictures: Path
 ) -> None:
     notebook = open_notebook(f"{theme}.ipynb", [SHOW], theme=theme)
     notebook.run_all()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from playwright.sync_api import expect
 
-from tests.e2e.notebook import Notebook
+from tests.e2e.conftest import OpenNotebook
 
 COMPLETE = """async code => {
   const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -15,7 +13,7 @@ COMPLETE = """async code => {
 }"""
 
 
-def test_trace_shows_graphs_and_completes(open_notebook: Callable[..., Notebook]) -> None:
+def test_trace_shows_graphs_and_completes(open_notebook: OpenNotebook) -> None:
     cells = [
         "%load_ext ct_widgets",
         "%trace calc: 36+59=",

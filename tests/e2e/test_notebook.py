@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.e2e.notebook import Notebook, View
+from tests.e2e.conftest import OpenNotebook
+from tests.e2e.view import View
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "01_trace_a_prompt.ipynb"
 
 
-def test_trace_a_prompt(open_notebook: Callable[..., Notebook], pictures: Path) -> None:
+def test_the_first_notebook_runs_from_a_new_kernel_and_its_view_talks_with_python(
+    open_notebook: OpenNotebook, pictures: Path
+) -> None:
     cells = ["".join(c["source"]) for c in json.loads(NOTEBOOK.read_text())["cells"] if c["cell_type"] == "code"]
-    notebook = open_notebook(NOTEBOOK.name, cells, viewport={"width": 1500, "height": 950})
+    notebook = open_notebook(NOTEBOOK.name, cells, viewport={"width": 1500, "height": 950}, alone=True)
     notebook.run_all()
     assert notebook.page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
     first = notebook.graphs().first

@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 import ct_widgets as ct
-from tests.e2e.conftest import running_marimo
-from tests.e2e.notebook import Notebook, View, Watch
-from tests.e2e.test_graph_access import AXE, issues
+from tests.e2e.axe import issues
+from tests.e2e.conftest import NewPage, OpenNotebook
+from tests.e2e.view import View, settled
 
-NewPage = Callable[..., tuple[Page, Watch]]
 SHOW = """import ct_widgets as ct
 model = ct.load_demo()
 graph = model.attribute("calc: 36+59=", progress=False)
 explorer = ct.CircuitExplorer(model, graph, panel="operands")
 sheet = explorer.shown
 explorer"""
-APP = """
-import marimo
-
-app = marimo.App(width="full")
-
-
-@app.cell
-def _():
-    import marimo as mo
-
-    import ct_widgets as ct
-
-    model = ct.load_demo()
-    numbers = range(30, 60)
-    sheet = ct.OperandWidget(model, a=numbers, b=numbers)
-    view = mo.ui.anywidget(sheet)
-    view
-    return mo, sheet, view
-
-
-@app.cell
-def _(mo, view):
-    mo.md(f"selected {list(view.value['selected'] or [])} large {view.value['enlarged']}")
-    return
-"""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +38,7 @@ def point(plot: Locator, a: int, b: int, cells: int = 100) -> None:
     plot.page.mouse.move(box["x"] + x, box["y"] + y)
 
 
-def test_graph_and_sheet_are_linked(open_notebook: Callable[..., Notebook], pictures: Path) -> None:
+def test_graph_and_sheet_are_linked(open_notebook: OpenNotebook, pictures: Path) -> None:
     notebook = open_notebook("operands.ipynb", [SHOW], viewport={"width": 1300, "height": 1700})
     notebook.run_all()
     page = notebook.page
@@ -92,7 +65,6 @@ def test_graph_and_sheet_are_linked(open_notebook: Callable[..., Notebook], pict
     notebook.prints("print(sheet.enlarged, sheet.selected == explorer.view.selected)", lambda text: text == "True True")
     page.mouse.move(5, 5)
     root.screenshot(path=pictures / "operands-enlarged-light.png")
-    page.add_script_tag(content=AXE.read_text())
     assert issues(page, ".ctw-operands") == []
     other = notebook.python(f"other = [row for row in sheet.rows if row.name != {name!r}][3]; print(other.name)")
     notebook.python("explorer.view.selected = ('feature', other.layer, 6, other.index)")
@@ -108,7 +80,7 @@ def test_graph_and_sheet_are_linked(open_notebook: Callable[..., Notebook], pict
     expect(root.locator(".ctw-o-line").first).to_have_attribute("d", re.compile("^M"))
     notebook.set_theme("dark")
     expect(root).to_have_attribute("data-ctw-theme", "dark")
-    page.wait_for_timeout(300)
+    settled(page)
     root.screenshot(path=pictures / "operands-sheet-dark.png")
     assert issues(page, ".ctw-operands") == []
     notebook.watch.check()
@@ -188,12 +160,11 @@ def test_pixels_are_the_plots(exported: tuple[ct.OperandWidget, Path], new_page:
 
 
 @pytest.mark.parametrize(("width", "theme"), [(600, "dark"), (1600, "light")])
-def test_pages_of_any_width(
+def test_a_page_fits_its_width_and_axe_finds_nothing_serious(
     exported: tuple[ct.OperandWidget, Path], new_page: NewPage, pictures: Path, width: int, theme: str
 ) -> None:
     page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme, bypass_csp=True)
     page.goto(exported[1].as_uri())
-    page.add_script_tag(content=AXE.read_text())
     root = page.locator(".ctw-operands")
     plots = root.locator(".ctw-o-sheet .ctw-o-plot")
     expect(plots.first).to_be_visible()
@@ -208,15 +179,9 @@ def test_pages_of_any_width(
     watch.check()
 
 
-@pytest.fixture(scope="module")
-def marimo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_marimo(tmp_path_factory.mktemp("marimo"), APP) as url:
-        yield url
-
-
-def test_marimo(marimo_url: str, new_page: NewPage, pictures: Path) -> None:
+def test_a_click_in_marimo_reaches_the_other_cells(marimo_url: str, new_page: NewPage, pictures: Path) -> None:
     page, watch = new_page(viewport={"width": 1200, "height": 1400})
-    page.goto(marimo_url)
+    page.goto(f"{marimo_url}operands.py")
     root = page.locator(".ctw-operands")
     plots = root.locator(".ctw-o-sheet .ctw-o-plot")
     expect(plots.first).to_be_visible(timeout=60_000)

@@ -1,34 +1,24 @@
-"""The exported page: one file that works from disk and asks for nothing."""
+"""The graph_page page: one file that works from disk and asks for nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from ct_widgets.widgets import graph_html
 from ct_widgets.widgets.state import initial_json
-from tests.e2e.notebook import View, Watch
-from tests.e2e.samples import HOSTILE, layered_graph
-
-NewPage = Callable[..., tuple[Page, Watch]]
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return layered_graph().to_html(tmp_path_factory.mktemp("pages") / "graph.html")
+from tests.e2e.conftest import NewPage, OpenGraph
+from tests.support.graphs import HOSTILE, layered_graph
 
 
 @pytest.mark.parametrize(("width", "theme"), [(600, "light"), (600, "dark"), (1000, "light"), (1600, "dark")])
 def test_it_works_from_disk_without_a_request(
-    exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str
+    graph_page: Path, open_graph: OpenGraph, pictures: Path, width: int, theme: str
 ) -> None:
-    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+    page, watch, view = open_graph(graph_page, width=width, theme=theme)
     page.screenshot(path=pictures / f"page-{width}-{theme}.png", full_page=True)
     x, y = view.hover_some_node()
     page.mouse.click(x, y)
@@ -42,14 +32,12 @@ def test_it_works_from_disk_without_a_request(
     expect(view.root.locator(".ctw-legend")).to_be_visible()
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     assert page.evaluate("() => window.hacked") is None
-    assert watch.requests == [exported.as_uri()]
+    assert watch.requests == [graph_page.as_uri()]
     watch.check()
 
 
-def test_the_wheel_scrolls_the_page_and_zooms_with_control(exported: Path, new_page: NewPage) -> None:
-    page, _ = new_page(viewport={"width": 1000, "height": 300})
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+def test_the_wheel_scrolls_the_page_and_zooms_with_control(graph_page: Path, open_graph: OpenGraph) -> None:
+    page, _, view = open_graph(graph_page, width=1000, height=300)
     box = view.stage.bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] * 0.7, 200)
@@ -67,7 +55,7 @@ def test_the_wheel_scrolls_the_page_and_zooms_with_control(exported: Path, new_p
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "\u202egnp.exe\u2066", "x" * 10_000, "\ud800", "\n\t\0"])
-def test_hostile_text_stays_text(new_page: NewPage, tmp_path: Path, text: str) -> None:
+def test_hostile_text_stays_text(open_graph: OpenGraph, tmp_path: Path, text: str) -> None:
     graph = layered_graph()
     node = next(iter(sorted(graph.node_ids, key=lambda node: -graph.influence[graph.row(node)])))
     state = {
@@ -81,9 +69,7 @@ def test_hostile_text_stays_text(new_page: NewPage, tmp_path: Path, text: str) -
     }
     file = tmp_path / "hostile.html"
     file.write_text(graph_html(graph, state))
-    page, watch = new_page(viewport={"width": 800, "height": 900})
-    page.goto(file.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+    page, watch, view = open_graph(file, width=800)
     view.hover_some_node()
     assert view.root.locator("img, script").count() == 0
     assert page.evaluate("() => window.hacked") is None
@@ -95,9 +81,9 @@ def test_hostile_text_stays_text(new_page: NewPage, tmp_path: Path, text: str) -
     watch.check()
 
 
-def test_damaged_data_are_an_error_that_reads(exported: Path, new_page: NewPage, tmp_path: Path) -> None:
+def test_damaged_data_are_an_error_that_reads(graph_page: Path, new_page: NewPage, tmp_path: Path) -> None:
     page, watch = new_page()
-    text = exported.read_text()
+    text = graph_page.read_text()
     start = text.index('"_columns": "') + len('"_columns": "')
     broken = tmp_path / "broken.html"
     broken.write_text(text[: start + 4000] + text[text.index('"', start) :])

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 import ct_widgets as ct
-from tests.e2e.notebook import Notebook, Watch
-from tests.e2e.perturbation_drag import BUSY, RUN, SHOW, drag, place
-
-NewPage = Callable[..., tuple[Page, Watch]]
-HOSTILE = '<img src=x onerror="window.hacked=1">'
+from tests.e2e.conftest import NewPage, OpenNotebook
+from tests.e2e.notebook import Notebook
+from tests.e2e.perturbation_drag import BUSY, HAS_THREAD, RUN, SHOW, drag, place
+from tests.support.graphs import HOSTILE
 
 
 def slider(figure: Locator, name: str) -> Locator:
@@ -36,7 +35,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_view(open_notebook: Callable[..., Notebook]) -> Callable[..., tuple[Notebook, Locator]]:
+def open_view(open_notebook: OpenNotebook) -> Callable[..., tuple[Notebook, Locator]]:
     def make(name: str, *cells: str, **options: Any) -> tuple[Notebook, Locator]:
         notebook = open_notebook(name, [SHOW, *cells], viewport={"width": 1300, "height": 1000}, **options)
         notebook.run_cell(0)
@@ -93,7 +92,7 @@ def test_a_drag_reaches_python_and_python_moves_the_sliders(
     notebook.watch.check()
 
 
-def test_keys_undo_reset_and_settings(open_view: Callable[..., tuple[Notebook, Locator]]) -> None:
+def test_keys_move_a_slider_and_settings_reach_the_run(open_view: Callable[..., tuple[Notebook, Locator]]) -> None:
     notebook, figure = open_view("keys-perturb.ipynb")
     page, own = notebook.page, slider(figure, "layer 1")
     own.focus()
@@ -135,9 +134,9 @@ def test_a_drag_while_a_cell_runs_ends_with_its_last_value(
     open_view: Callable[..., tuple[Notebook, Locator]],
 ) -> None:
     notebook, figure = open_view("busy.ipynb")
-    notebook.page.wait_for_timeout(1000)  # JupyterLab gives the widget a thread of its own after it is shown
-    notebook.page.evaluate(RUN, BUSY.format(seconds=20))
-    assert drag(notebook.page, figure, "layer 1", seconds=2), "no answer while the code ran"
+    notebook.page.wait_for_function(HAS_THREAD)
+    notebook.page.evaluate(RUN, BUSY.format(seconds=300))
+    assert drag(notebook.page, figure, "layer 1", moves=100), "no answer while the code ran"
     strength = slider(figure, "layer 1").get_attribute("aria-valuenow")
     expect(figure).to_have_attribute("data-answered", re.compile(f'"layer 1":{re.escape(str(strength))}'))
     assert not notebook.page.evaluate("() => window.ended"), "the code ended before the drag"

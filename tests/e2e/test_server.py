@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 
-from tests.e2e.conftest import Lab
-from tests.e2e.notebook import Notebook
+from tests.e2e.conftest import OpenNotebook
+from tests.e2e.servers import Lab
 
 ASK = """async () => {
   const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -20,7 +19,7 @@ ASK = """async () => {
 }"""
 
 
-def test_answers_are_not_held_back(open_notebook: Callable[..., Notebook], lab: Lab) -> None:
+def test_answers_are_not_held_back(open_notebook: OpenNotebook, lab: Lab) -> None:
     notebook = open_notebook("server.ipynb", ["None"])
     times = notebook.page.evaluate(ASK)
     print(f"an empty request takes {statistics.median(times):.0f} ms")

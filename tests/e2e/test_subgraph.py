@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.e2e.notebook import Notebook, View, Watch
-from tests.e2e.samples import HOSTILE, layered_graph
+from tests.e2e.conftest import OpenGraph, OpenNotebook
+from tests.e2e.view import View
+from tests.support.graphs import HOSTILE
 
-NewPage = Callable[..., tuple[Page, Watch]]
 SHOW = 'import ct_widgets as ct\ngraph = ct.AttributionGraph.load("graph.ctgraph")\nview = graph.show()\nview'
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return layered_graph().to_html(tmp_path_factory.mktemp("pages") / "graph.html")
 
 
 def pin_two(view: View) -> None:
@@ -30,11 +24,9 @@ def pin_two(view: View) -> None:
 
 @pytest.mark.parametrize(("width", "theme"), [(600, "dark"), (1000, "light"), (1600, "dark")])
 def test_two_nodes_are_pinned_grouped_and_named_by_keys(
-    exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str
+    graph_page: Path, open_graph: OpenGraph, pictures: Path, width: int, theme: str
 ) -> None:
-    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+    page, watch, view = open_graph(graph_page, width=width, theme=theme)
     boxes = view.root.locator(".ctw-box")
     expect(view.root.locator(".ctw-subgraph")).to_contain_text("press P")
     pin_two(view)
@@ -57,10 +49,8 @@ def test_two_nodes_are_pinned_grouped_and_named_by_keys(
     watch.check()
 
 
-def test_boxes_are_dragged_marked_and_renamed_by_hand(exported: Path, new_page: NewPage) -> None:
-    page, watch = new_page()
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+def test_boxes_are_dragged_marked_and_renamed_by_hand(graph_page: Path, open_graph: OpenGraph) -> None:
+    page, watch, view = open_graph(graph_page)
     pin_two(view)
     boxes = view.root.locator(".ctw-box")
     boxes.first.scroll_into_view_if_needed()
@@ -95,7 +85,7 @@ def test_boxes_are_dragged_marked_and_renamed_by_hand(exported: Path, new_page: 
 
 
 @pytest.mark.usefixtures("graph")
-def test_python_and_the_panel_share_supernodes_and_scores(open_notebook: Callable[..., Notebook]) -> None:
+def test_python_and_the_panel_share_supernodes_and_scores(open_notebook: OpenNotebook) -> None:
     notebook = open_notebook("subgraph.ipynb", [SHOW, "1"])
     notebook.run_all()
     view = View(notebook.graphs().first).wait()
@@ -123,11 +113,9 @@ def test_python_and_the_panel_share_supernodes_and_scores(open_notebook: Callabl
 
 @pytest.mark.parametrize(("width", "theme"), [(600, "light"), (1000, "dark"), (1600, "light")])
 def test_search_finds_and_selects_by_keys(
-    exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str
+    graph_page: Path, open_graph: OpenGraph, pictures: Path, width: int, theme: str
 ) -> None:
-    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+    page, watch, view = open_graph(graph_page, width=width, theme=theme)
     view.stage.focus()
     page.keyboard.press("/")
     query = view.root.get_by_label("Search nodes")
@@ -149,10 +137,10 @@ def test_search_finds_and_selects_by_keys(
 
 
 @pytest.mark.parametrize(("width", "theme"), [(600, "dark"), (1000, "light"), (1600, "dark")])
-def test_labels_are_typed_in_place(exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str) -> None:
-    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+def test_labels_are_typed_in_place(
+    graph_page: Path, open_graph: OpenGraph, pictures: Path, width: int, theme: str
+) -> None:
+    page, watch, view = open_graph(graph_page, width=width, theme=theme)
     pin_two(view)
     page.keyboard.press("l")
     page.keyboard.type("gone")
@@ -174,11 +162,9 @@ def test_labels_are_typed_in_place(exported: Path, new_page: NewPage, pictures: 
 
 @pytest.mark.parametrize(("width", "theme"), [(600, "light"), (1000, "dark"), (1600, "light")])
 def test_the_figure_is_a_file_of_its_own(
-    exported: Path, new_page: NewPage, pictures: Path, width: int, theme: str
+    graph_page: Path, open_graph: OpenGraph, pictures: Path, width: int, theme: str
 ) -> None:
-    page, watch = new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page.goto(exported.as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
+    page, watch, view = open_graph(graph_page, width=width, theme=theme)
     pin_two(view)
     view.stage.press("g")
     page.keyboard.type(HOSTILE)

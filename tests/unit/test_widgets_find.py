@@ -11,7 +11,7 @@ import pytest
 
 from ct_widgets.errors import GraphError, WidgetError
 from ct_widgets.graph import AttributionGraph
-from tests.e2e.samples import layered_graph
+from tests.support.graphs import layered_graph
 
 
 @pytest.fixture(scope="module")

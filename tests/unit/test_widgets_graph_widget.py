@@ -17,7 +17,7 @@ from ct_widgets.widgets import GraphWidget, Snapshot, graph_widget
 from ct_widgets.widgets import static_files as static
 from ct_widgets.widgets.pictures.graph import graph_picture
 from ct_widgets.widgets.pictures.svg import Picture
-from tests.e2e.samples import layered_graph
+from tests.support.graphs import layered_graph
 
 
 @pytest.fixture(scope="module")

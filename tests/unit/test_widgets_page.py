@@ -17,7 +17,7 @@ from ct_widgets.columns import decode
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.widgets import graph_html, graph_picture
 from ct_widgets.widgets.payload import wire
-from tests.e2e.samples import HOSTILE, layered_graph
+from tests.support.graphs import HOSTILE, layered_graph
 
 EVIL = '</script><script>alert(1)</script><!-- \u202e \u0000 \ud83d ]]> "&'
 

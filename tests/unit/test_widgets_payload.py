@@ -12,7 +12,7 @@ import pytest
 from ct_widgets.columns import decode
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.widgets.payload import MOST_EDGES, MOST_NODES, wire
-from tests.e2e.samples import layered_graph
+from tests.support.graphs import layered_graph
 
 FIXTURE = Path(__file__).resolve().parents[2] / "js" / "tests" / "fixtures" / "pruning.json"
 

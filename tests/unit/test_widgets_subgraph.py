@@ -10,7 +10,7 @@ import pytest
 
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.graph.subgraph import boxes
-from tests.e2e.samples import layered_graph
+from tests.support.graphs import layered_graph
 
 FIXTURE = Path(__file__).parents[2] / "js" / "tests" / "fixtures" / "subgraph.json"
 

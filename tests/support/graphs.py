@@ -65,3 +65,38 @@ def layered_graph(
         provenance={"model": "random"},
         labels={f"L{active[0][0]}/{active[0][2]}": HOSTILE},
     )
+
+
+def large_graph(features: int, edges: int, tokens: int = 100, layers: int = 26) -> AttributionGraph:
+    """Features that read from anywhere in lower layers."""
+    rng = np.random.default_rng(0)
+    layer = np.concatenate([np.full(tokens, -1), np.sort(rng.integers(0, layers, features)), np.full(5, layers)])
+    n = len(layer)
+    kind = np.where(layer < 0, EMBEDDING, np.where(layer == layers, LOGIT, FEATURE))
+    below = np.searchsorted(layer, layer)
+    targets = np.sort(np.concatenate([rng.integers(tokens, n - 5, edges - 5_000), rng.integers(n - 5, n, 5_000)]))
+    pairs = np.unique(targets * n + (rng.random(len(targets)) * below[targets]).astype(np.int64))
+    targets, source = pairs // n, pairs % n
+    position = np.where(kind == EMBEDDING, np.arange(n), rng.integers(0, tokens, n))
+    position[kind == LOGIT] = tokens - 1
+    position = position[np.lexsort((position, layer))]
+    names = [f" tok{place}" for place in range(tokens)]
+    return AttributionGraph.from_columns(
+        prompt="".join(names),
+        tokens=names,
+        token_ids=np.arange(tokens),
+        n_layers=layers,
+        kind=kind,
+        layer=layer,
+        position=position,
+        index=np.arange(n),
+        activation=np.where(kind == FEATURE, rng.gamma(2.0, 2.0, n), np.nan),
+        probability=np.where(kind == LOGIT, 0.19, np.nan),
+        node_token=[f" w{row}" if kind[row] in (EMBEDDING, LOGIT) else "" for row in range(n)],
+        indptr=np.concatenate([[0], np.cumsum(np.bincount(targets, minlength=n))]),
+        source=source,
+        weight=rng.standard_t(3, len(source)),
+        bias=np.zeros(n),
+        preactivation=np.full(n, np.nan),
+        provenance={"model": "random"},
+    )
