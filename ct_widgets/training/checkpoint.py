@@ -37,7 +37,11 @@ class Part(NamedTuple):
     axis: Callable[[str], int | None]
 
 
-_ALL = Part(Shards(), lambda name: None)
+def _no_axis(name: str) -> None:
+    return None
+
+
+_ALL = Part(Shards(), _no_axis)
 
 
 def save_checkpoint(
