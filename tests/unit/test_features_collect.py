@@ -210,7 +210,7 @@ def test_an_interrupted_collection_goes_on_exactly(tmp_path: Path, coactivations
         gather(tmp_path / "store", "clt", failing(), **settings)
     with pytest.raises(FeatureError, match=r"other settings: top 4 \(now 3\)"):
         gather(tmp_path / "store", "clt", top=3, **settings)
-    with pytest.raises(FeatureError, match="not those of the collection"):
+    with pytest.raises(FeatureError, match="differ from those of the interrupted collection"):
         gather(tmp_path / "store", "clt", corpus()[1:], **settings)
     with pytest.raises(FeatureError, match="fewer texts"):
         gather(tmp_path / "store", "clt", corpus()[:20], **settings)
