@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,6 @@ from ct_widgets.errors import FileFormatError
 Array = npt.NDArray[Any]
 JSON = Any
 Pieces = Mapping[str, Sequence[Array]]
-Buffer: TypeAlias = bytes | Array
 
 _HEADER_BYTES = 8
 _MAX_HEADER = 100_000_000  # the limit that safetensors itself sets
@@ -66,7 +65,7 @@ def write_arrays(path: Path, pieces: Pieces, metadata: Mapping[str, JSON]) -> No
             file.write(block)
 
 
-def _blocks(pieces: Pieces, metadata: Mapping[str, JSON]) -> Iterator[Buffer]:
+def _blocks(pieces: Pieces, metadata: Mapping[str, JSON]) -> Iterator[bytes | memoryview]:
     """Yield the bytes of the format: the header, then piece by piece the arrays."""
     for name, parts in pieces.items():
         if parts[0].dtype.name not in _CODES:
@@ -89,7 +88,7 @@ def _blocks(pieces: Pieces, metadata: Mapping[str, JSON]) -> Iterator[Buffer]:
     yield struct.pack("<Q", len(text)) + text
     for name in order:
         for part in pieces[name]:
-            yield np.ascontiguousarray(part, part.dtype.newbyteorder("<"))
+            yield np.ascontiguousarray(part, part.dtype.newbyteorder("<")).data
 
 
 class ArrayFile:

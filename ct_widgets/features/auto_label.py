@@ -75,20 +75,20 @@ def auto_label(record: FeatureRecord, vocabulary: Vocabulary, promoted: Sequence
         _one([_plain(vocabulary, e, -1) for e in examples], "after “{}”", "follow “{}”"),
         _position(examples),
     ]
-    for vote in rules:  # what says most comes first
+    for vote in rules:  # the most specific one first
         if vote is not None and enough(vote):
             return AutoLabel(vote.label, f"{sum(vote.agree)} of {len(examples)} examples {vote.evidence}")
     return None
 
 
 def _plain(vocabulary: Vocabulary, example: Example, offset: int) -> str:
-    """The token at this distance from the peak, without space around; "" beyond the ends."""
+    """Read the token at this distance from the peak, without space around; "" beyond the ends."""
     at = example.peak + offset
     return vocabulary.text(int(example.tokens[at])).strip() if 0 <= at < len(example.tokens) else ""
 
 
 def _one(tokens: Sequence[str], label: str, evidence: str) -> Vote | None:
-    """One token, in capitals or not."""
+    """Vote for one token, in capitals or not."""
     counts = Counter(token.casefold() for token in tokens if token)
     if not counts:
         return None
@@ -98,7 +98,7 @@ def _one(tokens: Sequence[str], label: str, evidence: str) -> Vote | None:
 
 
 def _says(following: Sequence[str], likely: Sequence[str], enough: Enough) -> Vote | None:
-    """What follows is what the feature promotes: one token, or a family of them."""
+    """Vote for following tokens that the feature promotes: one token, or a family of them."""
     said = [token if token in likely else "" for token in following]
     for vote in (_one(said, "“{}”", ""), _few(said)):
         if vote is not None and enough(vote):
@@ -114,7 +114,7 @@ def _mostly(holds: Holds, likely: Sequence[str]) -> bool:
 
 
 def _families(tokens: Sequence[str]) -> list[Vote | None]:
-    """Families that the tokens may be of, the narrow ones first."""
+    """Vote for families that the tokens may be of, the narrow ones first."""
     return [_family(tokens, _ENDINGS), _range(tokens), _family(tokens, _KINDS)]
 
 
@@ -130,7 +130,7 @@ _KINDS: tuple[tuple[str, Holds], ...] = (
 
 
 def _range(tokens: Sequence[str]) -> Vote | None:
-    """Numbers close to each other."""
+    """Vote for numbers close to each other."""
     numbers = sorted(int(token) for token in tokens if token.isdecimal() and len(token) < 10)
     size = math.ceil(_SHARE * len(tokens))
     if len(numbers) < size or len(set(numbers)) == 1:
@@ -152,7 +152,7 @@ def _vote(tokens: Sequence[str], name: str, holds: Holds) -> Vote:
 
 
 def _family(tokens: Sequence[str], families: Sequence[tuple[str, Holds]]) -> Vote | None:
-    """The first family of those that hold the most tokens, of more than one kind."""
+    """Vote for the first family of those that hold the most tokens, of more than one kind."""
     best: Vote | None = None
     for name, holds in families:
         vote = _vote(tokens, name, holds)
@@ -163,7 +163,7 @@ def _family(tokens: Sequence[str], families: Sequence[tuple[str, Holds]]) -> Vot
 
 
 def _few(tokens: Sequence[str]) -> Vote | None:
-    """Two or three tokens."""
+    """Vote for two or three tokens."""
     counts = Counter(token for token in tokens if token)
     most = [token for token, count in counts.most_common(3) if count >= max(2, len(tokens) / 10)]
     if len(most) < 2:
@@ -173,7 +173,7 @@ def _few(tokens: Sequence[str]) -> Vote | None:
 
 
 def _position(examples: Sequence[Example]) -> Vote:
-    """The same place in every row."""
+    """Vote for one position in every row."""
     position = Counter(example.position for example in examples).most_common(1)[0][0]
     place = f"token {position + 1}"
     return Vote([example.position == position for example in examples], f"{place} of the text", f"are at {place}")

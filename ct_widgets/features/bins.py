@@ -30,14 +30,19 @@ _FIRST = (_LOW + _BIAS) * PER_OCTAVE - 1
 
 
 def bin_of(activation: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """The bin of each activation."""
+    """Return the bin of each activation."""
     bits = np.ascontiguousarray(activation, dtype=np.float32).view(np.int32) >> _MANTISSA
     # Negative values have a negative number of bits.
     return np.clip(bits - _FIRST, 0, N_BINS - 1).astype(np.int64)
 
 
+def finite_edges(edges: npt.NDArray[np.float32]) -> list[float | None]:
+    """Turn edges into JSON values; those of the two open bins, which are infinite, become None."""
+    return [float(edge) if np.isfinite(edge) else None for edge in edges]
+
+
 def span(counts: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """First bin that holds anything, and the one after the last, of histograms [f, bins]; both 0 where all is empty."""
+    """Find the first bin that holds anything and the one after the last, of histograms [f, bins]; 0 and 0 if empty."""
     filled = counts > 0
     first = filled.argmax(1)
     last = np.where(filled.any(1), N_BINS - filled[:, ::-1].argmax(1), 0)

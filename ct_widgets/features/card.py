@@ -1,4 +1,4 @@
-"""What the browser shows of a feature, as JSON values (`js/src/core/feature_card.ts` reads them).
+"""A feature as JSON values for the browser (`js/src/core/feature_card.ts` reads them).
 
 Texts are pieces that read on: tokens that share a character make one piece, with the activation of each.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ct_widgets.features.auto_label import AutoLabel
+from ct_widgets.features.bins import finite_edges
 from ct_widgets.features.labels import Label
 from ct_widgets.features.store import Example, FeatureRecord, Section
 from ct_widgets.features.vocabulary import Vocabulary
@@ -29,7 +30,7 @@ def card(
     suppresses: Scored,
     drives: Scored,
 ) -> dict[str, Any]:
-    """Everything about the feature `name`; without a record, what follows from the weights alone."""
+    """Collect everything about the feature `name`; without a record, what follows from the weights alone."""
     values: dict[str, Any] = {
         "feature": name,
         "label": None if label is None else {"text": label.text, "origin": label.origin, "model": label.model},
@@ -48,8 +49,7 @@ def card(
         "maximum": record.maximum,
         "histogram": {
             "counts": record.counts.tolist(),
-            # The outermost bins are open; the browser draws them as wide as the others.
-            "edges": [float(edge) if abs(edge) < 1e30 else None for edge in record.edges],
+            "edges": finite_edges(record.edges),  # the browser draws open bins as wide as the others
         },
         "sections": [_section(section, vocabulary) for section in record.sections()],
     }
@@ -69,7 +69,7 @@ def _section(section: Section, vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def example_values(example: Example, vocabulary: Vocabulary) -> dict[str, Any]:
-    """One example, as JSON values."""
+    """Turn one example into JSON values."""
     pieces: list[list[Any]] = []
     peak = at = 0
     for text, tokens in vocabulary.pieces(example.tokens.tolist()):
@@ -81,5 +81,5 @@ def example_values(example: Example, vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def _short(value: float) -> float:
-    """Digits that can be seen: cards travel with every hover."""
+    """Round to digits that can be seen: cards travel with every hover."""
     return float(f"{value:.{_DIGITS}g}")

@@ -1,4 +1,4 @@
-"""model.features: every feature of a replacement model, by number, with all that is known of it."""
+"""`model.features`: every feature of a transcoder by layer and index, with examples, tokens and labels."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Features:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """The model's tokens."""
+        """The tokens of the model, as text."""
         if self.store is not None:
             return self.store.vocabulary
         return read_vocabulary(self.model.language_model.tokenizer, self.model.language_model.d_vocab)
@@ -90,11 +90,11 @@ class Features:
         )
 
     def card(self, name: str) -> dict[str, Any]:
-        """What a view shows of the feature `name`, as JSON values."""
+        """Collect all that a view shows of the feature `name`, as JSON values."""
         return self[name].card()
 
     def set_label(self, name: str, text: str) -> None:
-        """Label the feature `name`; an empty text takes the label away."""
+        """Label the feature `name`; an empty text removes the label."""
         self[name].label = text
 
     def add_auto_labels(self, labels: Mapping[str, tuple[str, str]]) -> None:
@@ -110,21 +110,21 @@ class Features:
 
     @property
     def n_features(self) -> list[int]:
-        """Features of every layer."""
+        """How many features each layer has."""
         t = self.model.transcoder
         return [t.n_features(layer) for layer in range(t.n_layers)]
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Labels by feature name, those of the store."""
+        """Labels of the store by feature name; none without a store."""
         return {} if self.store is None else self.store.labels
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """Texts of token ids."""
+        """Return the texts of token ids."""
         return [self.vocabulary.text(int(i)) for i in ids]
 
     def __repr__(self) -> str:
-        what = "no examples: give ReplacementModel a FeatureStore" if self.store is None else repr(self.store)
+        what = "no examples: pass ReplacementModel a FeatureStore" if self.store is None else repr(self.store)
         return f"<Features of {self.model.transcoder.name}: {sum(self.n_features):,}; {what}>"
 
 
@@ -138,22 +138,22 @@ class Feature:
 
     @property
     def name(self) -> str:
-        """For example "L2/517"."""
+        """Its name, such as "L2/517"."""
         return str(FeatureName(self.layer, self.index))
 
     @cached_property
     def record(self) -> FeatureRecord | None:
-        """What the store holds of it; None without a store."""
+        """Its record in the store; None without a store."""
         store = self._features.store
         return None if store is None else store[self.layer, self.index]
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The model's tokens."""
+        """The tokens of the model, as text."""
         return self._features.vocabulary
 
     def known(self) -> FeatureRecord:
-        """What the store holds of it. Raises FeatureError without a store."""
+        """Return its record in the store. Raises FeatureError without a store."""
         if self.record is None:
             raise FeatureError(
                 "no examples were collected for this model: store = ct.collect_features(model, texts, path), "
@@ -190,14 +190,16 @@ class Feature:
         return pd.DataFrame(rows, columns=["section", "activation", "token", "context", "text", "position"])
 
     def promoted(self, k: int = _SHOWN_TOKENS, *, output_layer: int | None = None) -> pd.DataFrame:
-        """Tokens whose logits it raises most: token, id, value per unit of activation, less the mean over all tokens.
+        """List the tokens whose logits it raises most: token, id, value per unit of activation, less the mean over all.
 
         By all its decoder vectors together, or by what it writes to one `output_layer`. Norms are left out.
+
+        >>> model.features[2, 517].promoted(5)
         """
         return self._table(self._output(output_layer), k, largest=True)
 
     def suppressed(self, k: int = _SHOWN_TOKENS, *, output_layer: int | None = None) -> pd.DataFrame:
-        """Tokens whose logits it lowers most; as `promoted`."""
+        """List the tokens whose logits it lowers most, columns as of `promoted`."""
         return self._table(self._output(output_layer), k, largest=False)
 
     def activating_tokens(self, k: int = _SHOWN_TOKENS) -> pd.DataFrame:
@@ -245,7 +247,7 @@ class Feature:
         return auto_label(self.record, self._features.vocabulary, promoted)
 
     def card(self) -> dict[str, Any]:
-        """What a view shows of it, as JSON values."""
+        """Collect all that a view shows of it, as JSON values."""
         return card(
             self.name,
             record=self.record,
@@ -258,7 +260,7 @@ class Feature:
         )
 
     def show(self, **state: Any) -> Any:
-        """The card as an ExamplesWidget; `state` are its settings."""
+        """Show the card as an ExamplesWidget; `state` are its settings."""
         return view("feature")(self._features, self.name, **state)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:

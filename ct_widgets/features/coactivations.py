@@ -1,4 +1,4 @@
-"""Sums over the tokens of a corpus for pairs of features that are active together, as sparse matrices.
+"""Sums over the tokens of a corpus for pairs of features active together, as sparse matrices [CT25, "Global weights"].
 
 Axes: n token that counts, s source, t target, f feature of one layer.
 """
@@ -23,8 +23,7 @@ _SUMS, _CSR = ("product", "present"), ("data", "indices", "indptr")
 
 @dataclass
 class Coactivations:
-    """What pairs of features do at the same token: with each feature's own sums, this is what ERA and TWERA ask of a
-    corpus [CT25, "Global weights"].
+    """Sums over tokens for pairs of features: with each feature's own sums, all that ERA and TWERA take of a corpus.
 
     sources: [s], targets: [t], numbers of features over all layers; source_column, target_column: L x [f], the place of
     a feature among them, or -1; product: the sum over n of a_s a_t; present: the sum over n of a_s where a_t > 0.
@@ -75,7 +74,7 @@ def _columns(n_features: Sequence[int], chosen: Array) -> list[Array]:
 
 
 def _matrix(layers: Sequence[Active], columns: Sequence[Array], n_tokens: int, width: int) -> Any:
-    """Activations of the features that have a column, sparse [n, width]."""
+    """Put the activations of the features that have a column into a sparse matrix [n, width]."""
     column = np.concatenate([mine[active.feature] for mine, active in zip(columns, layers, strict=True)])
     token = np.concatenate([active.token for active in layers])
     value = np.concatenate([active.value for active in layers]).astype(np.float64)

@@ -1,4 +1,7 @@
-"""collect_features: one pass over a corpus, for all features at once [CT25, "Feature visualisation"]."""
+"""Collect examples, histograms and densities of all features in one pass over a corpus [CT25, "Feature visualisation"].
+
+A pass saves its tally from time to time, and resumes from it after an interruption.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,14 @@ from ct_widgets.progress import progress_bar
 from ct_widgets.transcoded_model import TranscodedModel
 
 _CHUNK = 1024
-"""Texts that are tokenised together. Processes take chunks in turn, so that batches are the same for any number."""
+"""Texts that are tokenized together. Processes take chunks in turn, so that batches do not depend on their number."""
 
 _MOST_COACTIVE = 50_000
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a collection keeps; stores merge if theirs are equal."""
+    """Settings of a collection; stores merge if theirs are equal."""
 
     top: int
     sample: int
@@ -83,12 +86,12 @@ def collect_features(
     ignore_bos: position 0 does not count, as in attribution.
     coactivations: also sum what all pairs of features do together, or those of the given (layer, index), for
         `model.global_weights`.
-    save_every: seconds between notes on disk (`path`.part), from which the same call goes on after an interruption.
+    save_every: seconds between checkpoints on disk (`path`.part), from which the same call resumes.
 
     In several processes of `torch.distributed`, each with its own model, call it in all: they share the texts and the
     file system, and each returns the one store, the same as that of a single process.
 
-    Raises FeatureError for texts or settings that cannot be used, FileFormatError if `path` exists.
+    Raises FeatureError for texts or settings that cannot be used, FileFormatError if `path` already exists.
 
     >>> store = collect_features(model, ["calc: 36+59=95", ...], "features")
     """
@@ -103,7 +106,7 @@ def collect_features(
 
 @torch.no_grad()
 def encode_batch(model: TranscodedModel, batch: Batch) -> Iterator[Tensor]:
-    """Activations of all features at the tokens of a batch that count, layer by layer -> L x [n, f].
+    """Yield the activations of all features at the tokens of a batch that count, layer by layer -> L x [n, f].
 
     Each layer is encoded when it is asked for: all of them at once may be more than a device holds.
     """
@@ -113,13 +116,13 @@ def encode_batch(model: TranscodedModel, batch: Batch) -> Iterator[Tensor]:
 
 @torch.no_grad()
 def active_in_batch(model: TranscodedModel, batch: Batch) -> Iterator[Active]:
-    """The same, but only the features that are active."""
+    """Yield the active features at the tokens of a batch that count, layer by layer."""
     for layer, x in _inputs(model, batch):
         yield find_active(*model.transcoder.active(layer, x))
 
 
 def _inputs(model: TranscodedModel, batch: Batch) -> Iterator[tuple[int, Tensor]]:
-    """What the features of every layer read at the tokens that count, [n, d]."""
+    """Yield the input of the features of every layer at the tokens that count, [n, d]."""
     hooks = model.language_model.hook_names(model.transcoder.feature_input_hook)
     x = model.language_model.activations(torch.from_numpy(batch.ids).to(model.language_model.device), hooks)
     counts = torch.from_numpy(batch.counts)
@@ -128,7 +131,7 @@ def _inputs(model: TranscodedModel, batch: Batch) -> Iterator[tuple[int, Tensor]
 
 
 class Collection:
-    """A pass over a corpus that can stop and go on."""
+    """A pass over a corpus that can be interrupted and resumed."""
 
     def __init__(
         self,
@@ -167,7 +170,7 @@ class Collection:
             if sum(sizes) > _MOST_COACTIVE:
                 raise FeatureError(
                     f"co-activations of all pairs of {sum(sizes):,} features are too many; "
-                    "give those you need: coactivations=[(layer, index), ...]"
+                    "pass those you need: coactivations=[(layer, index), ...]"
                 )
             every = np.arange(sum(sizes))
             return Tally(layers, Coactivations.of(sizes, every, every))
@@ -177,15 +180,15 @@ class Collection:
         return Tally(layers, Coactivations.of(sizes, chosen, chosen))
 
     def read(self, chunk: Sequence[Text], save_every: float) -> None:
-        """Take the next texts; skip them if they were read before an interruption or are another process'."""
+        """Count the next texts, unless they were read before an interruption or are another process'."""
         self._digest.update(repr([text if isinstance(text, str) else list(text) for text in chunk]).encode())
         number = self._chunks
         self._chunks += 1
         if number < self._done:
             if self._chunks == self._done and self._digest.hexdigest() != self._seen:
                 raise FeatureError(
-                    f"the texts are not those of the collection that {self._part(self._rank).parent} goes on with; "
-                    "give the same texts, or delete that directory to start anew"
+                    f"the texts differ from those of the interrupted collection in {self._part(self._rank).parent}; "
+                    "pass the texts it began with, or delete that directory to start anew"
                 )
             return
         if number % self._world == self._rank:
@@ -202,7 +205,7 @@ class Collection:
     def finish(self) -> FeatureStore:
         """Put the parts of all processes together and write the store."""
         if self._chunks < self._done:
-            raise FeatureError("there are fewer texts than before the interruption; give the same texts")
+            raise FeatureError("there are fewer texts than before the interruption; pass the texts it began with")
         if self._world > 1:
             self._save()
             dist.barrier()
@@ -217,7 +220,7 @@ class Collection:
     def _write(self) -> None:
         tally, model = self.tally, self._model.language_model
         if not tally.n_tokens:
-            raise FeatureError("there is no token to count in these texts; give longer ones")
+            raise FeatureError("there is no token to count in these texts; pass longer ones")
         facts = {
             "transcoder": self._transcoder,
             "model": model.name,
@@ -235,7 +238,7 @@ class Collection:
         return self._path.with_name(f"{self._path.name}.part") / f"{rank}.safetensors"
 
     def _identity(self) -> dict[str, Any]:
-        """What must not change while a collection is interrupted."""
+        """Return what must not change while a collection is interrupted."""
         chosen = self._chosen if isinstance(self._chosen, bool) else [list(feature) for feature in self._chosen]
         return {
             **asdict(self._settings),
@@ -260,7 +263,7 @@ class Collection:
         if changed:
             raise FeatureError(
                 f"{path.parent} holds an interrupted collection with other settings: {', '.join(changed)}; "
-                "use the same, or delete that directory to start anew"
+                "use those it began with, or delete that directory to start anew"
             )
         load_tally(file, self.tally)
         self._done, self._seen = file.metadata["done"], file.metadata["seen"]

@@ -1,4 +1,4 @@
-"""What a feature reads and writes, in tokens: a look through the unembedding and the embedding, computed on demand.
+"""Logit weights of features, and what embeddings add to them: decoders and encoders seen through the vocabulary.
 
 Axes: m output layer of a feature, d model, v vocabulary.
 """
@@ -37,7 +37,7 @@ class Directions:
         self.input = lru_cache(_CACHED)(self._input)
 
     def _output(self, layer: int, index: int, written: int | None) -> npt.NDArray[np.float32]:
-        """Logits per unit of activation and final norm's denominator, less their mean, [v]."""
+        """Compute the logits per unit of activation and final norm's denominator, less their mean, [v]."""
         layers = self._transcoder.output_layers(layer)
         if written is not None and written not in layers:
             raise FeatureError(
@@ -52,7 +52,7 @@ class Directions:
         return (logits - logits.mean()).cpu().numpy()
 
     def _input(self, layer: int, index: int) -> npt.NDArray[np.float32]:
-        """What the embedding of each token adds to the pre-activation at its own position, [v].
+        """Compute what the embedding of each token adds to the pre-activation at its own position, [v].
 
         Where the transcoder reads after a norm, that of the embedding by itself.
         """
@@ -68,8 +68,9 @@ class Directions:
         return (x @ encoder).cpu().numpy()
 
     def standing_out(self, layer: int, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """For every feature of a layer: by how many standard deviations the most promoted of the tokens `ids` stands
-        above the mean over the vocabulary, [f].
+        """Count the standard deviations of the most promoted of the tokens `ids` above the mean over the vocabulary.
+
+        -> one number for every feature of the layer, [f].
         """
         W_U = self._language_model.final_norm.fold_into(self._language_model.unembedding.W_U)
         centred = W_U - W_U.mean(1, keepdim=True)
@@ -80,7 +81,7 @@ class Directions:
 
 
 def extremes(values: npt.NDArray[np.float32], k: int, *, largest: bool = True) -> Extremes:
-    """The `k` largest, or smallest, values and their places."""
+    """Find the `k` largest, or smallest, values and their places."""
     sign = -1 if largest else 1
     k = min(k, len(values))
     ids = np.argpartition(sign * values, k - 1)[:k] if k else np.zeros(0, np.int64)

@@ -1,4 +1,4 @@
-"""A language model behind any OpenAI-compatible endpoint; nothing but the standard library is needed."""
+"""A language model behind any OpenAI-compatible endpoint, by the standard library alone."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         if urlsplit(self.url).scheme not in ("http", "https"):
-            raise FeatureError(f"{self.url!r} is no endpoint; give one such as http://localhost:11434/v1")
+            raise FeatureError(f"{self.url!r} is not an endpoint; pass one such as http://localhost:11434/v1")
 
     def __call__(self, prompt: str) -> str:
-        """The model's answer to a prompt."""
+        """Return the model's answer to a prompt."""
         body = {"model": self.model, "messages": [{"role": "user", "content": prompt}], "temperature": 0}
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
         url = f"{self.url.rstrip('/')}/chat/completions"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,7 @@ import numpy.typing as npt
 from ct_widgets import atomic
 from ct_widgets.errors import FileFormatError
 from ct_widgets.feature_name import FeatureName
-from ct_widgets.features.bins import EDGES, N_BINS, bin_of, span
+from ct_widgets.features.bins import EDGES, N_BINS, bin_of, finite_edges, span
 from ct_widgets.features.catalog import Feature, Features
 from ct_widgets.features.fingerprint import fingerprint
 from ct_widgets.features.store import Example, FeatureRecord, FeatureStore
@@ -46,6 +45,9 @@ def write_feature_json(features: Features, directory: str | Path, *, progress: b
     """Write the features of `features`, which needs a store, in the indexed layout; returns the directory.
 
     `histogram` holds the counts of our bins, whose edges stand beside it under `histogram_edges`.
+    Raises FeatureError without a store.
+
+    >>> write_feature_json(model.features, "features-json")
     """
     folder = Path(directory).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +88,7 @@ def _to_json(feature: Feature) -> dict[str, Any]:
         "act_max": record.maximum,
         "quantile_values": _quantiles(record),
         "histogram": record.counts.tolist(),
-        "histogram_edges": [float(edge) if math.isfinite(edge) else None for edge in record.edges],
+        "histogram_edges": finite_edges(record.edges),
         "activation_frequency": record.density,
     }
 
@@ -104,7 +106,7 @@ def _example_to_json(example: Example, vocabulary: Vocabulary) -> dict[str, Any]
 
 
 def _quantiles(record: FeatureRecord) -> list[float]:
-    """100 quantiles of the activations, as the histogram tells them."""
+    """Interpolate 100 quantiles of the activations in the histogram."""
     if not record.count:
         return []
     share = np.concatenate([[0], np.cumsum(record.counts)]) / record.counts.sum()
@@ -113,10 +115,12 @@ def _quantiles(record: FeatureRecord) -> list[float]:
 
 
 def read_feature_json(directory: str | Path, path: str | Path, transcoder: Transcoder) -> FeatureStore:
-    """A store, written to `path`, of the feature files in `directory`, which belong to `transcoder`.
+    """Read the feature files in `directory`, which belong to `transcoder`, into a store at `path`.
 
-    Promoted tokens come from the weights, not from the files. Raises FileFormatError for damaged files and for those of
-    another number of layers or features.
+    Promoted tokens come from the weights, not from the files. Raises FileFormatError for damaged files, for those of
+    another number of layers or features, and if `path` already exists.
+
+    >>> store = read_feature_json("features-json", "features", model.transcoder)
     """
     folder = Path(directory).expanduser()
     layers = _read_indexed(folder, transcoder) if (folder / INDEX).is_file() else _read_single(folder, transcoder)
@@ -192,12 +196,12 @@ def _read_single(folder: Path, transcoder: Transcoder) -> Iterator[Objects]:
 def _object(data: bytes) -> Mapping[str, Any]:
     value = json.loads(data)
     if not isinstance(value, dict):
-        raise ValueError("no JSON object")
+        raise ValueError("not a JSON object")
     return cast("dict[str, Any]", value)
 
 
 def _columns(objects: Objects, n: int, words: dict[str, int], folder: Path) -> dict[str, npt.NDArray[Any]]:
-    """The columns of one layer of a store, as `merging.layer_columns` makes them; `words` grows."""
+    """Make the columns of one layer for `write_store`; `words` grows."""
     histogram = np.zeros((n, N_BINS), np.uint32)
     count, maximum, total = np.zeros(n, np.uint32), np.zeros(n, np.float32), np.zeros(n)
     n_top, n_examples = np.zeros(n, np.uint16), np.zeros(n, np.int64)
@@ -213,7 +217,7 @@ def _columns(objects: Objects, n: int, words: dict[str, int], folder: Path) -> d
                 if place == 0:
                     n_top[i] = len(mine)
         except (LookupError, TypeError, ValueError, OverflowError) as error:
-            raise FileFormatError(f"feature {i} of {folder} has another form than expected ({error!r})") from error
+            raise FileFormatError(f"feature {i} of {folder} has a form that is not expected ({error!r})") from error
     first, last = span(histogram)
     bins = np.arange(N_BINS)
     value = np.array([acts[peak] for _, acts, peak in examples], np.float32)
@@ -239,7 +243,7 @@ def _columns(objects: Objects, n: int, words: dict[str, int], folder: Path) -> d
 
 
 def _statistics(values: Mapping[str, Any], histogram: npt.NDArray[np.uint32]) -> tuple[int, float, float]:
-    """Count, maximum and sum of activations; fills in the histogram, from quantiles where the edges are not ours."""
+    """Read count, maximum and sum of activations; fills the histogram, from quantiles where the edges are not ours."""
     count = round(float(values.get("activation_frequency") or 0) * NOMINAL_TOKENS)
     counts = np.array(values.get("histogram") or (), np.float64)
     edges = values.get("histogram_edges")

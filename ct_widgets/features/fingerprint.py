@@ -13,7 +13,7 @@ _ROWS = 64
 
 
 def fingerprint(transcoder: Transcoder) -> str:
-    """SHA-256 over the shapes, settings, biases and thresholds, and 64 rows of every encoder and decoder.
+    """Hash a transcoder by SHA-256: shapes, settings, biases, thresholds, and 64 rows of every encoder and decoder.
 
     Rows are spread evenly over the features, so that a decoder of many gigabytes is not read for it. Values count in
     float32, wherever and in whatever precision they are kept.

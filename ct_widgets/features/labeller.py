@@ -61,7 +61,7 @@ class Labeller(Endpoint):
         return given
 
     def ask(self, feature: Feature) -> Label:
-        """The label that the model gives a feature, with what was asked and answered."""
+        """Return the label that the model gives a feature, with what was asked and answered."""
         prompt = question(feature)
         answer = self(prompt)
         text = next((line.strip() for line in answer.splitlines() if line.strip()), "")
@@ -72,7 +72,7 @@ class Labeller(Endpoint):
 
 
 def question(feature: Feature) -> str:
-    """The prompt: instruction, marked examples, promoted tokens."""
+    """Write the prompt: instruction, marked examples, promoted tokens."""
     record = feature.known()
     lines = [
         f"- {marked(example, feature.vocabulary, record.maximum)}"

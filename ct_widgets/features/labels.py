@@ -42,15 +42,15 @@ class Labels(MutableMapping[str, str]):
         self._entries = _read(path) if path.is_file() else {}
 
     def entry(self, name: str) -> Label | None:
-        """The label with its origin, or None."""
+        """Return the label with its origin, or None."""
         return self._entries.get(name)
 
     def entries(self) -> dict[str, Label]:
-        """All labels with their origins."""
+        """Return all labels with their origins."""
         return dict(self._entries)
 
     def set(self, name: str, label: Label) -> None:
-        """Set a label with its origin. Raises FeatureError if there is no such feature."""
+        """Set a label with its origin. Raises FeatureError if the feature does not exist."""
         self.update_entries({name: label})
 
     def update_entries(self, labels: dict[str, Label]) -> None:

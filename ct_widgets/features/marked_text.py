@@ -11,7 +11,7 @@ STRENGTHS = 10
 
 
 def marked(example: Example, vocabulary: Vocabulary, maximum: float, *, strengths: bool = True) -> str:
-    """The example as a JSON string; strengths go from 1 to 10 of `maximum`, and may be left out."""
+    """Write the example as a JSON string; strengths go from 1 to 10 of `maximum`, and may be left out."""
     out: list[str] = []
     at = 0
     for text, count in vocabulary.pieces(example.tokens.tolist()):

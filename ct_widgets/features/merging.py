@@ -1,4 +1,4 @@
-"""Tallies into stores, stores and unfinished files into tallies.
+"""Tallies on disk: as the columns of a store, read back from one to merge it exactly, and unfinished to resume from.
 
 Axes as in `tally.py` and `store.py`.
 """
@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 
 
 def layer_columns(layer: LayerTally) -> dict[str, Array]:
-    """Columns of one layer for `write_store`; those named *_start hold the lengths of runs."""
+    """Make the columns of one layer for `write_store`; those named *_start hold the lengths of runs."""
     first, last = span(layer.histogram)
     bins = np.arange(layer.histogram.shape[1])
     (top, top_windows), (sample, sample_windows) = layer.top.examples(), layer.sample.examples()
@@ -53,7 +53,7 @@ def layer_columns(layer: LayerTally) -> dict[str, Array]:
 
 
 def read_layer(store: StoreFile, layer: int) -> LayerTally:
-    """The tally that one layer of `store` was written from."""
+    """Rebuild the tally that one layer of `store` was written from."""
     settings, file = store.facts["settings"], store.arrays
     window = Window(settings["before"], settings["after"])
     n = store.n_features[layer]
@@ -89,7 +89,7 @@ def read_layer(store: StoreFile, layer: int) -> LayerTally:
 
 
 def _runs(starts: Array) -> tuple[Array, Array]:
-    """For every item of runs that begin at `starts`: its run, and its place in it."""
+    """Return the run of every item of runs that begin at `starts`, and its place in the run."""
     length = np.diff(starts)
     run = np.repeat(np.arange(len(length)), length)
     return run, np.arange(len(run)) - (starts[:-1] - starts[0])[run]
@@ -117,7 +117,7 @@ def merge_files(stores: Sequence[StoreFile], path: Path) -> None:
                 merged.merge(read_layer(other, layer))
             yield layer_columns(merged)
 
-    facts = dict(first.facts)
+    facts = dict(sorted(first.facts.items()))  # safetensors gives them back in random order
     for name in ("n_tokens", "n_texts"):
         facts[name] = sum(store.facts[name] for store in stores)
     merged = first.coactivations() if first.has_coactivations else None
@@ -128,7 +128,7 @@ def merge_files(stores: Sequence[StoreFile], path: Path) -> None:
 
 
 def save_tally(path: Path, tally: Tally, facts: Mapping[str, Any]) -> None:
-    """Write an unfinished tally, from which `load_tally` goes on."""
+    """Write an unfinished tally, from which `load_tally` resumes."""
     pieces: dict[str, list[Array]] = {}
     for number, layer in enumerate(tally.layers):
         for name, array in _state(layer).items():
@@ -139,7 +139,7 @@ def save_tally(path: Path, tally: Tally, facts: Mapping[str, Any]) -> None:
 
 
 def load_tally(file: ArrayFile, into: Tally) -> Tally:
-    """Fill the empty tally `into` with what `save_tally` wrote."""
+    """Fill the empty tally `into` from the file that `save_tally` wrote; returns it."""
     for number, layer in enumerate(into.layers):
         for name, array in _state(layer).items():
             array[...] = file[f"{number}.{name}"]

@@ -1,4 +1,4 @@
-"""FeatureStore: what a corpus says about every feature of a transcoder, on disk, one feature at a time.
+"""FeatureStore: statistics and examples of every feature over a corpus, on disk, read one feature at a time.
 
 A store is a directory: `features.safetensors`, which is mapped and never changes, and `labels.json`.
 Axes: g feature, counted over all layers; e example; t token of an example; v vocabulary.
@@ -54,7 +54,7 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class FeatureRecord:
-    """What a store holds of one feature.
+    """The record of one feature in a store.
 
     count: tokens where it is active, of `n_tokens`; total: sum of its activations; counts: [bins] of the histogram
     between edges [bins + 1], both without empty bins at the ends; top: examples of the highest activation, each in a
@@ -78,7 +78,7 @@ class FeatureRecord:
         return self.count / self.n_tokens
 
     def sections(self, parts: int = 4) -> tuple[Section, ...]:
-        """The top examples, then the sample in `parts` of equal size by activation, without those shown before.
+        """Group the top examples, then the sample in `parts` of equal size by activation, without those shown before.
 
         The sample is a fair draw of active contexts, so each part stands for an equal share of them.
         """

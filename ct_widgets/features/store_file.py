@@ -116,7 +116,7 @@ def write_store(
 ) -> None:
     """Write the store `path` from the columns of its layers, all of it or nothing.
 
-    layers: of each layer the columns that `tally.layer_columns` makes; those named *_start hold lengths of runs.
+    layers: columns of each layer, as of `merging.layer_columns`; those named *_start hold the lengths of runs.
     Raises FileFormatError if `path` already exists.
     """
     check_is_free(path)

@@ -1,4 +1,4 @@
-"""What each token of a vocabulary is, as bytes: characters may be spread over several tokens.
+"""The tokens of a vocabulary as bytes: characters may be spread over several tokens.
 
 A store carries its vocabulary, so that it can be read without the model.
 """
@@ -30,24 +30,24 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokens: Iterable[bytes], *, spaced: bool) -> Vocabulary:
-        """From the bytes of every token."""
+        """Make a vocabulary from the bytes of every token."""
         pieces = list(tokens)
         start = np.zeros(len(pieces) + 1, np.uint32)
         np.cumsum([len(piece) for piece in pieces], out=start[1:])
         return cls(np.frombuffer(b"".join(pieces), np.uint8), start, spaced)
 
     def token(self, i: int) -> bytes:
-        """Bytes of token `i`."""
+        """Return the bytes of token `i`."""
         if not 0 <= i < len(self):
             return f"<{i}>".encode()
         return self.data[int(self.start[i]) : int(self.start[i + 1])].tobytes()
 
     def text(self, i: int) -> str:
-        """Token `i` as text; bytes that are no whole character print as escapes."""
+        """Return token `i` as text; bytes that are not a whole character print as escapes."""
         return self.token(i).decode("utf-8", "backslashreplace")
 
     def pieces(self, ids: Iterable[int]) -> list[tuple[str, int]]:
-        """Tokens as text that reads on: (text, tokens that it takes). Tokens that share a character come together."""
+        """Cut tokens into (text, number of tokens); tokens that share a character stay together."""
         out: list[tuple[str, int]] = []
         held, count = b"", 0
         for i in ids:
@@ -59,7 +59,7 @@ class Vocabulary:
         return [*out, (held.decode("utf-8", "backslashreplace"), count)] if count else out
 
     def join(self, ids: Iterable[int]) -> str:
-        """Tokens as running text."""
+        """Join tokens to running text."""
         return (" " if self.spaced else "").join(text for text, _ in self.pieces(ids))
 
 
@@ -73,7 +73,7 @@ def _is_whole(data: bytes) -> bool:
 
 
 def read_vocabulary(tokenizer: Any, size: int) -> Vocabulary:
-    """The vocabulary of a Hugging Face tokenizer; of ids below `size` that it does not know, the numbers."""
+    """Read the vocabulary of a Hugging Face tokenizer; ids below `size` that it does not know become numbers."""
     if tokenizer is None:
         return Vocabulary.of((f"<{i}>".encode() for i in range(size)), spaced=False)
     known = min(size, len(tokenizer))
@@ -96,7 +96,7 @@ def read_vocabulary(tokenizer: Any, size: int) -> Vocabulary:
 
 
 def _kind(tokenizer: Any) -> str:
-    """How the names of tokens spell their text."""
+    """Find out how the names of tokens spell their text."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     decoder = repr(getattr(backend, "decoder", None))
     if "ByteLevel" in decoder:
@@ -108,7 +108,7 @@ def _kind(tokenizer: Any) -> str:
 
 @cache
 def _byte_level_alphabet() -> dict[str, int]:
-    """Byte-level tokenizers write every byte as a printable character: itself, or the next one from U+0100 on."""
+    """Map characters to bytes: byte-level tokenizers write each as itself if printable, or as the next from U+0100."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}

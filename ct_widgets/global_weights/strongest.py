@@ -23,7 +23,7 @@ class Strongest:
         self.column = torch.full((n_rows, k), -1, device=device)
 
     def add(self, rows: slice, first: int, block: Tensor) -> None:
-        """Count a block [r, c] whose first column is number `first`."""
+        """Take a block [r, c] whose first column is number `first`."""
         k = self.value.shape[1]
         best = block.abs().topk(min(k, block.shape[1]), dim=1).indices
         value = torch.cat([self.value[rows], block.gather(1, best).to(self.value.dtype)], dim=1)
@@ -32,14 +32,14 @@ class Strongest:
         self.value[rows], self.column[rows] = value.gather(1, stays), column.gather(1, stays)
 
     def entries(self) -> tuple[Array, Array, Array]:
-        """Row, column and value of all that is kept and not 0."""
+        """Return row, column and value of all entries that are kept and not 0."""
         row, place = (self.value != 0).nonzero(as_tuple=True)
         parts = row, self.column[row, place], self.value[row, place]
         return parts[0].cpu().numpy(), parts[1].cpu().numpy(), parts[2].cpu().numpy()
 
 
 def strongest_of(group: Array, score: Array, k: int) -> Array:
-    """Of a list of scored entries the `k` of largest size of every group: their places in the list."""
+    """Find the places of the `k` entries of largest size of every group in a list of scored entries."""
     order = np.lexsort((-np.abs(score), group))
     ranked = group[order]
     rank = np.arange(len(order)) - np.searchsorted(ranked, ranked)

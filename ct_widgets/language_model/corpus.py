@@ -89,7 +89,7 @@ def _read_parquet(path: Path, column: str) -> Iterator[str]:
 
 def count_texts(source: Source) -> int | None:
     """Count texts without reading them; None where that cannot be done, as for files and generators."""
-    return len(source) if isinstance(source, Sized) and not isinstance(source, str) else None
+    return None if isinstance(source, str | Path) or not isinstance(source, Sized) else len(source)
 
 
 def in_chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -210,7 +210,7 @@ def test_an_interrupted_collection_goes_on_exactly(tmp_path: Path, coactivations
         gather(tmp_path / "store", "clt", failing(), **settings)
     with pytest.raises(FeatureError, match=r"other settings: top 4 \(now 3\)"):
         gather(tmp_path / "store", "clt", top=3, **settings)
-    with pytest.raises(FeatureError, match="not those of the collection"):
+    with pytest.raises(FeatureError, match="differ from those of the interrupted collection"):
         gather(tmp_path / "store", "clt", corpus()[1:], **settings)
     with pytest.raises(FeatureError, match="fewer texts"):
         gather(tmp_path / "store", "clt", corpus()[:20], **settings)
@@ -340,7 +340,7 @@ def test_texts_of_every_source_are_the_same(tmp_path: Path, make_bridge: Any) ->
         collect_features(model, tmp_path / "texts.parquet", tmp_path / "x", progress=False)
     with pytest.raises(FeatureError, match="no column 'text'; it has body"):
         collect_features(model, sources[3], tmp_path / "x", progress=False)
-    with pytest.raises(FeatureError, match="is no file"):
+    with pytest.raises(FeatureError, match="is not a file"):
         collect_features(model, "some text", tmp_path / "x", progress=False)
 
 
@@ -401,7 +401,7 @@ def test_wrong_uses_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match="L0/99 does not exist"):
         collect_features(model, [[1, 2]], tmp_path / "x", coactivations=[(0, 99)])
     gather(tmp_path / "there", "clt", [[1, 2]])
-    with pytest.raises(FeatureError, match="there already"):
+    with pytest.raises(FileFormatError, match="already exists"):
         gather(tmp_path / "there", "clt")
     (tmp_path / "there" / "features.safetensors").write_bytes(b"1234")
     with pytest.raises(FileFormatError, match="truncated"):
