@@ -42,7 +42,7 @@ class View(anywidget.AnyWidget):
 
     @classmethod
     def _refuse_unknown(cls, state: Mapping[str, Any]) -> None:
-        """Raise WidgetError for a keyword that is no trait, with the name that was probably meant."""
+        """Raise WidgetError for a keyword that is not a trait, with the name that was probably meant."""
         known = tuple(cls._keywords.__annotations__)
         for name in state:
             if name not in known:
