@@ -13,12 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ct_widgets.arithmetic.changed import ChangedRuns
 from ct_widgets.arithmetic.numbers import NUMBERS, TEMPLATE, prompt_tokens
 from ct_widgets.arithmetic.operands import OperandActivations, columns
 from ct_widgets.arithmetic.prefixes import shared_prefixes
 from ct_widgets.errors import PromptError
-from ct_widgets.interventions import Intervention
+from ct_widgets.interventions import Baseline, Intervention, Method, activations_at, resolve_and_plan
 from ct_widgets.language_model.frozen_map import full_precision
 from ct_widgets.progress import Progress, progress_bar
 
@@ -44,7 +43,7 @@ def operand_activations(
     position: int = -1,
     *,
     interventions: Sequence[Intervention] = (),
-    method: str = "constrained",
+    method: Method = "constrained",
     layers: tuple[int, int] | range | None = None,
     progress: bool | None = None,
 ) -> OperandActivations:
@@ -69,8 +68,13 @@ def operand_activations(
     ):
         if not interventions:
             return value(_collect(tokens, _reader(model, tokens, at), n_features, bar)[0], None)
-        runs = ChangedRuns(model, interventions, length, method, layers)
-        after, before = _collect(tokens, lambda batch: runs.activations(batch, at), n_features, bar)
+        change, plan = resolve_and_plan(interventions, t, length, method=method, layers=layers)
+
+        def changed(batch: Int64) -> tuple[Activations, Activations]:
+            base = Baseline(model, torch.from_numpy(batch).to(model.language_model.device))
+            return activations_at(base, plan, change, at)
+
+        after, before = _collect(tokens, changed, n_features, bar)
         return value(after, value(before, None))
 
 
