@@ -18,10 +18,10 @@ from ct_widgets.arithmetic import embedding_weights, number_tokens, output_weigh
 from ct_widgets.arithmetic.collect import _reader  # pyright: ignore[reportPrivateUsage]
 from ct_widgets.arithmetic.numbers import prompt_tokens
 from ct_widgets.arithmetic.operands import OperandActivations
-from ct_widgets.arithmetic.prefixes import Prefixes, shared_prefixes
 from ct_widgets.errors import FeatureError, PromptError
 from ct_widgets.interventions import Baseline, Method, activations_at, resolve_and_plan
 from ct_widgets.interventions.plan import METHODS
+from ct_widgets.language_model.prefixes import Prefixes, shared_prefixes
 from ct_widgets.replacement_model import ReplacementModel
 
 A, B = (3, 36, 99), (0, 36, 59)
