@@ -15,7 +15,7 @@ from torch import Tensor
 from ct_widgets.errors import ModelError
 from ct_widgets.language_model.frozen_map import FrozenMap, full_precision
 from ct_widgets.language_model.hooks import Hooks, keep_at, run_with_hooks
-from ct_widgets.linear import onednn_pays
+from ct_widgets.linear import is_unwatched_linear, onednn_layout
 
 # Where a transcoder may read, as TransformerLens names it -> what it sees: the residual stream before ("pre") or after
 # attention ("mid"), or ln2's output with ("norm") or without its weight and bias ("normalized").
@@ -195,7 +195,7 @@ def record(bridge: Any, tokens: Tensor, input_hook: str, *, only_last_logits: bo
 def run_and_keep(
     bridge: Any, tokens: Tensor, names: Iterable[str], *, only_last_logits: bool = False
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """One forward pass of tokens [b, p] without gradients; -> logits [b, p, v] and the activations at `names`.
+    """Run tokens [b, p] once without gradients. -> logits [b, p, v] and the activations at `names`.
 
     With `only_last_logits`, which spares a large vocabulary's other products, logits are [b, 1, v].
     """
@@ -211,13 +211,11 @@ def run_and_keep(
 def _last_position_hooks(bridge: Any, known: Mapping[str, Any]) -> Hooks:
     """Hooks that send the last position alone through the unembedding, by the faster library where nobody watches."""
     component = bridge.unembed.original_component
-    modules: list[Any] = [component, known[_UNEMBED_IN], known[_UNEMBED_OUT]]
-    watched = any(module._forward_hooks or module._forward_pre_hooks for module in modules)
-    plain = watched or type(component) is not torch.nn.Linear
+    faster = is_unwatched_linear(component, known[_UNEMBED_IN], known[_UNEMBED_OUT])
 
     def narrow(activation: Tensor, hook: Any) -> Tensor:
         last = activation[:, -1:]
-        return last if plain or not onednn_pays(last, component.weight) else last.to_mkldnn()
+        return onednn_layout(last, component) if faster else last
 
     def back(activation: Tensor, hook: Any) -> Tensor | None:
         return activation.to_dense() if activation.is_mkldnn else None
