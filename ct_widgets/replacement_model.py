@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Intervention,
         InterventionResult,
         InterventionResults,
+        Method,
         PerturbationSession,
     )
     from ct_widgets.language_model.corpus import Source
@@ -167,7 +168,7 @@ class ReplacementModel(TranscodedModel):
         prompt: str | Sequence[int] | Tensor,
         interventions: Sequence[Intervention],
         *,
-        method: str = ...,
+        method: Method = ...,
         layers: tuple[int, int] | range | None = ...,
         freeze_attention: bool | None = ...,
         freeze_norms: bool | None = ...,
@@ -179,7 +180,7 @@ class ReplacementModel(TranscodedModel):
         prompt: str | Sequence[int] | Tensor,
         interventions: Mapping[str, Sequence[Intervention]],
         *,
-        method: str = ...,
+        method: Method = ...,
         layers: tuple[int, int] | range | None = ...,
         freeze_attention: bool | None = ...,
         freeze_norms: bool | None = ...,
@@ -190,7 +191,7 @@ class ReplacementModel(TranscodedModel):
         prompt: str | Sequence[int] | Tensor,
         interventions: Sequence[Intervention] | Mapping[str, Sequence[Intervention]],
         *,
-        method: str = "constrained",
+        method: Method = "constrained",
         layers: tuple[int, int] | range | None = None,
         freeze_attention: bool | None = None,
         freeze_norms: bool | None = None,
@@ -198,7 +199,7 @@ class ReplacementModel(TranscodedModel):
         """Change features of a prompt and run the model on [CT25, "Validating attribution graph hypotheses"].
 
         interventions: what to change at once; a mapping from names to such lists runs them all in one pass.
-        method: "constrained", "iterative" or "open"; see `ct_widgets.interventions.Plan`.
+        method: "constrained", "iterative" or "open"; see `ct_widgets.interventions.InterventionPlan`.
         layers: (first, last) layer of the range, by default from the lowest changed layer to the highest one
             ("constrained") or the last ("iterative").
         freeze_attention: hold attention patterns; by default for all methods but "open".
@@ -211,8 +212,7 @@ class ReplacementModel(TranscodedModel):
         from ct_widgets.interventions import intervene
 
         return intervene(
-            self.language_model,
-            self.transcoder,
+            self,
             prompt,
             interventions,
             method=method,
@@ -256,7 +256,7 @@ class ReplacementModel(TranscodedModel):
 
         return self.with_transcoder(neuron_transcoder(self.language_model, threshold))
 
-    def perturbation(self, graph: AttributionGraph, boxes: Mapping[str, Sequence[NodeId]]) -> PerturbationSession:
+    def perturbation(self, graph: AttributionGraph, groups: Mapping[str, Sequence[NodeId]]) -> PerturbationSession:
         """Hold the prompt of `graph` ready for fast changes of the strengths of named groups of features.
 
         >>> session = model.perturbation(graph, {name: nodes for name, nodes in graph.supernodes})
@@ -264,7 +264,7 @@ class ReplacementModel(TranscodedModel):
         """
         from ct_widgets.interventions import PerturbationSession
 
-        return PerturbationSession(self.language_model, self.transcoder, graph, boxes)
+        return PerturbationSession(self, graph, groups)
 
     def validate(
         self, graph: AttributionGraph, *, ablations: int = 128, perturbations: int = 16, seed: int = 0
@@ -341,8 +341,7 @@ class ReplacementModel(TranscodedModel):
         from ct_widgets.interventions import generate
 
         return generate(
-            self.language_model,
-            self.transcoder,
+            self,
             prompt,
             interventions,
             max_new_tokens=max_new_tokens,
@@ -360,7 +359,7 @@ class ReplacementModel(TranscodedModel):
         position: int = -1,
         *,
         interventions: Sequence[Intervention] = (),
-        method: str = "constrained",
+        method: Method = "constrained",
         layers: tuple[int, int] | range | None = None,
         progress: bool | None = None,
     ) -> OperandActivations:

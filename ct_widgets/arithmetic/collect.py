@@ -6,30 +6,27 @@ Axes: n prompt, l layer, p position, f feature, c active cell, d model.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ct_widgets.arithmetic.changed import ChangedRuns
 from ct_widgets.arithmetic.numbers import NUMBERS, TEMPLATE, prompt_tokens
 from ct_widgets.arithmetic.operands import OperandActivations, columns
-from ct_widgets.arithmetic.prefixes import shared_prefixes
 from ct_widgets.errors import PromptError
-from ct_widgets.interventions import Intervention
+from ct_widgets.interventions import Baseline, Intervention, Method, activations_at, resolve_and_plan
 from ct_widgets.language_model.frozen_map import full_precision
+from ct_widgets.language_model.prefixes import shared_prefixes
 from ct_widgets.progress import Progress, progress_bar
-
-if TYPE_CHECKING:
-    from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.transcoded_model import TranscodedModel
 
 _BATCH = 1000
 """Prompts that are run together."""
 
 _FEWEST = 1000
-"""Fewer prompts than these are run as they are."""
+"""From so many prompts on, prefixes are shared."""
 
 Int64 = npt.NDArray[np.int64]
 Activations = list[Tensor]
@@ -37,18 +34,18 @@ Activations = list[Tensor]
 
 
 def operand_activations(
-    model: ReplacementModel,
+    model: TranscodedModel,
     template: str = TEMPLATE,
     a: Iterable[int] = NUMBERS,
     b: Iterable[int] = NUMBERS,
     position: int = -1,
     *,
     interventions: Sequence[Intervention] = (),
-    method: str = "constrained",
+    method: Method = "constrained",
     layers: tuple[int, int] | range | None = None,
     progress: bool | None = None,
 ) -> OperandActivations:
-    """See `ReplacementModel.operand_activations`."""
+    """Run all pairs of operands in a template; see `ReplacementModel.operand_activations`."""
     a, b = tuple(map(int, a)), tuple(map(int, b))
     tokens = prompt_tokens(model.language_model, template, a, b)
     n, length = tokens.shape
@@ -69,13 +66,18 @@ def operand_activations(
     ):
         if not interventions:
             return value(_collect(tokens, _reader(model, tokens, at), n_features, bar)[0], None)
-        runs = ChangedRuns(model, interventions, length, method, layers)
-        after, before = _collect(tokens, lambda batch: runs.activations(batch, at), n_features, bar)
+        change, plan = resolve_and_plan(interventions, t, length, method=method, layers=layers)
+
+        def changed(batch: Int64) -> tuple[Activations, Activations]:
+            base = Baseline(model, torch.from_numpy(batch).to(model.language_model.device))
+            return activations_at(base, plan, change, at)
+
+        after, before = _collect(tokens, changed, n_features, bar)
         return value(after, value(before, None))
 
 
-def _reader(model: ReplacementModel, tokens: Int64, at: int) -> Callable[[Int64], tuple[Activations]]:
-    """Activations at one position of prompts [n, p], of which what follows that position is no part."""
+def _reader(model: TranscodedModel, tokens: Int64, at: int) -> Callable[[Int64], tuple[Activations]]:
+    """Read activations at one position of prompts [n, p]; what follows that position has no part in them."""
     t, language_model = model.transcoder, model.language_model
     upto = slice(0, at + 1)
     hooks = language_model.hook_names(t.feature_input_hook)

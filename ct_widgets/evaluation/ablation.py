@@ -83,7 +83,7 @@ def baseline(model: TranscodedModel, graph: AttributionGraph) -> Baseline:
     if (graph.token_ids < 0).any():
         raise GraphError("the graph's file does not hold token ids, so its prompt cannot be run; attribute it again")
     language_model, transcoder = model.language_model, model.transcoder
-    base = Baseline(language_model, transcoder, language_model.tokens(graph.token_ids.tolist()))
+    base = Baseline(model, language_model.tokens(graph.token_ids.tolist()))
     features = np.flatnonzero(graph.is_kind("feature"))
     unfit = f"the graph of {graph.prompt!r} was not made with {language_model.name} and {transcoder.name}"
     for layer in np.unique(graph.layer[features]).tolist():
@@ -104,7 +104,9 @@ def _offsets(n_layers: int) -> list[int]:
 
 def _run(base: Baseline, graph: AttributionGraph, rows: Ints, layer: int, above: int) -> Iterator[InterventionResult]:
     last = min(layer + above, base.n_layers - 1)
-    plan = make_plan("constrained", (layer, last), True, False, [layer], base.n_layers)
+    plan = make_plan(
+        "constrained", [layer], base.n_layers, layers=(layer, last), freeze_attention=True, freeze_norms=False
+    )
     for start in range(0, len(rows), _TOGETHER):
         off = [
             resolve(

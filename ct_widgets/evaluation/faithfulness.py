@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ct_widgets.evaluation.ablation import baseline
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.interventions import Baseline, Changes, Intervention, Plan, make_plan, resolve, run
+from ct_widgets.interventions import Baseline, Changes, Intervention, InterventionPlan, make_plan, resolve, run
 from ct_widgets.progress import SILENT, Progress
 from ct_widgets.transcoded_model import TranscodedModel
 
@@ -100,7 +100,7 @@ def _adding(base: Baseline, layer: int, position: int, along: Tensor, added: flo
     It is seen from before the block's norm. Attention of the block's own position counts: what it passes on reaches
     the encoder too. None where that cancels the perturbation.
     """
-    run, known = base.run, base.model.explicit_map(base.run)
+    run, known = base.run, base.language_model.explicit_map(base.run)
     if known is None:
         return along * added / along.square().sum()  # the encoder's own direction, without what the block adds
     here = slice(position, position + 1)
@@ -132,9 +132,9 @@ def _compare(base: Baseline, layer: int, perturbations: Sequence[Perturbation]) 
     ]
     span = (below, n_layers - 1)
     plans = (
-        make_plan("open", None, True, False, [below], n_layers),
-        make_plan("iterative", span, True, True, [below], n_layers),
-        make_plan("constrained", span, True, True, [below], n_layers),
+        make_plan("open", [below], n_layers, freeze_attention=True),
+        make_plan("iterative", [below], n_layers, layers=span, freeze_attention=True, freeze_norms=True),
+        make_plan("constrained", [below], n_layers, layers=span, freeze_attention=True, freeze_norms=True),
     )
     real, replaced, passed = (_moved(base, plan, changes) for plan in plans)
     rows: list[tuple[object, ...]] = []
@@ -146,7 +146,7 @@ def _compare(base: Baseline, layer: int, perturbations: Sequence[Perturbation]) 
     return rows
 
 
-def _moved(base: Baseline, plan: Plan, changes: Sequence[Changes]) -> list[list[Tensor]]:
+def _moved(base: Baseline, plan: InterventionPlan, changes: Sequence[Changes]) -> list[list[Tensor]]:
     """Change of what each layer reads and, last, of the logits, for every perturbation. -> [n][l + 1]."""
     found: list[list[Tensor]] = []
     for result in run(base, plan, changes):

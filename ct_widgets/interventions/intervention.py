@@ -40,11 +40,11 @@ class Intervention:
 
     def __post_init__(self) -> None:
         if (self.feature is None) == (self.direction is None):
-            raise InterventionError("an intervention is on a `feature` or along a `direction`: give one of them")
+            raise InterventionError("an intervention is on a `feature` or along a `direction`; give exactly one")
         if self.direction is not None and self.scale is not None:
-            raise InterventionError("a direction has no activation to scale: say how much of it by `value`")
+            raise InterventionError("a direction has no activation to scale; pass `value` to say how much of it to add")
         if (self.scale is None) == (self.value is None) and self.direction is None:
-            raise InterventionError("give `scale` (a multiple of the feature's own activation) or `value`, one of them")
+            raise InterventionError("give one of `scale` (a multiple of the feature's own activation) and `value`")
 
     @staticmethod
     def each(
@@ -54,7 +54,7 @@ class Intervention:
         *,
         position: int | Sequence[int] | None = None,
     ) -> list[Intervention]:
-        """The same change of every feature in a supernode or a list of node ids, where they are or at `position`.
+        """Change every feature of a supernode or a list of node ids alike, where they are or at `position`.
 
         >>> Intervention.each(graph.supernodes[0], scale=-1)
         """
@@ -91,7 +91,7 @@ def _features(nodes: Supernode | Iterable[Sequence[Any]]) -> Iterator[NodeId]:
     for node in nodes.members if isinstance(nodes, Supernode) else nodes:
         found = as_node_id(node)
         if found.kind != "feature":
-            raise InterventionError(f"{found} is no feature; only features have an activation to change")
+            raise InterventionError(f"{found} is not a feature; only features have an activation to change")
         yield found
 
 
@@ -104,7 +104,7 @@ class Sets(NamedTuple):
     offset: Tensor
 
 
-class Pushes(NamedTuple):
+class AddedDirections(NamedTuple):
     """Vectors added to one layer's MLP output, [c, d], and where, [c]."""
 
     position: Tensor
@@ -115,23 +115,23 @@ class Changes(NamedTuple):
     """Interventions on one prompt by layer, checked against model and prompt."""
 
     sets: dict[int, Sets]
-    pushes: dict[int, Pushes]
+    added: dict[int, AddedDirections]
 
     @property
     def layers(self) -> list[int]:
         """Layers where something is changed, in order."""
-        return sorted({*self.sets, *self.pushes})
+        return sorted({*self.sets, *self.added})
 
     @property
     def first_position(self) -> int:
         """The first position where something is changed."""
-        return min(int(place.position.min()) for place in (*self.sets.values(), *self.pushes.values()))
+        return min(int(place.position.min()) for place in (*self.sets.values(), *self.added.values()))
 
 
 def resolve(interventions: Iterable[Intervention], transcoder: Transcoder, n_positions: int) -> Changes:
-    """Interventions by layer; raises InterventionError for what is not there or is said twice."""
+    """Sort interventions by layer; raises InterventionError for what does not exist or is changed twice."""
     sets: dict[int, dict[tuple[int, int], tuple[float, float]]] = {}
-    pushes: dict[int, list[tuple[int, Tensor]]] = {}
+    added: dict[int, list[tuple[int, Tensor]]] = {}
     for one in interventions:
         if not 0 <= one.layer < transcoder.n_layers:
             raise InterventionError(
@@ -139,7 +139,7 @@ def resolve(interventions: Iterable[Intervention], transcoder: Transcoder, n_pos
             )
         for position in _positions(one, n_positions):
             if one.direction is not None:
-                pushes.setdefault(one.layer, []).append((position, _direction(one, transcoder)))
+                added.setdefault(one.layer, []).append((position, _direction(one, transcoder)))
                 continue
             feature = int(one.feature or 0)
             name = FeatureName(one.layer, feature)
@@ -148,7 +148,7 @@ def resolve(interventions: Iterable[Intervention], transcoder: Transcoder, n_pos
                 raise InterventionError(f"{name} does not exist; the layer has features 0 to {highest}")
             here = sets.setdefault(one.layer, {})
             if (position, feature) in here:
-                raise InterventionError(f"{name} at position {position} is changed twice; say it once")
+                raise InterventionError(f"{name} at position {position} is changed twice; list it once")
             here[position, feature] = (float(one.scale or 0.0), float(one.value or 0.0))
     device = transcoder.device
     return Changes(
@@ -162,10 +162,10 @@ def resolve(interventions: Iterable[Intervention], transcoder: Transcoder, n_pos
             for layer, here in sets.items()
         },
         {
-            layer: Pushes(
+            layer: AddedDirections(
                 torch.tensor([position for position, _ in here], device=device), torch.stack([v for _, v in here])
             )
-            for layer, here in pushes.items()
+            for layer, here in added.items()
         },
     )
 

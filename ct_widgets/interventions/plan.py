@@ -12,8 +12,8 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Settings of one intervention.
+class InterventionPlan:
+    """How one intervention is carried out.
 
     - "constrained": the MLP outputs of `layers` are clamped to what they were plus what the changed features write, so
       nothing but direct effects is felt inside the range. Above it the model's own MLPs run.
@@ -40,14 +40,15 @@ class Plan:
 
 
 def make_plan(
-    method: str,
-    layers: tuple[int, int] | range | None,
-    freeze_attention: bool | None,
-    freeze_norms: bool | None,
+    method: Method,
     changed: list[int],
     n_layers: int,
-) -> Plan:
-    """A plan with its defaults for changes in the layers `changed`.
+    *,
+    layers: tuple[int, int] | range | None = None,
+    freeze_attention: bool | None = None,
+    freeze_norms: bool | None = None,
+) -> InterventionPlan:
+    """Make a plan, with its defaults, for changes in the layers `changed` of a model with `n_layers`.
 
     The range goes from the lowest changed layer to the highest one ("constrained") or to the last ("iterative").
     Attention is frozen but for "open"; norm denominators are frozen where a constrained range holds all layers.
@@ -55,7 +56,9 @@ def make_plan(
     if method not in METHODS:
         raise InterventionError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
     if method == "open" and layers is not None:
-        raise InterventionError('an "open" intervention has no layer range; leave `layers` out, or name another method')
+        raise InterventionError(
+            'an "open" intervention has no layer range; leave out `layers`, or choose another method'
+        )
     lowest, highest = (changed[0], changed[-1]) if changed else (0, 0)
     if method == "open":
         first, last = 0, n_layers - 1
@@ -64,16 +67,16 @@ def make_plan(
     else:
         first, last = (layers[0], layers[-1]) if len(layers) else (0, -1)
     if not 0 <= first <= last < n_layers:
-        raise InterventionError(f"layers {layers} is no range of layers: give (first, last), from 0 to {n_layers - 1}")
+        raise InterventionError(f"layers={layers} is not a range; give (first, last), from 0 to {n_layers - 1}")
     if last < highest:
         raise InterventionError(
             f"layers {first} to {last} end below layer {highest}, where something is changed; "
-            f"go on to {highest} or higher"
+            f"let it end at {highest} or higher"
         )
     all_layers = method == "constrained" and (first, last) == (0, n_layers - 1)
     attention = method != "open" if freeze_attention is None else freeze_attention
-    return Plan(
-        method,  # pyright: ignore[reportArgumentType]  (checked above)
+    return InterventionPlan(
+        method,
         (first, last),
         attention,
         (all_layers and attention) if freeze_norms is None else freeze_norms,

@@ -17,7 +17,7 @@ from torch import Tensor
 from ct_widgets.errors import InterventionError
 from ct_widgets.interventions.baseline import Baseline
 from ct_widgets.interventions.intervention import Changes
-from ct_widgets.interventions.plan import Plan
+from ct_widgets.interventions.plan import InterventionPlan
 from ct_widgets.language_model import LanguageModel
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class InterventionResult:
 
     baseline: Baseline
     changes: Changes
-    plan: Plan
+    plan: InterventionPlan
     logits: Tensor
     inputs: Tensor
 
@@ -45,7 +45,7 @@ class InterventionResult:
     @property
     def tokens(self) -> list[str]:
         """The prompt's tokens, [p]."""
-        return self.baseline.model.str_tokens(self.baseline.run.tokens)
+        return self.baseline.language_model.str_tokens(self.baseline.run.tokens)
 
     @cached_property
     def activations_before(self) -> list[Tensor]:
@@ -102,10 +102,10 @@ class InterventionResult:
         return pd.concat(tables, ignore_index=True)
 
     def outputs(self, k: int = 10, *, position: int = -1) -> pd.DataFrame:
-        """The likeliest next tokens after the change, and those before it: token, id, probability before and after,
+        """Table the top tokens after the change, and those before it: token, id, probability before and after,
         rank before and after, and the change of the logit (less the mean change over the vocabulary).
         """
-        return outputs_table(self.baseline.model, self.logits_before[position], self.logits[position], k)
+        return outputs_table(self.baseline.language_model, self.logits_before[position], self.logits[position], k)
 
     def __repr__(self) -> str:
         first, last = self.plan.layers
@@ -133,21 +133,21 @@ class InterventionResults(Mapping[str, InterventionResult]):
 
     @property
     def nodes(self) -> pd.DataFrame:
-        """The tables of all results below each other, with their name in the first column."""
+        """Tables of nodes of all results below each other, with their name in the first column."""
         return self._stack({name: result.nodes for name, result in self._results.items()})
 
     def outputs(self, k: int = 10, *, position: int = -1) -> pd.DataFrame:
-        """The likeliest tokens of all results below each other, with their name in the first column."""
+        """Table the top tokens of all results below each other, with their name in the first column."""
         return self._stack({name: result.outputs(k, position=position) for name, result in self._results.items()})
 
     def targets(self, tokens: list[str], *, position: int = -1) -> pd.DataFrame:
-        """Probability of each of `tokens` under each intervention; the first row is the unchanged model."""
+        """Table the probability of each of `tokens` under each intervention; the first row is the unchanged model."""
         import pandas as pd
 
         if not self._results:
             raise InterventionError("there are no results to tabulate: name at least one intervention")
         one = next(iter(self._results.values()))
-        ids = [one.baseline.model.single_token(token) for token in tokens]
+        ids = [one.baseline.language_model.single_token(token) for token in tokens]
         rows = {"baseline": one.logits_before} | {name: result.logits for name, result in self._results.items()}
         found = [logits[position].double().softmax(-1)[ids].cpu().numpy() for logits in rows.values()]
         return pd.DataFrame(found, columns=tokens, index=pd.Index(rows, name="intervention"))
@@ -162,7 +162,7 @@ class InterventionResults(Mapping[str, InterventionResult]):
 
 
 def outputs_table(model: LanguageModel, before: Tensor, after: Tensor, k: int) -> pd.DataFrame:
-    """The `k` likeliest tokens of either of two logits [v], by falling probability after."""
+    """Table the top `k` tokens of either of two logits [v], by falling probability after."""
     import pandas as pd
 
     before, after = before.double(), after.double()

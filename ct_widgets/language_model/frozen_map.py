@@ -47,19 +47,19 @@ class FrozenAttention:
         return self.W_V.transpose(1, 2).flatten(0, 1)
 
     def __call__(self, x: Tensor, pattern: Tensor, scale: Tensor, post_scale: Tensor | None) -> Tensor:
-        """All that attention adds to x, constants included. x: [..., k, d] -> [..., q, d].
+        """Compute all that attention adds to x, constants included. x: [..., k, d] -> [..., q, d].
 
-        pattern: [h, q, k], whose rows may sum to less than 1 (sinks); scale: [k] and post_scale: [q], the denominators
-        of the norms before and after, of which a family may lack the second.
+        pattern: [..., h, q, k], whose rows may sum to less than 1 (sinks); scale: [..., k] and post_scale: [..., q],
+        the denominators of the norms before and after, of which a family may lack the second.
         """
-        value = linear(x / scale[:, None], self.value_rows, self.b_in.flatten())
+        value = linear(x / scale[..., None], self.value_rows, self.b_in.flatten())
         value = value.unflatten(-1, (self.n_groups, 1, -1)).movedim(-4, -2)  # [..., g, 1, k, e]
-        mixed = pattern.unflatten(0, (self.n_groups, -1)) @ value  # [..., g, h / g, q, e]
+        mixed = pattern.unflatten(-3, (self.n_groups, -1)) @ value  # [..., g, h / g, q, e]
         mixed, W_O = mixed.movedim(-2, -4).flatten(-3), self.W_O.flatten(0, 1)
         if self.ln1_post is None or post_scale is None:
             return linear(mixed, W_O.T, self.b_out)
-        out = linear(mixed, W_O.T) / post_scale[:, None] + self.ln1_post.linear(
-            self.b_out.expand(len(post_scale), -1), post_scale
+        out = linear(mixed, W_O.T) / post_scale[..., None] + self.ln1_post.linear(
+            self.b_out.expand(*post_scale.shape, -1), post_scale
         )
         return out if self.ln1_post.bias is None else out + self.ln1_post.bias
 

@@ -1,6 +1,6 @@
-"""Everything that one prompt's forward pass leaves behind and that attribution holds fixed.
+"""Everything that a forward pass leaves behind and that attribution and interventions hold fixed.
 
-Axes: l layer, p (q, k) position, h head, d model, v vocabulary.
+Axes: n prompt, l layer, p (q, k) position, h head, d model, v vocabulary.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from ct_widgets.errors import ModelError
 from ct_widgets.language_model.frozen_map import FrozenMap, full_precision
 from ct_widgets.language_model.hooks import Hooks, keep_at, run_with_hooks
-from ct_widgets.linear import onednn_pays
+from ct_widgets.linear import is_unwatched_linear, onednn_layout
 
 # Where a transcoder may read, as TransformerLens names it -> what it sees: the residual stream before ("pre") or after
 # attention ("mid"), or ln2's output with ("norm") or without its weight and bias ("normalized").
@@ -34,7 +34,7 @@ _UNEMBED_IN, _UNEMBED_OUT = "unembed.hook_in", "unembed.hook_out"
 
 @dataclass(frozen=True, eq=False)
 class FrozenRun:
-    """Immutable record of one prompt.
+    """Immutable record of one prompt, or of n prompts of one length, where n comes before p (pattern: before h).
 
     tokens: [p]; pattern: [l, h, q, k]; scales: norm name -> [l, p] ("final": [p]); embedding, position_embedding:
     [p, d]; resid_pre, attn_out, mlp_out: [l, p, d]; mlp_input: [l, p, d], read at `input_hook`; resid_final,
@@ -58,7 +58,7 @@ class FrozenRun:
     @property
     def n_positions(self) -> int:
         """Length of the prompt in tokens."""
-        return self.tokens.shape[0]
+        return self.tokens.shape[-1]
 
     @property
     def n_layers(self) -> int:
@@ -72,9 +72,9 @@ class FrozenRun:
 
     def weighted_pattern(self, layer: int) -> Tensor:
         """Attention pattern divided by the denominators of the norms around it. -> [h, q, k]."""
-        pattern = self.pattern[layer] / self.scales["ln1"][layer]
+        pattern = self.pattern[layer] / self.scales["ln1"][layer][..., None, None, :]
         post = self.post_scale(layer)
-        return pattern if post is None else pattern / post[:, None]
+        return pattern if post is None else pattern / post[..., None, :, None]
 
     def attend(self, frozen_map: FrozenMap, layer: int, x: Tensor) -> Tensor:
         """What the frozen attention of a layer adds to a residual x: [p, d] -> [p, d]."""
@@ -101,9 +101,9 @@ class FrozenRun:
         point = READ_POINTS[self.input_hook]
         if point in ("pre", "mid"):
             return x
-        norm, scale = frozen_map.ln2[layer], self.scales["ln2"][layer][positions]
+        norm, scale = frozen_map.ln2[layer], self.scales["ln2"][layer][..., positions]
         if point == "normalized":
-            return (x - x.mean(-1, keepdim=True) if norm.centred else x) / scale[:, None]
+            return (x - x.mean(-1, keepdim=True) if norm.centred else x) / scale[..., None]
         return norm(x, scale) if affine else norm.linear(x, scale)
 
     def pull_back_read(self, frozen_map: FrozenMap, layer: int, g: Tensor, positions: Tensor | slice) -> Tensor:
@@ -111,9 +111,9 @@ class FrozenRun:
         point = READ_POINTS[self.input_hook]
         if point in ("pre", "mid"):
             return g
-        norm, scale = frozen_map.ln2[layer], self.scales["ln2"][layer][positions]
+        norm, scale = frozen_map.ln2[layer], self.scales["ln2"][layer][..., positions]
         if point == "normalized":
-            g = g / scale[:, None]
+            g = g / scale[..., None]
             return g - g.mean(-1, keepdim=True) if norm.centred else g
         return norm.pull_back(g, scale)
 
@@ -142,7 +142,7 @@ class FrozenRun:
 
 
 def record(bridge: Any, tokens: Tensor, input_hook: str, *, only_last_logits: bool = False) -> FrozenRun:
-    """Run `tokens` [p] once and keep what `FrozenRun` holds. No hook stays behind, whatever happens."""
+    """Run `tokens` [p] or [n, p] once and keep what `FrozenRun` holds. No hook stays behind, whatever happens."""
     if input_hook not in READ_POINTS:
         raise ModelError(f"transcoder reads {input_hook!r}; supported read points: {', '.join(READ_POINTS)}")
     n_layers, known = int(bridge.cfg.n_layers), bridge.hook_dict
@@ -160,17 +160,21 @@ def record(bridge: Any, tokens: Tensor, input_hook: str, *, only_last_logits: bo
         single["position_embedding"] = "pos_embed.hook_out"
     names = {f"{key}.{layer}": f"blocks.{layer}.{hook}" for key, hook in per_layer.items() for layer in range(n_layers)}
     names |= single
-    logits, kept = run_and_keep(bridge, tokens[None], names.values(), only_last_logits=only_last_logits)
+    rows = tokens.reshape(-1, tokens.shape[-1])
+    logits, kept = run_and_keep(bridge, rows, names.values(), only_last_logits=only_last_logits)
+
+    def full(value: Tensor) -> Tensor:
+        return full_precision(value if tokens.ndim == 2 else value[0])
 
     def stack(key: str) -> Tensor:
-        return full_precision(torch.stack([kept[names[f"{key}.{layer}"]][0] for layer in range(n_layers)]))
+        return torch.stack([full(kept[names[f"{key}.{layer}"]]) for layer in range(n_layers)])
 
     resid_pre = stack("resid_pre")
     position = torch.zeros_like(resid_pre[0])
     if has_positions:
-        position = position + kept["pos_embed.hook_out"].reshape(-1, *resid_pre.shape[1:])[0]
+        position = position + kept["pos_embed.hook_out"].reshape(-1, *resid_pre.shape[-2:])[0]
     scales = {name: stack(name)[..., 0] for name in norms}
-    scales["final"] = full_precision(kept["ln_final.hook_scale"][0, :, 0])
+    scales["final"] = full(kept["ln_final.hook_scale"])[..., 0]
     return FrozenRun(
         tokens=tokens,
         pattern=stack("pattern"),
@@ -181,9 +185,9 @@ def record(bridge: Any, tokens: Tensor, input_hook: str, *, only_last_logits: bo
         attn_out=stack("attn_out"),
         mlp_out=stack("mlp_out"),
         mlp_input=stack("mlp_input"),
-        resid_final=full_precision(kept["ln_final.hook_in"][0]),
-        normed_final=full_precision(kept["ln_final.hook_out"][0]),
-        logits=full_precision(logits[0]),
+        resid_final=full(kept["ln_final.hook_in"]),
+        normed_final=full(kept["ln_final.hook_out"]),
+        logits=full(logits),
         input_hook=input_hook,
     )
 
@@ -191,7 +195,7 @@ def record(bridge: Any, tokens: Tensor, input_hook: str, *, only_last_logits: bo
 def run_and_keep(
     bridge: Any, tokens: Tensor, names: Iterable[str], *, only_last_logits: bool = False
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """One forward pass of tokens [b, p] without gradients; -> logits [b, p, v] and the activations at `names`.
+    """Run tokens [b, p] once without gradients. -> logits [b, p, v] and the activations at `names`.
 
     With `only_last_logits`, which spares a large vocabulary's other products, logits are [b, 1, v].
     """
@@ -207,13 +211,11 @@ def run_and_keep(
 def _last_position_hooks(bridge: Any, known: Mapping[str, Any]) -> Hooks:
     """Hooks that send the last position alone through the unembedding, by the faster library where nobody watches."""
     component = bridge.unembed.original_component
-    modules: list[Any] = [component, known[_UNEMBED_IN], known[_UNEMBED_OUT]]
-    watched = any(module._forward_hooks or module._forward_pre_hooks for module in modules)
-    plain = watched or type(component) is not torch.nn.Linear
+    faster = is_unwatched_linear(component, known[_UNEMBED_IN], known[_UNEMBED_OUT])
 
     def narrow(activation: Tensor, hook: Any) -> Tensor:
         last = activation[:, -1:]
-        return last if plain or not onednn_pays(last, component.weight) else last.to_mkldnn()
+        return onednn_layout(last, component) if faster else last
 
     def back(activation: Tensor, hook: Any) -> Tensor | None:
         return activation.to_dense() if activation.is_mkldnn else None
@@ -227,6 +229,6 @@ def relative_error(value: Tensor, expected: Tensor) -> float:
 
 
 def _relative_errors(value: Tensor, expected: Tensor) -> Tensor:
-    """The same for each of n tensors. value, expected: [n, ...] -> [n]."""
+    """Compute the relative error of each of n tensors. value, expected: [n, ...] -> [n]."""
     difference = (value - expected).abs().flatten(1).amax(1)
     return difference / expected.abs().flatten(1).amax(1).clamp_min(1e-12)

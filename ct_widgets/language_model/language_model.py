@@ -236,5 +236,8 @@ class LanguageModel:
         return run_and_keep(self.bridge, tokens, hook_names)[1]
 
     def frozen_run(self, tokens: Tensor, input_hook: str = RESID_MID, *, only_last_logits: bool = False) -> FrozenRun:
-        """Run one prompt [p] and keep what attribution freezes; `input_hook` is where the transcoder reads."""
+        """Run a prompt [p], or several [n, p], once and keep what attribution freezes.
+
+        input_hook: where the transcoder reads; only_last_logits: logits of the last position alone.
+        """
         return record(self.bridge, tokens, input_hook, only_last_logits=only_last_logits)

@@ -29,7 +29,7 @@ class LiveNorm:
     eps: float
 
     def __call__(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """x: [n, p, d]; scale: [p], to freeze the denominator -> [n, p, d]."""
+        """Normalise x [n, p, d], with the denominator `scale` [..., p] if it is frozen. -> [n, p, d]."""
         if scale is not None:
             return self.norm(x, scale)
         size, weight = (x.shape[-1],), self.norm.weight
@@ -60,7 +60,7 @@ class LiveBlock:
     parallel: bool
 
     def values(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """Attention's values of a block's input x: [n, p, d] -> [n, p, g, e]."""
+        """Compute attention's values of a block's input x: [n, p, d] -> [n, p, g, e]."""
         return torch.addmm(self.b_V, self.ln1(x, scale).flatten(0, 1), self.W_V).view(*x.shape[:2], self.n_groups, -1)
 
     def attention(
@@ -71,27 +71,27 @@ class LiveBlock:
         scale: Tensor | None = None,
         post_scale: Tensor | None = None,
     ) -> Tensor:
-        """What attention adds at the last positions. x: [n, q, d]; pattern: [h, p, k] -> [n, q, d].
+        """Compute what attention adds at the last positions. x: [n, q, d]; pattern: [..., h, p, k] -> [n, q, d].
 
-        earlier: [k - q, g, e], the values of the positions before those in x, which are no part of the change.
+        earlier: [..., k - q, g, e], the values of the positions before those in x, which are no part of the change.
         """
         n, q, _ = x.shape
         value = self.values(x, scale)
-        if len(earlier):
-            value = torch.cat([earlier.expand(n, *earlier.shape), value], dim=1)
-        along = pattern[:, -q:].reshape(1, self.n_groups, -1, value.shape[1])  # [1, g, (h / g) q, k]
+        if earlier.shape[-3]:
+            value = torch.cat([earlier.expand(n, *earlier.shape[-3:]), value], dim=1)
+        along = pattern[..., -q:, :].unflatten(-3, (self.n_groups, -1)).flatten(-3, -2)  # [..., g, (h / g) q, k]
         mixed = along @ value.transpose(1, 2)  # [n, g, (h / g) q, e]
-        heads = mixed.view(n, pattern.shape[0], q, -1).transpose(1, 2).reshape(n * q, -1)
+        heads = mixed.view(n, pattern.shape[-3], q, -1).transpose(1, 2).reshape(n * q, -1)
         out = torch.addmm(self.b_O, heads, self.W_O).view(n, q, -1)
         return out if self.ln1_post is None else self.ln1_post(out, post_scale)
 
     def mlp(self, x: Tensor, scale: Tensor | None = None, post_scale: Tensor | None = None) -> Tensor:
-        """What the MLP adds. x: [n, p, d], before its norm -> [n, p, d]."""
+        """Compute what the MLP adds. x: [n, p, d], before its norm -> [n, p, d]."""
         out = self.mlp_module(self.ln2(x, scale).to(self.dtype)).to(x.dtype)
         return out if self.ln2_post is None else self.ln2_post(out, post_scale)
 
     def read(self, hook: str, x: Tensor, middle: Tensor, scale: Tensor | None = None) -> Tensor:
-        """What a transcoder that reads at `hook` sees, given a block's input and its stream after attention."""
+        """Return what a transcoder that reads at `hook` sees of a block's input and its stream after attention."""
         point = READ_POINTS[hook]
         if point == "pre":
             return x

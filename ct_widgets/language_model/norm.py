@@ -19,22 +19,22 @@ class FrozenNorm:
     centred: bool
 
     def linear(self, x: Tensor, scale: Tensor) -> Tensor:
-        """The linear part. x: [..., p, d], scale: [p] -> [..., p, d]."""
+        """Apply the linear part. x: [..., p, d], scale: [..., p] -> [..., p, d]."""
         if self.centred:
             x = x - x.mean(-1, keepdim=True)
-        x = x / scale[:, None]
+        x = x / scale[..., None]
         return x if self.weight is None else x * self.weight
 
     def __call__(self, x: Tensor, scale: Tensor) -> Tensor:
-        """The affine map. x: [..., p, d], scale: [p] -> [..., p, d]."""
+        """Apply the affine map. x: [..., p, d], scale: [..., p] -> [..., p, d]."""
         y = self.linear(x, scale)
         return y if self.bias is None else y + self.bias
 
     def pull_back(self, g: Tensor, scale: Tensor) -> Tensor:
-        """Transpose of `linear`: a gradient after the norm to one before it. g: [..., p, d], scale: [p]."""
+        """Carry a gradient back through `linear`, by its transpose. g: [..., p, d], scale: [..., p]."""
         if self.weight is not None:
             g = g * self.weight
-        g = g / scale[:, None]
+        g = g / scale[..., None]
         return g - g.mean(-1, keepdim=True) if self.centred else g
 
     def fold_into(self, weight: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 import traitlets as t
@@ -13,6 +13,7 @@ import traitlets as t
 from ct_widgets.atomic import write_bytes
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph
+from ct_widgets.interventions.settings import PerturbationSettings
 from ct_widgets.widgets.models import Model
 from ct_widgets.widgets.page import page_html, view_data
 from ct_widgets.widgets.payload import wire
@@ -25,7 +26,7 @@ from ct_widgets.widgets.view import PageView
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ct_widgets.interventions import PerturbationSession, Perturbed, Settings
+    from ct_widgets.interventions import Method, PerturbationSession, Perturbed
 
 SWEEP = tuple(float(value) for value in np.linspace(-2, 2, 33))
 """Strengths at which the curve of the active slider is computed."""
@@ -108,9 +109,9 @@ class PerturbationWidget(PageView, front_end="perturbation"):
             self.send({"kind": "hello"})
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> PerturbationSettings:
         """Method, range and attention as the session takes them."""
-        return self.session.settings(self.method, self.last_layer, self.freeze_attention)
+        return PerturbationSettings(cast("Method", self.method), self.last_layer, self.freeze_attention)
 
     def _changed(self, change: Any) -> None:
         self._update()
@@ -151,7 +152,7 @@ class PerturbationWidget(PageView, front_end="perturbation"):
             self._sweep = None
             return
         try:
-            results = self.session.sweep(self.active, SWEEP, self.strengths, self.settings)
+            results = self.session.curve(self.active, SWEEP, self.strengths, self.settings)
         except Exception as error:  # noqa: BLE001  (shown, as above)
             self.error = f"{type(error).__name__}: {error}"
             return
@@ -199,14 +200,14 @@ class PerturbationWidget(PageView, front_end="perturbation"):
         asked = [tuple(pair) for pair in pairs]
         for name in {name for pair in asked for name in pair} - self.adjustable.keys():
             raise WidgetError(f"pairs: there is no box {name!r} with features; there are {list(self.adjustable)}")
-        single = {name: self.session.sweep(name, values, {}, self.settings) for name in self.adjustable}
+        single = {name: self.session.curve(name, values, {}, self.settings) for name in self.adjustable}
         return {
             "values": values,
             "baseline": self.session.run({}, self.settings).answer(),
             "single": {name: [one.answer() for one in results] for name, results in single.items()},
             "curves": {name: curve(name, values, results) for name, results in single.items()},
             "pairs": [
-                [a, b, [[one.answer() for one in self.session.sweep(b, values, {a: v}, self.settings)] for v in values]]
+                [a, b, [[one.answer() for one in self.session.curve(b, values, {a: v}, self.settings)] for v in values]]
                 for a, b in asked
             ],
         }

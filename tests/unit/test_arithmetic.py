@@ -18,12 +18,13 @@ from ct_widgets.arithmetic import embedding_weights, number_tokens, output_weigh
 from ct_widgets.arithmetic.collect import _reader  # pyright: ignore[reportPrivateUsage]
 from ct_widgets.arithmetic.numbers import prompt_tokens
 from ct_widgets.arithmetic.operands import OperandActivations
-from ct_widgets.arithmetic.prefixes import Prefixes, shared_prefixes
 from ct_widgets.errors import FeatureError, PromptError
+from ct_widgets.interventions import Baseline, Method, activations_at, resolve_and_plan
+from ct_widgets.interventions.plan import METHODS
+from ct_widgets.language_model.prefixes import Prefixes, shared_prefixes
 from ct_widgets.replacement_model import ReplacementModel
 
 A, B = (3, 36, 99), (0, 36, 59)
-METHODS = ("constrained", "iterative", "open")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_operand_activations_equal_a_loop_over_single_prompts(demo: ReplacementM
 
 @pytest.mark.parametrize("method", METHODS)
 def test_operand_activations_under_an_intervention_equal_a_loop(
-    demo: ReplacementModel, lookup: tuple[int, int], method: str
+    demo: ReplacementModel, lookup: tuple[int, int], method: Method
 ) -> None:
     changes = [ct.Intervention(0, -1, lookup[1], scale=-1), ct.Intervention(1, [3, 5], 7, value=2.0)]
     changes.append(ct.Intervention(2, -1, direction=torch.linspace(-1, 1, 128), value=0.5))
@@ -93,14 +94,13 @@ def test_operand_activations_under_an_intervention_equal_a_loop(
 @pytest.mark.parametrize("settings", [{}, {"feature_input_hook": "mlp.hook_in", "kind": "plt", "skip": True}])
 @pytest.mark.parametrize("method", METHODS)
 def test_interventions_on_a_skip_transcoder_equal_a_loop(
-    make_bridge: Callable[[str], Any], method: str, settings: dict[str, Any]
+    make_bridge: Callable[[str], Any], method: Method, settings: dict[str, Any]
 ) -> None:
-    from ct_widgets.arithmetic.changed import ChangedRuns
-
     model = ReplacementModel(make_bridge("native rms"), random_transcoder(3, 24, **settings))
     tokens = np.array([[3, 17, 5, 41, 29], [3, 22, 5, 9, 29]])
     changes = [ct.Intervention(0, 2, 4, value=1.5), ct.Intervention(1, 3, 2, scale=-2.0)]
-    after, _ = ChangedRuns(model, changes, 5, method, None).activations(tokens, 4)
+    change, plan = resolve_and_plan(changes, model.transcoder, 5, method=method)
+    after, _ = activations_at(Baseline(model, torch.from_numpy(tokens)), plan, change, 4)
     for n, row in enumerate(tokens.tolist()):
         alone = model.intervene(row, changes, method=method)
         for layer in range(3):

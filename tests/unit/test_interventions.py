@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ct_widgets import Intervention
 from ct_widgets.errors import InterventionError
+from ct_widgets.interventions import Method
 from ct_widgets.replacement_model import ReplacementModel
 
 TOKENS = [3, 17, 5, 41, 5, 29, 58]
@@ -189,7 +190,7 @@ def test_iterative_patching_and_steering_equal_the_naive_ones(
 
 @pytest.mark.parametrize("family", [*KNOWN, *UNKNOWN])
 @pytest.mark.parametrize("method", ["constrained", "iterative", "open"])
-def test_scale_one_is_the_baseline(make_bridge: Make, family: str, method: str) -> None:
+def test_scale_one_is_the_baseline(make_bridge: Make, family: str, method: Method) -> None:
     model = model_of(make_bridge, family, NORM)
     result = model.intervene(TOKENS, [some_change(model, scale=1.0)], method=method)
     assert (result.logits - result.logits_before).abs().max() <= 1e-6 * result.logits_before.abs().max()
@@ -321,7 +322,7 @@ def test_supernodes_change_as_one(tiny_model: ReplacementModel) -> None:
     each = [Intervention(node.layer, node.position, node.index, scale=-1) for node in nodes]
     together = tiny_model.intervene(TOKENS, Intervention.each(group, scale=-1))
     assert torch.equal(together.logits, tiny_model.intervene(TOKENS, each).logits)
-    with pytest.raises(InterventionError, match="is no feature"):
+    with pytest.raises(InterventionError, match="is not a feature"):
         Intervention.each(graph.node_ids[:1], scale=0)
 
 
@@ -334,7 +335,7 @@ def test_supernodes_change_as_one(tiny_model: ReplacementModel) -> None:
         (Intervention(0, [1, 1], 0, scale=0), {}, "changed twice"),
         (Intervention(0, 1, direction=[1.0, 2.0]), {}, r"a direction has shape \(24,\), not \(2,\)"),
         (Intervention(0, 1, 0, scale=0), {"method": "hard"}, "method is 'hard'"),
-        (Intervention(0, 1, 0, scale=0), {"layers": (2, 1)}, "is no range of layers"),
+        (Intervention(0, 1, 0, scale=0), {"layers": (2, 1)}, "is not a range"),
         (Intervention(2, 1, 0, scale=0), {"layers": (0, 1)}, "end below layer 2"),
         (Intervention(0, 1, direction=[0.0] * 24), {"layers": (1, 2)}, "writes to no layer from 1 to 2"),
         (Intervention(0, 1, 0, scale=0), {"method": "open", "layers": (0, 1)}, "has no layer range"),

@@ -14,8 +14,7 @@ from conftest import FAMILIES, random_transcoder
 
 from ct_widgets import AttributionGraph, Intervention
 from ct_widgets.errors import InterventionError
-from ct_widgets.interventions import PerturbationSession, Settings, predict, turns
-from ct_widgets.language_model.locks import model_lock
+from ct_widgets.interventions import PerturbationSession, PerturbationSettings, gil, predict
 from ct_widgets.replacement_model import ReplacementModel
 
 TOKENS = [3, 17, 5, 41, 5, 29, 58]
@@ -38,21 +37,21 @@ def session(tiny_model: ReplacementModel, graph: AttributionGraph) -> Perturbati
 
 
 SETTINGS = [
-    Settings(),
-    Settings(last_layer=0),
-    Settings(last_layer=2),
-    Settings("iterative"),
-    Settings("iterative", last_layer=1),
-    Settings("open"),
-    Settings("constrained", freeze_attention=False),
+    PerturbationSettings(),
+    PerturbationSettings(last_layer=0),
+    PerturbationSettings(last_layer=2),
+    PerturbationSettings("iterative"),
+    PerturbationSettings("iterative", last_layer=1),
+    PerturbationSettings("open"),
+    PerturbationSettings("constrained", freeze_attention=False),
 ]
 
 
 def by_hand(
-    model: ReplacementModel, session: PerturbationSession, strengths: dict[str, float], settings: Settings
+    model: ReplacementModel, session: PerturbationSession, strengths: dict[str, float], settings: PerturbationSettings
 ) -> tuple[torch.Tensor, dict[str, float]]:
     changes = [
-        one for name, scale in strengths.items() if scale != 1 for one in Intervention.each(session.boxes[name], scale)
+        one for name, scale in strengths.items() if scale != 1 for one in Intervention.each(session.groups[name], scale)
     ]
     plan = session.plan(settings, strengths)
     layers = None if plan.method == "open" else plan.layers
@@ -63,14 +62,14 @@ def by_hand(
     activity = {
         name: sum(float(result.activations[n.layer][n.position, n.index]) for n in nodes)
         / sum(float(result.activations_before[n.layer][n.position, n.index]) for n in nodes)
-        for name, nodes in session.boxes.items()
+        for name, nodes in session.groups.items()
     }
     return result.logits[-1], activity
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_a_session_gives_what_intervene_gives(
-    tiny_model: ReplacementModel, session: PerturbationSession, settings: Settings
+    tiny_model: ReplacementModel, session: PerturbationSession, settings: PerturbationSettings
 ) -> None:
     for strengths in ({"L0": -1.0}, {"L1": 2.0, "L2": 1.0}, {"L0": 0.5, "L1": -2.0, "L2": 0.0}, {}):
         ours = session.run(strengths, settings)
@@ -88,7 +87,7 @@ def test_sessions_of_every_family(make_bridge: Callable[[str], Any], family: str
     graph = model.attribute(TOKENS)
     session = model.perturbation(graph, boxes_of(graph))
     ours = session.run({"L1": -1.0})
-    logits, activity = by_hand(model, session, {"L1": -1.0}, Settings())
+    logits, activity = by_hand(model, session, {"L1": -1.0}, PerturbationSettings())
     torch.testing.assert_close(ours.logits, logits, rtol=1e-5, atol=1e-5)
     assert ours.activity == pytest.approx(activity, rel=1e-4, abs=1e-5)
 
@@ -97,15 +96,15 @@ def test_features_of_topk_transcoders_are_followed(make_bridge: Callable[[str], 
     model = ReplacementModel(make_bridge("gpt2"), random_transcoder(3, 24, activation="topk", k=4))
     graph = model.attribute(TOKENS)
     session = model.perturbation(graph, boxes_of(graph))
-    _, activity = by_hand(model, session, {"L0": -1.0}, Settings())
+    _, activity = by_hand(model, session, {"L0": -1.0}, PerturbationSettings())
     assert session.run({"L0": -1.0}).activity == pytest.approx(activity, rel=1e-4, abs=1e-5)
 
 
-def test_a_sweep_is_many_runs(session: PerturbationSession) -> None:
+def test_a_curve_is_many_runs(session: PerturbationSession) -> None:
     values = np.linspace(-2, 2, 9).tolist()
     for settings in SETTINGS:
-        swept = session.sweep("L1", values, {"L0": 0.5}, settings)
-        for value, one in zip(values, swept, strict=True):
+        curve = session.curve("L1", values, {"L0": 0.5}, settings)
+        for value, one in zip(values, curve, strict=True):
             alone = session.run({"L0": 0.5, "L1": value}, settings)
             torch.testing.assert_close(one.logits, alone.logits, rtol=1e-5, atol=1e-5)
             assert one.activity == pytest.approx(alone.activity, rel=1e-4, abs=1e-5)
@@ -117,12 +116,12 @@ def test_direct_effects_come_from_the_graph_alone(
     def forbidden(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("a forward pass")
 
-    monkeypatch.setattr(session.base.model.bridge.original_model, "forward", forbidden)
+    monkeypatch.setattr(session.base.language_model.module, "forward", forbidden)
     n = graph.n_nodes
     matrix = np.zeros((n, n))
     for target, source, weight in graph.edges[["target", "source", "weight"]].itertuples(index=False):
         matrix[target, source] = weight
-    rows = [graph.row(node) for node in session.boxes["L0"]]
+    rows = [graph.row(node) for node in session.groups["L0"]]
     prediction = session.predict({"L0": -1.0})
     expected = matrix[:, rows].sum(axis=1) * -2.0
     others = np.setdiff1d(np.arange(n), rows)
@@ -141,7 +140,7 @@ def test_direct_effects_come_from_the_graph_alone(
 
 def test_predicted_activity_is_measured_where_all_is_held(session: PerturbationSession) -> None:
     """A range over all layers holds MLPs, attention and norms, so that every effect is direct."""
-    held, strengths = Settings(last_layer=2), {"L0": 1.1}
+    held, strengths = PerturbationSettings(last_layer=2), {"L0": 1.1}
     predicted = session.predicted_activity(strengths, held)
     assert predicted == pytest.approx(session.run(strengths, held).activity, rel=1e-4, abs=1e-5)
     assert predicted["L0"] == 1.1
@@ -152,7 +151,7 @@ def test_predicted_activity_is_measured_where_all_is_held(session: PerturbationS
 
 def test_the_last_value_wins_and_stale_work_stops(session: PerturbationSession) -> None:
     answers: dict[int, Any] = {}
-    lock = model_lock(session.base.model.bridge)
+    lock = session.base.language_model.lock
     values = np.linspace(-2, 2, 20).tolist()
 
     def ask(i: int) -> None:
@@ -196,7 +195,7 @@ def test_200_rapid_changes_leave_the_model_as_it_was(
     rng = np.random.default_rng(0)
     failures: list[BaseException] = []
 
-    def drag(settings: Settings) -> None:
+    def drag(settings: PerturbationSettings) -> None:
         try:
             for value in rng.uniform(-2, 2, 50):
                 session.update({"L0": float(value), "L2": -float(value)}, settings)
@@ -219,14 +218,14 @@ def test_200_rapid_changes_leave_the_model_as_it_was(
 
 
 def test_an_exception_leaves_nothing_behind(session: PerturbationSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    waiting = turns._turns.waiting
+    waiting = gil._interval.waiting
     with monkeypatch.context() as patched:
         patched.setattr(type(session.base.live.blocks[0]), "attention", lambda *a, **k: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             session.update({"L0": -1.0})
-    assert turns._turns.waiting == waiting
-    assert model_lock(session.base.model.bridge).acquire(blocking=False)
-    model_lock(session.base.model.bridge).release()
+    assert gil._interval.waiting == waiting
+    assert session.base.language_model.lock.acquire(blocking=False)
+    session.base.language_model.lock.release()
     assert session.update({"L0": -1.0}) is not None
 
 
@@ -234,13 +233,13 @@ def test_a_request_beside_a_cell_begins_a_series(session: PerturbationSession) -
     thread = threading.Thread(target=session.update, args=({"L0": -1.0},))
     thread.start()
     thread.join()
-    assert turns._series.thread is not None
-    assert turns._series.thread.is_alive()
+    assert gil._series.thread is not None
+    assert gil._series.thread.is_alive()
 
 
 def test_errors_say_what_to_do(tiny_model: ReplacementModel, graph: AttributionGraph) -> None:
     boxes = boxes_of(graph)
     with pytest.raises(InterventionError, match="is in 'L0' and in 'again'"):
         tiny_model.perturbation(graph, boxes | {"again": boxes["L0"][:1]})
-    with pytest.raises(InterventionError, match="no box 'other' with features; there are 'L0', 'L1', 'L2'"):
+    with pytest.raises(InterventionError, match="no group 'other' with features; there are 'L0', 'L1', 'L2'"):
         tiny_model.perturbation(graph, boxes).run({"other": 0.0})

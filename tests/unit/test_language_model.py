@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import FAMILIES, GOLDEN, NATIVE, random_transcoder
+from conftest import FAMILIES, GOLDEN, NATIVE, UNKNOWN, random_transcoder
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from ct_widgets.errors import ModelError, PromptError, TargetError, TranscoderError
-from ct_widgets.language_model import LanguageModel, load_bridge, native_bridge, native_state
+from ct_widgets.language_model import NORMED, LanguageModel, hooked_pass, load_bridge, native_bridge, native_state
 from ct_widgets.replacement_model import ReplacementModel
 
 
@@ -174,3 +175,78 @@ def test_a_read_point_that_does_not_exist(make_bridge: Callable[[str], Any]) -> 
     parallel = ReplacementModel(make_bridge("pythia"), random_transcoder(3, 24))
     with pytest.raises(ModelError, match=r"has no hook 'blocks.0.hook_resid_mid'"):
         parallel.attribute([3, 17, 5])
+
+
+@pytest.mark.parametrize("family", ["native ln", *FAMILIES])
+def test_a_batch_is_recorded_as_its_prompts_are(make_bridge: Callable[[str], Any], family: str) -> None:
+    model = LanguageModel(make_bridge(family))
+    tokens = torch.tensor([[3, 17, 5, 41], [3, 22, 9, 6]])
+    batch = model.frozen_run(tokens, "mlp.hook_in")
+    assert batch.disagreement(model.frozen_map) < 1e-4
+    for n, row in enumerate(tokens):
+        alone = model.frozen_run(row, "mlp.hook_in")
+        for name in ("pattern", "resid_pre", "attn_out", "mlp_out", "mlp_input"):
+            torch.testing.assert_close(getattr(batch, name)[:, n], getattr(alone, name), rtol=1e-4, atol=1e-5)
+        for name, scale in alone.scales.items():
+            torch.testing.assert_close(batch.scales[name][..., n, :], scale, rtol=1e-4, atol=1e-5)
+        for name in ("embedding", "position_embedding", "resid_final", "normed_final", "logits"):
+            torch.testing.assert_close(getattr(batch, name)[n], getattr(alone, name), rtol=1e-4, atol=1e-5)
+        for layer in range(model.n_layers):
+            weighted = batch.weighted_pattern(layer)[n]
+            torch.testing.assert_close(weighted, alone.weighted_pattern(layer), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["native ln", *FAMILIES, *UNKNOWN])
+def test_a_hooked_pass_that_replaces_all_by_what_it_was_changes_nothing(
+    make_bridge: Callable[[str], Any], family: str
+) -> None:
+    model = LanguageModel(make_bridge(family))
+    run = model.frozen_run(torch.tensor([[3, 17, 5, 41], [3, 22, 9, 6]]), "mlp.hook_in")
+    seen: list[Tensor] = []
+
+    def same(layer: int, read: Tensor, own: Tensor) -> Tensor:
+        seen.append(own)
+        return run.mlp_out[layer]
+
+    embedding = run.embedding + run.position_embedding
+    passed = hooked_pass(
+        model,
+        run.tokens,
+        same,
+        input_hook="mlp.hook_in",
+        patterns=run.pattern,
+        scales=run.scales,
+        embedding=embedding,
+        keep=[NORMED],
+    )
+    torch.testing.assert_close(passed.logits, run.logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.stack(passed.inputs), run.mlp_input, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.stack(seen), run.mlp_out, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(passed.kept[NORMED], run.normed_final, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_a_hooked_pass_leaves_no_hook_behind(make_bridge: Callable[[str], Any], error: type[BaseException]) -> None:
+    model = LanguageModel(make_bridge("native ln"))
+
+    def interrupted(layer: int, read: Tensor, own: Tensor) -> Tensor:
+        raise error
+
+    with pytest.raises(error):
+        hooked_pass(model, torch.tensor([[3, 17]]), interrupted, keep=[NORMED])
+    assert not [hook for point in model.bridge.hook_dict.values() for hook in point.fwd_hooks]
+    with pytest.raises(ModelError, match=r"has no hook 'blocks.0.hook_nowhere'"):
+        hooked_pass(model, torch.tensor([[3, 17]]), interrupted, input_hook="hook_nowhere")
+
+
+def test_a_hooked_pass_is_differentiable_on_request(make_bridge: Callable[[str], Any]) -> None:
+    model = LanguageModel(make_bridge("native rms"))
+    tokens = torch.tensor([[3, 17, 5]])
+    leaf = model.frozen_run(tokens).mlp_out.requires_grad_()
+    passed = hooked_pass(model, tokens, lambda layer, read, own: leaf[layer], grad=True)
+    (gradient,) = torch.autograd.grad(passed.logits[0, -1, 7], leaf)
+    step = 1e-2 * torch.randn(leaf.shape, generator=torch.Generator().manual_seed(0))
+    values = [leaf.detach() + sign * step for sign in (1, -1)]
+    up, down = (hooked_pass(model, tokens, lambda layer, read, own, to=to: to[layer]).logits for to in values)
+    assert not up.requires_grad
+    torch.testing.assert_close((up - down)[0, -1, 7] / 2, (gradient * step).sum(), rtol=1e-2, atol=1e-4)

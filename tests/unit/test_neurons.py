@@ -14,7 +14,7 @@ from conftest import FAMILIES, random_transcoder
 
 from ct_widgets import Intervention
 from ct_widgets.errors import ModelError, TranscoderError
-from ct_widgets.interventions import predict
+from ct_widgets.interventions import Method, predict
 from ct_widgets.replacement_model import ReplacementModel
 
 TOKENS = [3, 17, 5, 41, 5, 29, 58]
@@ -112,7 +112,7 @@ def test_a_transcoder_of_neurons_is_all_of_neurons(make_bridge: Make, settings: 
 
 
 @pytest.mark.parametrize("method", ["constrained", "iterative", "open"])
-def test_neurons_are_intervened_on_as_features_are(make_bridge: Make, method: str) -> None:
+def test_neurons_are_intervened_on_as_features_are(make_bridge: Make, method: Method) -> None:
     """Ablated by hand: the MLP's own hidden activation set to 0 in one place of a plain forward pass."""
     model = model_of(make_bridge, "llama").neurons()
     result = model.intervene(TOKENS, [Intervention(2, 4, 7, scale=0)], method=method, freeze_attention=True)

@@ -14,18 +14,16 @@ from torch import Tensor
 
 from ct_widgets.errors import InterventionError
 from ct_widgets.interventions.baseline import Baseline
-from ct_widgets.interventions.intervene import run
-from ct_widgets.interventions.intervention import Intervention, resolve
-from ct_widgets.interventions.plan import make_plan
-from ct_widgets.language_model import LanguageModel
-from ct_widgets.transcoders import Transcoder
+from ct_widgets.interventions.engine import resolve_and_plan, run
+from ct_widgets.interventions.intervention import Intervention
+from ct_widgets.transcoded_model import TranscodedModel
 
 _Choose = Callable[[Tensor, torch.Generator], int]
 
 
 @dataclass(frozen=True)
 class Generated:
-    """Continuations of one prompt as tokens; `tokens` under the interventions, `plain` without them."""
+    """Continuations of one prompt; `tokens` under the interventions, `plain` without them."""
 
     prompt: tuple[str, ...]
     tokens: tuple[str, ...]
@@ -55,8 +53,7 @@ class Generated:
 
 
 def generate(
-    model: LanguageModel,
-    transcoder: Transcoder,
+    model: TranscodedModel,
     prompt: str | Sequence[int] | Tensor,
     interventions: Sequence[Intervention],
     *,
@@ -66,17 +63,19 @@ def generate(
     top_p: float | None,
     seed: int,
 ) -> Generated:
-    """See `ReplacementModel.generate`."""
+    """Continue a prompt with and without open-ended steering; see `ReplacementModel.generate`."""
     if temperature < 0 or max_new_tokens < 0:
-        raise InterventionError("temperature and max_new_tokens are 0 or more")
+        raise InterventionError(f"temperature {temperature} and max_new_tokens {max_new_tokens} must be 0 or more")
     if (top_k is not None and top_k < 1) or (top_p is not None and not 0 < top_p <= 1):
-        raise InterventionError("top_k is at least 1, and top_p a share of the probability above 0, up to 1")
-    start = model.tokens(prompt)
+        raise InterventionError(
+            f"top_k is {top_k} and top_p {top_p}; give at least 1, and a share of the probability above 0, up to 1"
+        )
+    language_model = model.language_model
+    start = language_model.tokens(prompt)
     fixed = [_from_the_start(one, len(start)) for one in interventions]
     plain, steered = (
         _continue(
             model,
-            transcoder,
             start,
             changes,
             max_new_tokens,
@@ -86,9 +85,9 @@ def generate(
         for changes in ([], fixed)
     )
     return Generated(
-        tuple(model.str_tokens(start)),
-        tuple(model.str_tokens(steered)),
-        tuple(model.str_tokens(plain)),
+        tuple(language_model.str_tokens(start)),
+        tuple(language_model.str_tokens(steered)),
+        tuple(language_model.str_tokens(plain)),
         tuple(steered),
         tuple(plain),
     )
@@ -103,24 +102,23 @@ def _from_the_start(one: Intervention, n_positions: int) -> Intervention:
 
 
 def _continue(
-    model: LanguageModel,
-    transcoder: Transcoder,
+    model: TranscodedModel,
     tokens: Tensor,
     changes: Sequence[Intervention],
     n: int,
     choose: _Choose,
     draw: torch.Generator,
 ) -> list[int]:
+    lm = model.language_model
     written: list[int] = []
-    while len(written) < n and len(tokens) < model.n_ctx and (not written or written[-1] != model.eos_id):
-        with model.lock, torch.no_grad():
+    while len(written) < n and len(tokens) < lm.n_ctx and (not written or written[-1] != lm.eos_id):
+        with lm.lock, torch.no_grad():
             if changes:
-                base = Baseline(model, transcoder, tokens)
-                change = resolve(changes, transcoder, base.n_positions)
-                plan = make_plan("open", None, None, None, change.layers, base.n_layers)
+                base = Baseline(model, tokens)
+                change, plan = resolve_and_plan(changes, model.transcoder, base.n_positions, method="open")
                 logits = run(base, plan, [change])[0].logits[-1]
             else:
-                logits = model.logits(tokens[None])[0, -1]
+                logits = lm.logits(tokens[None])[0, -1]
         written.append(choose(logits.float().cpu(), draw))
         tokens = torch.cat([tokens, tokens.new_tensor(written[-1:])])
     return written

@@ -1,9 +1,10 @@
-"""Turns of Python's threads while somebody waits for short answers beside a cell that computes.
+"""The GIL while a slider moves beside a cell that computes: a shorter switch interval, and pauses of the cell.
 
-Python lets a busy thread run for 5 ms before another one gets its turn, and an answer takes many turns: from the
-socket, through the layers of the kernel, and in every operation of the model. A busy thread also keeps a core of the
-machine, for which the server and the browser then stand in line. So turns are short while somebody waits, and while
-requests come one after another, as in a drag, a cell that computes pauses twice as long as it runs.
+CPython's switch interval lets a busy thread keep the GIL for 5 ms, and an answer takes it many times: from the socket,
+through the layers of the kernel, and in every operation of the model. A busy thread also keeps a core of the machine,
+for which the server and the browser then stand in line. So the interval is short while an answer is computed beside the
+main thread, and while requests come one after another, as in a drag, a cell that computes pauses twice as long as it
+runs. Nothing is touched while no slider moves, and nothing at all after `set_responsive(False)`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
-SHORT_TURN = 1e-4
-"""Seconds that another thread may keep Python to itself while somebody waits (5 ms otherwise)."""
+SHORT_INTERVAL = 1e-4
+"""Switch interval in seconds while somebody waits (5 ms otherwise)."""
 SERIES = 2.0
-"""Seconds for which turns stay short after a request of a series."""
+"""Seconds for which the switch interval stays short after a request of a series."""
 LIVE = 0.2
 """Seconds after a request in which the next one is expected, so that the cell goes on pausing."""
 RUN = 0.001
@@ -29,8 +30,28 @@ LONGEST_PAUSE = 0.01
 """Seconds; a long operation outside of Python may have come before."""
 
 
-class _Turns:
-    """How many wait for short turns, and the usual length of a turn."""
+_enabled = True
+
+
+def set_responsive(on: bool) -> None:
+    """Let sliders stay live while a cell computes (the default), or leave Python's threads as they are.
+
+    A drag beside a busy cell then gets its answers in tens of milliseconds instead of seconds, and the cell takes up to
+    three times as long while the drag lasts. Works on CPython; holds for the whole process.
+
+    >>> set_responsive(False)
+    """
+    global _enabled
+    _enabled = on
+
+
+def _is_beside_a_cell() -> bool:
+    """Whether somebody else may be waiting: cells run in the main thread."""
+    return _enabled and threading.current_thread() is not threading.main_thread()
+
+
+class _SwitchInterval:
+    """How many need a short switch interval, and the usual one."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -41,7 +62,7 @@ class _Turns:
         with self.lock:
             if self.waiting == 0:
                 self.usual = sys.getswitchinterval()
-                sys.setswitchinterval(min(SHORT_TURN, self.usual))
+                sys.setswitchinterval(min(SHORT_INTERVAL, self.usual))
             self.waiting += 1
 
     def leave(self) -> None:
@@ -51,28 +72,31 @@ class _Turns:
                 sys.setswitchinterval(self.usual)
 
 
-_turns = _Turns()
+_interval = _SwitchInterval()
 
 
 @contextmanager
-def responsive() -> Generator[None]:
-    """Let this thread take turns often while a cell runs in another.
+def short_switch_interval() -> Generator[None]:
+    """Let this thread take the GIL often while a cell runs in the main thread; there itself it changes nothing.
 
-    Every tensor operation gives Python to the other thread and has to wait for it to come back; a hundred times the
-    usual turn of 5 ms would be a run of half a second instead of a few milliseconds.
+    Every tensor operation hands the GIL to the other thread and has to wait for it to come back; a hundred times the
+    usual interval of 5 ms would be a run of half a second instead of a few milliseconds.
     """
-    _turns.enter()
+    if not _is_beside_a_cell():
+        yield
+        return
+    _interval.enter()
     try:
         yield
     finally:
-        _turns.leave()
+        _interval.leave()
 
 
 class _Pause:
     """Lets the main thread, which runs the cells, sleep between two of its bytecodes.
 
     Whoever asks cannot keep time for it, since it may itself wait for a core; so a pause goes by what the main thread
-    has really run. Python makes a "pending call" there as soon as that thread runs bytecodes: a C function that
+    has really run. CPython makes a "pending call" there as soon as that thread runs bytecodes: a C function that
     returns 0, or -1 with an exception. The truth of an object is such a function, so that Ctrl-C during a pause
     interrupts the cell.
     """
@@ -111,24 +135,24 @@ class _Series:
         self.pause = _Pause()
 
     def request(self) -> None:
-        """Begin, or go on."""
+        """Begin a series, or continue it."""
         with self.lock:
             self.last = time.monotonic()
             if self.thread is None or not self.thread.is_alive():
                 self.pause.over.set()
-                self.thread = threading.Thread(target=self._make_room, name="ct_widgets turns", daemon=True)
+                self.thread = threading.Thread(target=self._make_room, name="ct_widgets slider series", daemon=True)
                 self.thread.start()
         self.requested.set()
 
     def _has_ended(self) -> bool:
         with self.lock:
-            if time.monotonic() < self.last + SERIES:
+            if _enabled and time.monotonic() < self.last + SERIES:
                 return False
             self.thread = None
             return True
 
     def _make_room(self) -> None:
-        with responsive():
+        with short_switch_interval():
             while not self._has_ended():
                 live = self.last + LIVE
                 if time.monotonic() >= live:
@@ -142,10 +166,10 @@ class _Series:
 _series = _Series()
 
 
-def stay_responsive() -> None:
-    """Keep turns short and let a cell pause until no request has come for a while.
+def expect_requests() -> None:
+    """Keep the switch interval short and let a cell pause until no request has come for a while.
 
     Messages on their way to the kernel need room too. A request by the cell itself needs none.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if _is_beside_a_cell():
         _series.request()
