@@ -154,7 +154,7 @@ import json
 import os
 from pathlib import Path
 from tests.e2e.card_clock import SHOW, bare_requests, walk_cards
-from tests.e2e.notebook import View
+from tests.e2e.view import View
 
 def test_cards(open_notebook):
     notebook = open_notebook("cards.ipynb", [SHOW], viewport={"width": 1600, "height": 1000})

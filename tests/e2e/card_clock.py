@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
-from tests.e2e.notebook import View
+from tests.e2e.view import View
 
 SHOW = """import ct_widgets as ct
 model = ct.load_demo()

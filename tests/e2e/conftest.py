@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
@@ -21,6 +21,8 @@ from tests.support.graphs import layered_graph
 # A slow machine is no failure: what does not come at all is told after this time.
 expect.set_options(timeout=30_000)
 SMALL: ViewportSize = {"width": 1200, "height": 900}
+New = Literal["notebook", "kernel", "page"]
+"""What is new to a notebook that a test opens; what begins with a page has a kernel of its own, too."""
 HAS_FAILED = pytest.StashKey[bool]()
 
 
@@ -41,11 +43,18 @@ class OpenGraph(Protocol):
 class OpenNotebook(Protocol):
     """Open a notebook of the given cells in JupyterLab.
 
-    Its page and its kernel are those of the tests before, in which nothing is defined; `alone` gives it new ones.
+    Its page and its kernel are those of the tests before, in which nothing is defined, unless one of them is the point
+    of the test: `new` says from where on.
     """
 
     def __call__(
-        self, name: str, cells: list[str], *, theme: str = "light", viewport: ViewportSize = SMALL, alone: bool = False
+        self,
+        name: str,
+        cells: list[str],
+        *,
+        theme: str = "light",
+        viewport: ViewportSize = SMALL,
+        new: New = "notebook",
     ) -> Notebook: ...
 
 
@@ -53,6 +62,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests take seconds each."""
     for item in items:
         item.add_marker(pytest.mark.slow)
+        # Two processes: tests of JupyterLab share its server, page and kernel, the others fill the waits of these.
+        needs_lab = "open_notebook" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("lab" if needs_lab else "pages"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -140,10 +152,10 @@ def open_notebook(request: pytest.FixtureRequest, lab: Lab, desk: Desk, new_page
     lonely: list[Notebook] = []
 
     def make(
-        name: str, cells: list[str], *, theme: str = "light", viewport: ViewportSize = SMALL, alone: bool = False
+        name: str, cells: list[str], *, theme: str = "light", viewport: ViewportSize = SMALL, new: New = "notebook"
     ) -> Notebook:
-        if not alone:
-            return desk.open(lab.folder / name, cells, theme, viewport)
+        if new != "page":
+            return desk.open(lab.folder / name, cells, theme, viewport, new_kernel=new == "kernel")
         page, watch = new_page(viewport=viewport)
         notebook = Notebook.open(page, watch, f"{lab.url}/lab/tree", lab.token, lab.folder / name, cells, theme)
         lonely.append(notebook)

@@ -29,19 +29,24 @@ _EXECUTE = """code => {
   window.deskAnswer = null;
   void desk.requestExecute({ code, store_history: false }).done.then(reply => { deskAnswer = reply.content; });
 }"""
-_OPEN = """async path => {
-  const options = { path, factory: "Notebook", kernel: { id: desk.id } };
+_OPEN = """async ([path, isShared]) => {
+  const options = { path, factory: "Notebook", kernel: isShared ? { id: desk.id } : { name: "python3" } };
   const widget = await jupyterapp.commands.execute("docmanager:open", options);
   await widget.context.ready;
   await widget.sessionContext.ready;
   await widget.revealed;
 }"""
-_OPENED = """path => {
+_OPENED = """([path, isShared]) => {
   const { context, sessionContext } = jupyterapp.shell.currentWidget ?? {};
-  return context?.path === path && sessionContext.session?.kernel?.id === desk.id && desk.status === "idle";
+  const kernel = sessionContext?.session?.kernel;
+  return context?.path === path && kernel?.status === "idle" && (kernel.id === desk.id) === isShared;
 }"""
-_CLOSE = """() => {
-  for (const widget of [...jupyterapp.shell.widgets("main")]) if (widget.context) widget.dispose();
+_CLOSE = """async () => {
+  for (const widget of [...jupyterapp.shell.widgets("main")]) {
+    if (!widget.context) continue;
+    if (widget.sessionContext.session.kernel.id !== desk.id) await widget.sessionContext.shutdown();
+    widget.dispose();
+  }
 }"""
 _IMPORT = "import ct_widgets as ct\nct.load_demo()"
 _FORGET = """from ipywidgets import Widget
@@ -61,15 +66,16 @@ class Desk:
         self._kernel: str | None = None
         self._watches: list[Watch] = []
 
-    def open(self, path: Path, cells: list[str], theme: str, viewport: ViewportSize) -> Notebook:
-        """Write `cells` to `path`, and open it with the kernel of the desk, in which nothing is defined."""
+    def open(self, path: Path, cells: list[str], theme: str, viewport: ViewportSize, *, new_kernel: bool) -> Notebook:
+        """Write `cells` to `path`, and open it with the kernel of the desk, where nothing is defined, or a new one."""
         page = self._page or self._start()
         page.set_viewport_size(viewport)
         watch = Watch(page)
         self._watches.append(watch)
         write_notebook(path, cells)
-        page.evaluate(_OPEN, path.name)
-        page.wait_for_function(_OPENED, arg=path.name, timeout=_PATIENCE_MS)
+        asked = [path.name, not new_kernel]
+        page.evaluate(_OPEN, asked)
+        page.wait_for_function(_OPENED, arg=asked, timeout=_PATIENCE_MS)
         notebook = Notebook(page, watch)
         notebook.set_theme(theme)
         return notebook

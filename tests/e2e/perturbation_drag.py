@@ -21,7 +21,7 @@ RUN = """code => {
 """Executes code as a cell does, without waiting for it."""
 HAS_THREAD = """async () => {
   const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-  const reply = await kernel.requestListSubshells({}).done;
+  const reply = await kernel.requestListSubshell({}).done;
   return reply.content.subshell_id.length > 0;
 }"""
 """Whether the kernel has a thread for widgets beside its cells, which JupyterLab asks for after it has shown one."""

@@ -38,23 +38,6 @@ def features(lab: Lab) -> Features:
     return ReplacementModel(demo.language_model.bridge, demo.transcoder, copy).features
 
 
-def fitting(features: Features, *tokens: str) -> str:
-    """The feature whose top examples are at these tokens most."""
-    scores: dict[str, float] = {}
-    for layer, n in enumerate(features.n_features):
-        for index in range(n):
-            record = features[layer, index].record
-            assert record is not None
-            if len(record.top) == 8:
-                at = [features.vocabulary.text(int(e.tokens[e.peak])) for e in record.top]
-                after = [
-                    features.vocabulary.text(int(e.tokens[min(e.peak + 1, len(e.tokens) - 1)])) for e in record.top
-                ]
-                hits = sum(token in tokens for token in (*at, *after)) / 8
-                scores[f"L{layer}/{index}"] = hits + record.maximum / 1000
-    return max(scores, key=lambda name: scores[name])
-
-
 SUBJECTS = {
     "addition": ("=",),
     "sport": ("basketball", "football", "tennis", "golf"),
@@ -64,11 +47,27 @@ SUBJECTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def names(features: Features) -> dict[str, str]:
+    """By subject, the feature whose top examples are at tokens of it most."""
+    scores: dict[str, dict[str, float]] = {subject: {} for subject in SUBJECTS}
+    for layer, n in enumerate(features.n_features):
+        for index in range(n):
+            record = features[layer, index].record
+            assert record is not None
+            if len(record.top) == 8:
+                peaks = [e.tokens[[e.peak, min(e.peak + 1, len(e.tokens) - 1)]] for e in record.top]
+                near = [features.vocabulary.text(int(token)) for peak in peaks for token in peak]
+                for subject, tokens in SUBJECTS.items():
+                    hits = sum(token in tokens for token in near) / 8
+                    scores[subject][f"L{layer}/{index}"] = hits + record.maximum / 1000
+    return {subject: max(found, key=lambda name: found[name]) for subject, found in scores.items()}
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_cards_follow_the_feature_and_cut_nothing_off(
-    open_notebook: OpenNotebook, features: Features, pictures: Path, theme: str
+    open_notebook: OpenNotebook, features: Features, names: dict[str, str], pictures: Path, theme: str
 ) -> None:
-    names = {subject: fitting(features, *tokens) for subject, tokens in SUBJECTS.items()}
     first = CARD.format(name=names["addition"], theme=theme, activation=2.0)
     notebook = open_notebook(f"card-{theme}.ipynb", [first], theme=theme)
     notebook.run_all()
@@ -88,8 +87,8 @@ def test_cards_follow_the_feature_and_cut_nothing_off(
     notebook.watch.check()
 
 
-def test_lines_open_and_tokens_speak(open_notebook: OpenNotebook, features: Features) -> None:
-    name = fitting(features, *SUBJECTS["sport"])
+def test_lines_open_and_tokens_speak(open_notebook: OpenNotebook, features: Features, names: dict[str, str]) -> None:
+    name = names["sport"]
     notebook = open_notebook("lines.ipynb", [CARD.format(name=name, theme="auto", activation="None")])
     notebook.run_all()
     card = notebook.page.locator(".ctw-card")
@@ -119,8 +118,8 @@ def test_lines_open_and_tokens_speak(open_notebook: OpenNotebook, features: Feat
     notebook.watch.check()
 
 
-def test_labels_are_typed_in_place(open_notebook: OpenNotebook, features: Features) -> None:
-    name = fitting(features, *SUBJECTS["capital"])
+def test_labels_are_typed_in_place(open_notebook: OpenNotebook, features: Features, names: dict[str, str]) -> None:
+    name = names["capital"]
     notebook = open_notebook("label.ipynb", [CARD.format(name=name, theme="auto", activation="None")])
     notebook.run_all()
     card = notebook.page.locator(".ctw-card")

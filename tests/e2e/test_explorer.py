@@ -78,7 +78,7 @@ def test_graph_and_panels_are_one_view(open_notebook: OpenNotebook, pictures: Pa
 
 @pytest.mark.usefixtures("graph")
 def test_a_notebook_adds_a_panel_of_its_own(open_notebook: OpenNotebook) -> None:
-    notebook = open_notebook("explorer_own.ipynb", [OWN], alone=True)
+    notebook = open_notebook("explorer_own.ipynb", [OWN], new="kernel")
     notebook.run_all()
     expect(notebook.page.locator(".ctw-explorer")).to_have_count(2, timeout=60_000)
     first, second = (notebook.page.locator(".ctw-explorer").nth(place) for place in (0, 1))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from ct_widgets import AttributionGraph
-from tests.e2e.conftest import NewPage, OpenGraph
+from tests.e2e.conftest import OpenGraph
 from tests.e2e.view import View, settled, still_box
 from tests.support.graphs import layered_graph
 
@@ -20,6 +22,21 @@ GRAPHS = Path(__file__).resolve().parents[1] / "data" / "graphs"
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     graph = layered_graph(features=1500, edges=20_000, tokens=200, layers=26, logits=8)
     return graph.to_html(tmp_path_factory.mktemp("pages") / "long.html")
+
+
+@pytest.fixture(scope="module")
+def real_page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, int]]:
+    """Export a graph of the folder, once; -> the page and the number of nodes."""
+
+    @cache
+    def make(name: str) -> tuple[Path, int]:
+        folder = tmp_path_factory.mktemp("real")
+        file = folder / name.removesuffix(".gz")
+        file.write_bytes(gzip.decompress((GRAPHS / name).read_bytes()))
+        graph = AttributionGraph.load(file)
+        return graph.to_html(folder / "graph.html"), graph.n_nodes
+
+    return make
 
 
 def shown_tokens(view: View) -> int:
@@ -115,15 +132,11 @@ def test_it_fills_the_window_and_the_screen(exported: Path, open_graph: OpenGrap
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", [file.name for file in sorted(GRAPHS.glob("*.json.gz"))])
 def test_real_graphs_of_26_layers_are_whole_and_fold_where_few_nodes_are_left(
-    new_page: NewPage, tmp_path: Path, pictures: Path, name: str, theme: str
+    real_page: Callable[[str], tuple[Path, int]], open_graph: OpenGraph, pictures: Path, name: str, theme: str
 ) -> None:
-    file = tmp_path / name.removesuffix(".gz")
-    file.write_bytes(gzip.decompress((GRAPHS / name).read_bytes()))
-    graph = AttributionGraph.load(file)
-    page, watch = new_page(viewport={"width": 1300, "height": 900}, color_scheme=theme)
-    page.goto(graph.to_html(tmp_path / "graph.html").as_uri())
-    view = View(page.locator(".ctw-graph")).wait()
-    assert view.count("nodes") == f"{graph.n_nodes} of {graph.n_nodes}"
+    file, n_nodes = real_page(name)
+    page, watch, view = open_graph(file, width=1300, theme=theme)
+    assert view.count("nodes") == f"{n_nodes} of {n_nodes}"
     assert view.root.locator(".ctw-layer").count() == 28
     page.screenshot(path=pictures / f"{name}-{theme}.png")
     view.rows.first.hover()

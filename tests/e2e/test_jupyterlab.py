@@ -78,7 +78,7 @@ def test_keys_reach_the_graph_and_not_the_notebook(open_notebook: OpenNotebook) 
 def test_two_views_are_independent_and_a_second_run_leaves_nothing_behind(
     open_notebook: OpenNotebook,
 ) -> None:
-    notebook = open_notebook("two.ipynb", [SHOW, "other = graph.show()\nother"], alone=True)
+    notebook = open_notebook("two.ipynb", [SHOW, "other = graph.show()\nother"], new="page")
     notebook.run_all()
     first, second = View(notebook.graphs().nth(0)).wait(), View(notebook.graphs().nth(1)).wait()
     x, y = second.hover_some_node()

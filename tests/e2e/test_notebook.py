@@ -17,7 +17,7 @@ def test_the_first_notebook_runs_from_a_new_kernel_and_its_view_talks_with_pytho
     open_notebook: OpenNotebook, pictures: Path
 ) -> None:
     cells = ["".join(c["source"]) for c in json.loads(NOTEBOOK.read_text())["cells"] if c["cell_type"] == "code"]
-    notebook = open_notebook(NOTEBOOK.name, cells, viewport={"width": 1500, "height": 950}, alone=True)
+    notebook = open_notebook(NOTEBOOK.name, cells, viewport={"width": 1500, "height": 950}, new="kernel")
     notebook.run_all()
     assert notebook.page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
     first = notebook.graphs().first
