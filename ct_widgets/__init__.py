@@ -26,52 +26,75 @@ if TYPE_CHECKING:
     from ct_widgets.interventions import Intervention as Intervention
     from ct_widgets.language_model import LanguageModel as LanguageModel
     from ct_widgets.replacement_model import ReplacementModel as ReplacementModel
-    from ct_widgets.training import TrainingConfig as TrainingConfig
-    from ct_widgets.training import TrainingControl as TrainingControl
-    from ct_widgets.training import cache_activations as cache_activations
-    from ct_widgets.training import train_transcoder as train_transcoder
+    from ct_widgets.training import (
+        TrainingConfig as TrainingConfig,
+    )
+    from ct_widgets.training import (
+        TrainingControl as TrainingControl,
+    )
+    from ct_widgets.training import (
+        cache_activations as cache_activations,
+    )
+    from ct_widgets.training import (
+        train_transcoder as train_transcoder,
+    )
     from ct_widgets.transcoders import Transcoder as Transcoder
-    from ct_widgets.widgets import CircuitExplorer as CircuitExplorer
-    from ct_widgets.widgets import CompareWidget as CompareWidget
-    from ct_widgets.widgets import ExamplesWidget as ExamplesWidget
-    from ct_widgets.widgets import GlobalWeightsWidget as GlobalWeightsWidget
-    from ct_widgets.widgets import GraphWidget as GraphWidget
-    from ct_widgets.widgets import OperandWidget as OperandWidget
-    from ct_widgets.widgets import PerturbationWidget as PerturbationWidget
-    from ct_widgets.widgets import TrainingWidget as TrainingWidget
-    from ct_widgets.widgets import register_panel as register_panel
+    from ct_widgets.widgets import (
+        CircuitExplorer as CircuitExplorer,
+    )
+    from ct_widgets.widgets import (
+        CompareWidget as CompareWidget,
+    )
+    from ct_widgets.widgets import (
+        ExamplesWidget as ExamplesWidget,
+    )
+    from ct_widgets.widgets import (
+        GlobalWeightsWidget as GlobalWeightsWidget,
+    )
+    from ct_widgets.widgets import (
+        GraphWidget as GraphWidget,
+    )
+    from ct_widgets.widgets import (
+        OperandWidget as OperandWidget,
+    )
+    from ct_widgets.widgets import (
+        PerturbationWidget as PerturbationWidget,
+    )
+    from ct_widgets.widgets import (
+        TrainingWidget as TrainingWidget,
+    )
+    from ct_widgets.widgets import (
+        register_panel as register_panel,
+    )
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "AttributionGraph": "graph",
-    "CircuitExplorer": "widgets",
-    "CompareWidget": "widgets",
-    "ExamplesWidget": "widgets",
-    "FeatureStore": "features",
-    "GlobalWeightsWidget": "widgets",
-    "GraphWidget": "widgets",
-    "Intervention": "interventions",
-    "LanguageModel": "language_model",
-    "NodeId": "graph",
-    "OperandWidget": "widgets",
-    "PerturbationWidget": "widgets",
-    "ReplacementModel": "replacement_model",
-    "TrainingConfig": "training",
-    "TrainingControl": "training",
-    "TrainingWidget": "widgets",
-    "Transcoder": "transcoders",
-    "cache_activations": "training",
-    "collect_features": "features",
-    "load_demo": "demo",
-    "register_panel": "widgets",
-    "train_transcoder": "training",
+_NAMES = {
+    "demo": ("load_demo",),
+    "features": ("FeatureStore", "collect_features"),
+    "graph": ("AttributionGraph", "NodeId"),
+    "interventions": ("Intervention",),
+    "language_model": ("LanguageModel",),
+    "replacement_model": ("ReplacementModel",),
+    "training": ("TrainingConfig", "TrainingControl", "cache_activations", "train_transcoder"),
+    "transcoders": ("Transcoder",),
+    "widgets": (
+        "CircuitExplorer",
+        "CompareWidget",
+        "ExamplesWidget",
+        "GlobalWeightsWidget",
+        "GraphWidget",
+        "OperandWidget",
+        "PerturbationWidget",
+        "TrainingWidget",
+        "register_panel",
+    ),
 }
 
-__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["__version__", *(name for names in _NAMES.values() for name in names)]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-__getattr__, __dir__ = lazy(__name__, _HOMES)
+__getattr__, __dir__ = lazy(__name__, _NAMES)
 
 register_view("graph", "ct_widgets.widgets.graph_widget:GraphWidget")
 register_view("graph page", "ct_widgets.widgets.page:graph_html")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
 
-def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` of `package`; `homes` says which of its modules defines each name.
+def lazy(package: str, modules: Mapping[str, Iterable[str]]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return `__getattr__` and `__dir__` of `package`; `modules` says which names each of its modules defines.
 
-    >>> __getattr__, __dir__ = lazy(__name__, {"GraphWidget": "graph_widget"})
+    >>> __getattr__, __dir__ = lazy(__name__, {"graph_widget": ("GraphWidget",)})
     """
     names = vars(sys.modules[package])
+    homes = {name: module for module, defined in modules.items() for name in defined}
 
     def get(name: str) -> Any:
         if name not in homes:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from torch import Tensor
 
-from ct_widgets.errors import TranscoderError
 from ct_widgets.language_model import load_bridge
 from ct_widgets.progress import progress_bar
 from ct_widgets.transcoded_model import TranscodedModel
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from ct_widgets.arithmetic import OperandActivations
-    from ct_widgets.attribution import OnInterrupt, Target
+    from ct_widgets.attribution import AttributionOptions, OnInterrupt, Target
     from ct_widgets.evaluation import Evaluation, Text, Validation
     from ct_widgets.features import Features, FeatureStore
     from ct_widgets.global_weights import GlobalWeights
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from ct_widgets.interventions import (
         Generated,
         Intervention,
+        InterventionOptions,
         InterventionResult,
         InterventionResults,
         Method,
@@ -68,12 +68,11 @@ class ReplacementModel(TranscodedModel):
 
         >>> ReplacementModel.from_pretrained("google/gemma-2-2b", "mntss/clt-gemma-2-2b-426k")
         """
-        bridge = load_bridge(model, device=device, dtype=dtype)
-        return cls(bridge, Transcoder.load(_local_directory(transcoder)), features)
+        return cls(load_bridge(model, device=device, dtype=dtype), Transcoder.from_pretrained(transcoder), features)
 
     @property
     def features(self) -> Features:
-        """Every feature by (layer, index), with its examples if there is a store: tokens, statistics, labels, search.
+        """All features by (layer, index), with examples if there is a store: tokens, statistics, labels, search.
 
         >>> model.features[2, 517]
         >>> model.features.search("basketball")
@@ -82,36 +81,17 @@ class ReplacementModel(TranscodedModel):
 
     @cached_property  # behind a property: pyright takes no cached one of `self` for a protocol's
     def _features(self) -> Features:
-        from ct_widgets.features import Features, FeatureStore
+        from ct_widgets.features import Features
 
-        store = self._store
-        return Features(self, store if store is None or isinstance(store, FeatureStore) else FeatureStore(store))
+        return Features(self, self._store)
+
+    @overload
+    def attribute(self, prompt: list[str], **options: Unpack[AttributionOptions]) -> list[AttributionGraph]: ...
 
     @overload
     def attribute(
-        self,
-        prompt: str | Sequence[int] | Tensor,
-        *,
-        targets: Sequence[Target] | None = ...,
-        max_feature_nodes: int | None = ...,
-        ignore_bos: bool = ...,
-        max_memory: float = ...,
-        on_interrupt: OnInterrupt = ...,
-        progress: bool | None = ...,
+        self, prompt: str | Sequence[int] | Tensor, **options: Unpack[AttributionOptions]
     ) -> AttributionGraph: ...
-
-    @overload
-    def attribute(
-        self,
-        prompt: list[str],
-        *,
-        targets: Sequence[Target] | None = ...,
-        max_feature_nodes: int | None = ...,
-        ignore_bos: bool = ...,
-        max_memory: float = ...,
-        on_interrupt: OnInterrupt = ...,
-        progress: bool | None = ...,
-    ) -> list[AttributionGraph]: ...
 
     def attribute(
         self,
@@ -124,7 +104,7 @@ class ReplacementModel(TranscodedModel):
         on_interrupt: OnInterrupt = "raise",
         progress: bool | None = None,
     ) -> AttributionGraph | list[AttributionGraph]:
-        """Attribution graph of a prompt: what the likeliest next tokens are owed to, and how [CT25].
+        """Compute the attribution graph of a prompt: how its tokens lead to the top next tokens [CT25].
 
         prompt: text, or token ids; a list of texts gives a list of graphs.
         targets: what to explain: tokens, token ids, pairs of tokens (the difference of their logits), or directions [d]
@@ -145,6 +125,7 @@ class ReplacementModel(TranscodedModel):
         from ct_widgets.attribution import attribute
 
         several = isinstance(prompt, list) and len(prompt) > 0 and isinstance(prompt[0], str)
+        prompts: list[Any] = list(prompt) if several else [prompt]
         with progress_bar("attribution", unit="row", show=progress) as bar:
             graphs = [
                 attribute(
@@ -156,10 +137,9 @@ class ReplacementModel(TranscodedModel):
                     max_memory=max_memory,
                     on_interrupt=on_interrupt,
                     progress=bar,
-                )
-                for one in cast("list[str]", prompt if several else [prompt])
+                ).with_features(self.features)
+                for one in prompts
             ]
-        graphs = [graph.with_features(self.features) for graph in graphs]
         return graphs if several else graphs[0]
 
     @overload
@@ -167,11 +147,7 @@ class ReplacementModel(TranscodedModel):
         self,
         prompt: str | Sequence[int] | Tensor,
         interventions: Sequence[Intervention],
-        *,
-        method: Method = ...,
-        layers: tuple[int, int] | range | None = ...,
-        freeze_attention: bool | None = ...,
-        freeze_norms: bool | None = ...,
+        **options: Unpack[InterventionOptions],
     ) -> InterventionResult: ...
 
     @overload
@@ -179,11 +155,7 @@ class ReplacementModel(TranscodedModel):
         self,
         prompt: str | Sequence[int] | Tensor,
         interventions: Mapping[str, Sequence[Intervention]],
-        *,
-        method: Method = ...,
-        layers: tuple[int, int] | range | None = ...,
-        freeze_attention: bool | None = ...,
-        freeze_norms: bool | None = ...,
+        **options: Unpack[InterventionOptions],
     ) -> InterventionResults: ...
 
     def intervene(
@@ -230,7 +202,7 @@ class ReplacementModel(TranscodedModel):
         k: int = 20,
         progress: bool | None = None,
     ) -> GlobalWeights:
-        """The strongest connections of features whatever the prompt [CT25, "Global weights"].
+        """Find the strongest connections of features whatever the prompt [CT25, "Global weights"].
 
         corpus: texts as `collect_features` takes them, or a FeatureStore with co-activations, which say which virtual
             weights join features that are active together (ERA, TWERA); without one there are virtual weights alone.
@@ -245,9 +217,9 @@ class ReplacementModel(TranscodedModel):
         return global_weights(self, corpus, sources=sources, targets=targets, k=k, progress=progress)
 
     def neurons(self, threshold: float = 0.0) -> ReplacementModel:
-        """The same language model with its own neurons as features: the baseline that a transcoder has to beat.
+        """Take the model's own neurons as features: the baseline that a transcoder has to beat.
 
-        threshold: neurons that write less than this, |activation| times the norm of their output weights, are silent.
+        threshold: neurons that write less than this, |activation| times the norm of their output weights, are inactive.
         Neurons of gated MLPs read with the gate held fixed. Raises ModelError for MLPs that are not understood exactly.
 
         >>> model.neurons(0.5).attribute("calc: 36+59=").scores()
@@ -363,7 +335,7 @@ class ReplacementModel(TranscodedModel):
         layers: tuple[int, int] | range | None = None,
         progress: bool | None = None,
     ) -> OperandActivations:
-        """Activations of all features at one position, for all pairs of operands in a template [CT25, "Addition"].
+        """Compute all features at one position for all pairs of operands in a template [CT25, "Addition"].
 
         template: a prompt with {a} and {b}, any operator between; a, b: the operands, each one token of the model.
         interventions: what is changed in every prompt, at the same positions; `method` and `layers` as for
@@ -389,7 +361,7 @@ class ReplacementModel(TranscodedModel):
         )
 
     def operand_plot(self, feature: str | tuple[int, int], operands: OperandActivations | None = None) -> Figure:
-        """A feature's activation for all pairs of operands, as a plotly figure; its title names the family.
+        """Draw a feature's activation for all pairs of operands, as a plotly figure; its title names the family.
 
         operands: what `operand_activations` gave, by default for "calc: {a}+{b}="; give it to draw several features.
 
@@ -402,7 +374,7 @@ class ReplacementModel(TranscodedModel):
     def output_weight_plot(
         self, feature: str | tuple[int, int], numbers: Iterable[int] = range(100), *, template: str = "calc: {a}+{b}="
     ) -> Figure:
-        """What a feature adds to the logit of each of `numbers` as the template's answer, as a plotly figure.
+        """Draw what a feature adds to the logit of each of `numbers` as the template's answer, as a plotly figure.
 
         Ten numbers a row and all as a strip; by all its decoder vectors together, norms left out.
         """
@@ -418,30 +390,10 @@ class ReplacementModel(TranscodedModel):
         template: str = "calc: {a}+{b}=",
         slot: Literal["a", "b"] = "a",
     ) -> Figure:
-        """What the embedding of each of `numbers` adds to a feature's pre-activation, as a plotly figure.
+        """Draw what the embedding of each of `numbers` adds to a feature's pre-activation, as a plotly figure.
 
         slot: the operand as which the template shows the number; it can decide which token that is.
         """
         from ct_widgets.arithmetic import embedding_weight_plot
 
         return embedding_weight_plot(self, feature, numbers, template=template, slot=slot)
-
-    def __repr__(self) -> str:
-        t = self.transcoder
-        return (
-            f"ReplacementModel({self.language_model.name}, {t.n_layers} layers, d_model {t.d_model}; "
-            f"{t.kind.upper()} {t.name}, {sum(map(t.n_features, range(t.n_layers))):,} features)"
-        )
-
-
-def _local_directory(transcoder: str | Path) -> Path:
-    path = Path(transcoder).expanduser()
-    if path.is_dir():
-        return path
-    if isinstance(transcoder, Path) or transcoder.count("/") != 1:
-        raise TranscoderError(
-            f"{transcoder} is no directory; give one, or a hub name such as mntss/clt-gemma-2-2b-426k"
-        )
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(transcoder, allow_patterns=["*.safetensors", "config.yaml"]))

@@ -32,6 +32,13 @@ class TranscodedModel:
         """
         return type(self)(self.language_model, transcoder)
 
+    def __repr__(self) -> str:
+        t = self.transcoder
+        return (
+            f"{type(self).__name__}({self.language_model.name}, {t.n_layers} layers, d_model {t.d_model}; "
+            f"{t.kind.upper()} {t.name}, {sum(map(t.n_features, range(t.n_layers))):,} features)"
+        )
+
 
 def _check_fit(model: LanguageModel, transcoder: Transcoder) -> None:
     says = f"; was it trained on another model? (the transcoder says {transcoder.model_name or 'nothing'})"

@@ -3,8 +3,8 @@
 Start with attribute.py, which tells the phases; sweep.py is the definition of an edge, fast/ computes all of them.
 """
 
-from ct_widgets.attribution.attribute import OnInterrupt, attribute
+from ct_widgets.attribution.attribute import AttributionOptions, OnInterrupt, attribute
 from ct_widgets.attribution.local_replacement_model import LocalReplacementModel, replace_mlps
 from ct_widgets.attribution.targets import Target
 
-__all__ = ["LocalReplacementModel", "OnInterrupt", "Target", "attribute", "replace_mlps"]
+__all__ = ["AttributionOptions", "LocalReplacementModel", "OnInterrupt", "Target", "attribute", "replace_mlps"]

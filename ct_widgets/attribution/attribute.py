@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -40,6 +40,17 @@ ROUNDS = 4
 """How often adaptive mode ranks influence anew on the way to `max_feature_nodes`."""
 
 OnInterrupt = Literal["raise", "partial"]
+
+
+class AttributionOptions(TypedDict, total=False):
+    """Keywords of `ReplacementModel.attribute`."""
+
+    targets: Sequence[Target] | None
+    max_feature_nodes: int | None
+    ignore_bos: bool
+    max_memory: float
+    on_interrupt: OnInterrupt
+    progress: bool | None
 
 
 @torch.no_grad()

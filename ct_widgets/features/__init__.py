@@ -13,29 +13,36 @@ if TYPE_CHECKING:
     from ct_widgets.features.catalog import Feature as Feature
     from ct_widgets.features.catalog import Features as Features
     from ct_widgets.features.collect import collect_features as collect_features
-    from ct_widgets.features.feature_json import read_feature_json as read_feature_json
-    from ct_widgets.features.feature_json import write_feature_json as write_feature_json
+    from ct_widgets.features.feature_json import (
+        read_feature_json as read_feature_json,
+    )
+    from ct_widgets.features.feature_json import (
+        write_feature_json as write_feature_json,
+    )
     from ct_widgets.features.labeller import Labeller as Labeller
     from ct_widgets.features.labels import Label as Label
-    from ct_widgets.features.store import Example as Example
-    from ct_widgets.features.store import FeatureRecord as FeatureRecord
-    from ct_widgets.features.store import FeatureStore as FeatureStore
-    from ct_widgets.features.store import Section as Section
+    from ct_widgets.features.store import (
+        Example as Example,
+    )
+    from ct_widgets.features.store import (
+        FeatureRecord as FeatureRecord,
+    )
+    from ct_widgets.features.store import (
+        FeatureStore as FeatureStore,
+    )
+    from ct_widgets.features.store import (
+        Section as Section,
+    )
 
-_HOMES = {
-    "Example": "store",
-    "Feature": "catalog",
-    "FeatureRecord": "store",
-    "FeatureStore": "store",
-    "Features": "catalog",
-    "Label": "labels",
-    "Labeller": "labeller",
-    "Section": "store",
-    "collect_features": "collect",
-    "read_feature_json": "feature_json",
-    "write_feature_json": "feature_json",
+_NAMES = {
+    "catalog": ("Feature", "Features"),
+    "collect": ("collect_features",),
+    "feature_json": ("read_feature_json", "write_feature_json"),
+    "labeller": ("Labeller",),
+    "labels": ("Label",),
+    "store": ("Example", "FeatureRecord", "FeatureStore", "Section"),
 }
 
-__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [name for names in _NAMES.values() for name in names]  # pyright: ignore[reportUnsupportedDunderAll]
 
-__getattr__, __dir__ = lazy(__name__, _HOMES)
+__getattr__, __dir__ = lazy(__name__, _NAMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
@@ -39,7 +40,7 @@ class WithFeatures(Protocol):
 
 
 class Features:
-    """All features of `model`, with the examples of a `store` if there is one.
+    """All features of `model`, with the examples of a `store`, or of the one at a path, if there is one.
 
     >>> model.features[2, 517]              # last line of a cell: the card
     >>> model.features[2, 517].examples     # its examples as a DataFrame
@@ -48,11 +49,11 @@ class Features:
     Raises FeatureError for a store of another transcoder.
     """
 
-    def __init__(self, model: TranscodedModel, store: FeatureStore | None = None) -> None:
-        if store is not None:
-            store.check(fingerprint(model.transcoder), model.transcoder.name)
+    def __init__(self, model: TranscodedModel, store: FeatureStore | str | Path | None = None) -> None:
         self.model = model
-        self.store = store
+        self.store = FeatureStore(store) if isinstance(store, str | Path) else store
+        if self.store is not None:
+            self.store.check(fingerprint(model.transcoder), model.transcoder.name)
         self.directions = Directions(model)
         self._auto_labels: dict[str, AutoLabel] = {}
 

@@ -11,51 +11,67 @@ from ct_widgets.lazy import lazy
 
 if TYPE_CHECKING:
     from ct_widgets.interventions.baseline import Baseline as Baseline
-    from ct_widgets.interventions.engine import activations_at as activations_at
-    from ct_widgets.interventions.engine import intervene as intervene
-    from ct_widgets.interventions.engine import resolve_and_plan as resolve_and_plan
-    from ct_widgets.interventions.engine import run as run
+    from ct_widgets.interventions.engine import (
+        activations_at as activations_at,
+    )
+    from ct_widgets.interventions.engine import (
+        intervene as intervene,
+    )
+    from ct_widgets.interventions.engine import (
+        resolve_and_plan as resolve_and_plan,
+    )
+    from ct_widgets.interventions.engine import (
+        run as run,
+    )
     from ct_widgets.interventions.gil import set_responsive as set_responsive
-    from ct_widgets.interventions.intervention import Changes as Changes
-    from ct_widgets.interventions.intervention import Intervention as Intervention
-    from ct_widgets.interventions.intervention import resolve as resolve
-    from ct_widgets.interventions.plan import InterventionPlan as InterventionPlan
-    from ct_widgets.interventions.plan import Method as Method
-    from ct_widgets.interventions.plan import make_plan as make_plan
+    from ct_widgets.interventions.intervention import (
+        Changes as Changes,
+    )
+    from ct_widgets.interventions.intervention import (
+        Intervention as Intervention,
+    )
+    from ct_widgets.interventions.intervention import (
+        resolve as resolve,
+    )
+    from ct_widgets.interventions.plan import (
+        InterventionOptions as InterventionOptions,
+    )
+    from ct_widgets.interventions.plan import (
+        InterventionPlan as InterventionPlan,
+    )
+    from ct_widgets.interventions.plan import (
+        Method as Method,
+    )
+    from ct_widgets.interventions.plan import (
+        make_plan as make_plan,
+    )
     from ct_widgets.interventions.prediction import Prediction as Prediction
     from ct_widgets.interventions.prediction import predict as predict
-    from ct_widgets.interventions.result import InterventionResult as InterventionResult
-    from ct_widgets.interventions.result import InterventionResults as InterventionResults
+    from ct_widgets.interventions.result import (
+        InterventionResult as InterventionResult,
+    )
+    from ct_widgets.interventions.result import (
+        InterventionResults as InterventionResults,
+    )
     from ct_widgets.interventions.session import PerturbationSession as PerturbationSession
     from ct_widgets.interventions.session import Perturbed as Perturbed
     from ct_widgets.interventions.settings import PerturbationSettings as PerturbationSettings
     from ct_widgets.interventions.steering import Generated as Generated
     from ct_widgets.interventions.steering import generate as generate
 
-_HOMES = {
-    "Baseline": "baseline",
-    "Changes": "intervention",
-    "Generated": "steering",
-    "Intervention": "intervention",
-    "InterventionPlan": "plan",
-    "InterventionResult": "result",
-    "InterventionResults": "result",
-    "Method": "plan",
-    "PerturbationSession": "session",
-    "PerturbationSettings": "settings",
-    "Perturbed": "session",
-    "Prediction": "prediction",
-    "activations_at": "engine",
-    "generate": "steering",
-    "intervene": "engine",
-    "make_plan": "plan",
-    "predict": "prediction",
-    "resolve": "intervention",
-    "resolve_and_plan": "engine",
-    "run": "engine",
-    "set_responsive": "gil",
+_NAMES = {
+    "baseline": ("Baseline",),
+    "engine": ("activations_at", "intervene", "resolve_and_plan", "run"),
+    "gil": ("set_responsive",),
+    "intervention": ("Changes", "Intervention", "resolve"),
+    "plan": ("InterventionOptions", "InterventionPlan", "Method", "make_plan"),
+    "prediction": ("Prediction", "predict"),
+    "result": ("InterventionResult", "InterventionResults"),
+    "session": ("PerturbationSession", "Perturbed"),
+    "settings": ("PerturbationSettings",),
+    "steering": ("Generated", "generate"),
 }
 
-__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [name for names in _NAMES.values() for name in names]  # pyright: ignore[reportUnsupportedDunderAll]
 
-__getattr__, __dir__ = lazy(__name__, _HOMES)
+__getattr__, __dir__ = lazy(__name__, _NAMES)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 from ct_widgets.errors import InterventionError
 
 Method = Literal["constrained", "iterative", "open"]
 METHODS: tuple[Method, ...] = get_args(Method)
+
+
+class InterventionOptions(TypedDict, total=False):
+    """Keywords of `ReplacementModel.intervene`."""
+
+    method: Method
+    layers: tuple[int, int] | range | None
+    freeze_attention: bool | None
+    freeze_norms: bool | None
 
 
 @dataclass(frozen=True)

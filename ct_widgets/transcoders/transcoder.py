@@ -169,3 +169,22 @@ class Transcoder(Weights):
         Raises FileFormatError for a missing, truncated or foreign file, TranscoderError for weights of the wrong shape.
         """
         return circuit_tracer.read(Path(directory), Transcoder)
+
+    @staticmethod
+    def from_pretrained(name: str | Path) -> Transcoder:
+        """Load a transcoder from a directory, or by its name on the Hugging Face hub.
+
+        Raises TranscoderError for what is neither, and as `load` does.
+
+        >>> Transcoder.from_pretrained("mntss/clt-gemma-2-2b-426k")  # doctest: +SKIP
+        """
+        path = Path(name).expanduser()
+        if not path.is_dir():
+            if isinstance(name, Path) or name.count("/") != 1:
+                raise TranscoderError(
+                    f"{name} is not a directory; pass one, or a hub name such as mntss/clt-gemma-2-2b-426k"
+                )
+            from huggingface_hub import snapshot_download
+
+            path = Path(snapshot_download(name, allow_patterns=["*.safetensors", "config.yaml"]))
+        return Transcoder.load(path)

@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from ct_widgets.widgets.state import Snapshot as Snapshot
     from ct_widgets.widgets.training_widget import TrainingWidget as TrainingWidget
 
-_HOMES = {
-    "CircuitExplorer": "explorer_widget",
-    "CompareWidget": "compare_widget",
-    "ExamplesWidget": "examples_widget",
-    "GlobalWeightsWidget": "global_weights_widget",
-    "GraphWidget": "graph_widget",
-    "OperandWidget": "operand_widget",
-    "Snapshot": "state",
-    "PerturbationWidget": "perturbation_widget",
-    "TrainingWidget": "training_widget",
-    "graph_html": "page",
-    "graph_picture": "pictures.graph",
-    "register_panel": "panels",
+_NAMES = {
+    "compare_widget": ("CompareWidget",),
+    "examples_widget": ("ExamplesWidget",),
+    "explorer_widget": ("CircuitExplorer",),
+    "global_weights_widget": ("GlobalWeightsWidget",),
+    "graph_widget": ("GraphWidget",),
+    "operand_widget": ("OperandWidget",),
+    "page": ("graph_html",),
+    "panels": ("register_panel",),
+    "perturbation_widget": ("PerturbationWidget",),
+    "pictures.graph": ("graph_picture",),
+    "state": ("Snapshot",),
+    "training_widget": ("TrainingWidget",),
 }
 
-__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [name for names in _NAMES.values() for name in names]  # pyright: ignore[reportUnsupportedDunderAll]
 
-__getattr__, __dir__ = lazy(__name__, _HOMES)
+__getattr__, __dir__ = lazy(__name__, _NAMES)
