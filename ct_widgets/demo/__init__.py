@@ -1,4 +1,4 @@
-"""The embedded model: a small language model of real facts and additions, and a cross-layer transcoder of it.
+"""The demo model: a small language model of real facts and additions, and a cross-layer transcoder of it.
 
 `CARD.md` beside this file says what both were trained on and how good they are.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_demo(transcoder: Kind = "clt") -> ReplacementModel:
-    """The embedded replacement model with examples of its features; a new one at every call. No network, no GPU.
+    """The demo's replacement model with examples of its features; a new one at every call. No network, no GPU.
 
     transcoder: "clt" for the cross-layer one, "plt" for a per-layer one of the same language model, which comes without
     examples.
@@ -28,13 +28,13 @@ def load_demo(transcoder: Kind = "clt") -> ReplacementModel:
     from ct_widgets.replacement_model import ReplacementModel
 
     if transcoder not in ("clt", "plt"):
-        raise TranscoderError(f"the embedded model has no transcoder {transcoder!r}; it has 'clt' and 'plt'")
+        raise TranscoderError(f"the demo model has no transcoder {transcoder!r}; it has 'clt' and 'plt'")
     features = load_features(ARTIFACTS) if transcoder == "clt" else None
     return ReplacementModel(load_bridge(ARTIFACTS), load_transcoder(ARTIFACTS, transcoder), features)
 
 
 def load_texts(n: int | None = None) -> list[tuple[str, str]]:
-    """Statements that the embedded transcoders were not trained on, as (prompt, answer), in random order.
+    """Statements that the demo's transcoders were not trained on, as (prompt, answer), in random order.
 
     >>> load_demo().evaluate(load_texts(500))
     """

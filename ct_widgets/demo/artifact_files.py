@@ -1,4 +1,4 @@
-"""The files of the embedded model: where they are, and how they are read and written."""
+"""The files of the demo model: where they are, and how they are read and written."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load_bridge(directory: Path) -> Any:
         bridge.cfg.model_name = config["model_name"]  # booting leaves a general one
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
         raise FileFormatError(
-            f"the embedded model in {directory} is missing or damaged ({error}); reinstall ct-widgets, "
+            f"the demo model in {directory} is missing or damaged ({error}); reinstall ct-widgets, "
             "or in a checkout run `make artifacts`"
         ) from error
     return bridge

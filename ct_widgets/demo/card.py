@@ -10,7 +10,7 @@ from ct_widgets.evaluation.report import shown
 from ct_widgets.language_model import MLP_OUT, RESID_MID
 
 _INTRODUCTION = """\
-# The embedded model
+# The demo model
 
 A small decoder, a cross-layer transcoder (CLT) and a per-layer one (PLT) of it, made for tutorials and tests:
 `ct_widgets.load_demo()`. `python -m ct_widgets.demo.make_artifacts` reproduces them and writes this page from what it
@@ -167,9 +167,9 @@ without those that write little: about as many as the CLT has active features, a
 
 {table(("", *columns), rows)}
 Replacement, completeness and path length are of the graphs. "influence" is the rank correlation of a feature's
-influence with the damage of ablating it, "knock-on" that between features more than one layer apart with relative
+influence with the effect (KL) of ablating it, "knock-on" that between features more than one layer apart with relative
 changes, both means of prompts; "cosine" compares how the local replacement model and the model respond, one layer on,
-to a push along an encoder direction (median).
+to a perturbation along an encoder direction (median).
 """
 
 

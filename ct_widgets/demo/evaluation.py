@@ -1,4 +1,4 @@
-"""Measures the embedded model: right answers of the language model, and how well the transcoder stands in for it."""
+"""Measures the demo model: right answers of the language model, and how well the transcoder stands in for it."""
 
 from __future__ import annotations
 

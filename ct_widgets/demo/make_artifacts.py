@@ -1,6 +1,6 @@
-"""Trains the embedded model anew: `python -m ct_widgets.demo.make_artifacts`, or `--only` parts of it.
+"""Trains the demo model anew: `python -m ct_widgets.demo.make_artifacts`, or `--only` parts of it.
 
-Stops and goes on: what was reached is kept in the scratch directory. Axes as in `corpus.py`.
+Stops and resumes: what was reached is kept in the scratch directory. Axes as in `corpus.py`.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def measure(world: World, out: Path, trained: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Train the embedded model and write its card.")
+    parser = argparse.ArgumentParser(description="Train the demo model and write its card.")
     parser.add_argument("--out", type=Path, default=ARTIFACTS, help="where the files go")
     parser.add_argument("--scratch", type=Path, default=Path("build/demo"), help="where checkpoints are kept")
     parser.add_argument(

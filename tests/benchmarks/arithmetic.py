@@ -2,7 +2,7 @@
 
     python tests/benchmarks/arithmetic.py [--out arithmetic.json] [--families ct_widgets/arithmetic/FAMILIES.md]
 
-Both run in this process on the embedded model with two threads. The loop asks for one prompt after the other, as one
+Both run in this process on the demo model with two threads. The loop asks for one prompt after the other, as one
 would without batches, on a subset of the pairs whose time is scaled up; results of the subset have to be equal. Times
 are the best of a few runs. `--families` writes the page on how well families are told, from synthetic features and
 from the embedded dictionary, with the dictionary's own plots shuffled as a control.
@@ -163,7 +163,7 @@ and adds strays at x / 100 of all pairs. Rows are what a feature is, columns wha
 What noise costs goes to "other" almost alone: at the highest level a quarter of the activations is missing, and less
 than 0.6 of the variance is left to explain. One pair cannot be told from strays.
 
-## The embedded dictionary
+## The demo's dictionary
 
 {found["named"]:.1%} of the {found["features"]} features that are active at "=" for 10 pairs or more have a family,
 which explains 0.6 of the variance of their plots or more, beyond chance. With the values of each plot shuffled over the
