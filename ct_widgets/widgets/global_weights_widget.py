@@ -57,7 +57,7 @@ class GlobalWeightsWidget(View, front_end="global_weights"):
         ranking: Any = by or weights.rankings[-1]
         if feature is None:
             feature = weights.first_feature(ranking)
-        name = feature if isinstance(feature, str) else str(FeatureName(*feature))
+        name = feature if isinstance(feature, str) else str(FeatureName.of(feature))
         super().__init__(feature=name, by=ranking, theme=theme, _rankings=list(weights.rankings))
 
     @t.validate("feature")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 import numpy as np
 
 from ct_widgets.errors import GraphError, WidgetError
-from ct_widgets.feature_name import FeatureName
+from ct_widgets.feature_name import FeatureLike, FeatureName
 from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.graph.node_id import as_node_id
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ct_widgets.arithmetic.operands import OperandActivations
     from ct_widgets.widgets.state import NodeLike
 
-FeatureLike = str | tuple[int, int]
-"""A feature by name, such as "L2/517", or as (layer, index)."""
 Plottable: TypeAlias = "pd.DataFrame | str | NodeLike | FeatureLike | Iterable[NodeLike | FeatureLike]"
 """Features to plot: a table of nodes or features, a query over the nodes of the graph, or nodes and features."""
 
@@ -189,7 +187,7 @@ def _of_node(node: Any, graph: AttributionGraph | None) -> Iterator[tuple[Row, i
     parts = cast("Any", node)
     try:
         if isinstance(node, str) or len(parts) == 2:
-            yield Row(*FeatureName.parse(parts), math.nan), None
+            yield Row(*FeatureName.of(parts), math.nan), None
         elif (found := as_node_id(parts)).kind == "feature":
             row = None if graph is None else _row_in(graph, found)
             influence = math.nan if graph is None or row is None else float(graph.influence[row])

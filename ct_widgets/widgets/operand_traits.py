@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
 
 from ct_widgets.errors import GraphError, WidgetError
-from ct_widgets.feature_name import FeatureName
+from ct_widgets.feature_name import FeatureLike, FeatureName
 from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.graph.node_id import as_node_id
-from ct_widgets.widgets.operand_rows import FeatureLike, Row, token_place
+from ct_widgets.widgets.operand_rows import Row, token_place
 from ct_widgets.widgets.state import NodeLike
 from ct_widgets.widgets.traits import Choice, JsonTrait
 
@@ -74,7 +74,7 @@ def _as_node(view: HasPlots, value: Any) -> NodeId:
         return view.graph.node(value)
     parts = cast("Any", value)
     if isinstance(value, str) or len(parts) == 2:
-        layer, index = FeatureName.parse(parts)
+        layer, index = FeatureName.of(parts)
         return NodeId("feature", layer, token_place(view.operands), index)
     return as_node_id(parts)
 
