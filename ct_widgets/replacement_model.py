@@ -66,7 +66,7 @@ class ReplacementModel(TranscodedModel):
     ) -> ReplacementModel:
         """Load a model and its transcoder by hub name or from a directory, with a store of its features if given.
 
-        >>> ReplacementModel.from_pretrained("google/gemma-2-2b", "mntss/clt-gemma-2-2b-426k")
+        >>> ReplacementModel.from_pretrained("google/gemma-2-2b", "mntss/clt-gemma-2-2b-426k")  # doctest: +SKIP
         """
         return cls(load_bridge(model, device=device, dtype=dtype), Transcoder.from_pretrained(transcoder), features)
 

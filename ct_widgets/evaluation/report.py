@@ -42,7 +42,7 @@ class Evaluation:
     dictionary and prompt; paths: P_k and B_k; pruning: what thresholds keep; correlations: influence against ablation,
     per graph; faithfulness: every perturbation of the local replacement model and the model.
 
-    >>> report = model.evaluate(texts)
+    >>> report = model.evaluate([("calc: 36+59=", "95"), ("calc: 2+2=", "4")])
     >>> report.summary
     >>> report.figures["L0 against normalised MSE"]
     >>> report.to_html("report.html")

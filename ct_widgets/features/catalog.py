@@ -101,7 +101,7 @@ class Features:
     def add_auto_labels(self, labels: Mapping[str, tuple[str, str]]) -> None:
         """Add automatic labels, a text and a reason by feature name, which replace those from examples.
 
-        >>> model.features.add_auto_labels(model.operand_activations().auto_labels)
+        >>> model.features.add_auto_labels(operands.auto_labels)  # of model.operand_activations()
         """
         self._auto_labels |= {name: AutoLabel(*label) for name, label in labels.items()}
 

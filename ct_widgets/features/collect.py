@@ -93,7 +93,7 @@ def collect_features(
 
     Raises FeatureError for texts or settings that cannot be used, FileFormatError if `path` already exists.
 
-    >>> store = collect_features(model, ["calc: 36+59=95", ...], "features")
+    >>> store = collect_features(model, ["calc: 36+59=95", "calc: 2+2=4"], "my-features")
     """
     settings = Settings(top, sample, before, after, context, batch_tokens, ignore_bos)
     collection = Collection(model, Path(path).expanduser(), settings, coactivations)

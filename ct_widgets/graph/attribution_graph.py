@@ -138,8 +138,7 @@ class AttributionGraph(GraphData):
         0.8 of the influence, or all of a pruned graph, that are in no supernode yet.
 
         >>> for suggestion in graph.suggest_supernodes(promoted={"L2/517": ["95", "195"]}):
-        ...     print(suggestion.name, suggestion.nodes, suggestion.reason)
-        >>> graph.annotated(supernodes=[(suggestion.name, suggestion.nodes)])
+        ...     grouped = graph.annotated(supernodes=[(suggestion.name, suggestion.nodes)])
         """
         return suggest_supernodes(self, nodes, promoted)
 
@@ -197,7 +196,7 @@ class AttributionGraph(GraphData):
         Of many labels those of features and nodes that are in this graph are taken; GraphError if a mapping or file
         has labels, and none of these.
 
-        >>> graph = graph.with_labels({"L2/517": "sum = _5"}).with_labels("labels.csv").with_labels(model.features)
+        >>> graph = graph.with_labels({"L2/597": "sum = _5"}).with_labels("labels.csv").with_labels(model.features)
         """
         found = as_labels(source)
         if not found:

@@ -73,8 +73,8 @@ class Intervention:
     ) -> list[Intervention]:
         """Set features to `scale` times what they are on another prompt, whose graph this is.
 
-        >>> model.intervene("The capital of the state containing Dallas is",
-        ...     Intervention.each(texas, scale=-1) + Intervention.inject(oakland, california))
+        >>> changes = Intervention.each(texas, scale=-1) + Intervention.inject(ohio_graph, ohio)
+        >>> model.intervene("Fact: the capital of Texas is", changes)
         """
         return [
             Intervention(

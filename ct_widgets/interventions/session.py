@@ -100,7 +100,7 @@ class PerturbationSession:
 
     groups: names and features that are changed as one; no feature may be in two of them.
 
-    >>> session = model.perturbation(graph, {"sum": ["L2/517 nodes", ...]})
+    >>> session = model.perturbation(graph, {"sum": graph.supernodes[0].members})
     >>> session.run({"sum": -1.0}).activity
     """
 

@@ -35,7 +35,7 @@ class Callback:
     >>> class Print(Callback):
     ...     def stepped(self, number, step):
     ...         print(number, step.loss)
-    >>> train_transcoder(model, texts, callbacks=[Print()])
+    >>> train_transcoder(model, texts, config, callbacks=[Print()])
     """
 
     def started(self, start: RunStart) -> None:
@@ -59,7 +59,7 @@ class TrainingControl:
 
     >>> control = TrainingControl()
     >>> button.on_click(lambda _: control.pause())
-    >>> train_transcoder(model, texts, control=control)
+    >>> train_transcoder(model, texts, config, control=control)
     """
 
     def __init__(self) -> None:

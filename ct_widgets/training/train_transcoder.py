@@ -55,8 +55,8 @@ def train_transcoder(
 
     Raises TrainingError for settings, texts or a directory that cannot be used, and when the loss diverges.
 
-    >>> training = train_transcoder(bridge, "texts.txt", directory="my-transcoder")
-    >>> ReplacementModel(bridge, training.transcoder).attribute("The capital of France is")
+    >>> training = train_transcoder(bridge, "texts.txt", config, directory="my-run")
+    >>> ReplacementModel(bridge, training.transcoder).attribute("calc: 36+59=")
     """
     lm = language_model(model)
     config = config or default_config(lm)

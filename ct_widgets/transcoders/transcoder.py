@@ -35,7 +35,7 @@ class Transcoder(Weights):
     `decoder_vectors` reads only the rows it is asked for, so that a decoder may stay on disk.
 
     >>> transcoder = Transcoder.load("my-transcoder")
-    >>> a = [transcoder.encode(layer, x) for layer, x in enumerate(mlp_inputs)]
+    >>> a = [transcoder.encode(layer, x) for layer, x in enumerate(mlp_inputs)]  # L x [p, f]
     >>> y = transcoder.decode(a)
     """
 

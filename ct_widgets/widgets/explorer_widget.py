@@ -26,7 +26,7 @@ class CircuitExplorer(View, front_end="explorer"):
     >>> explorer = ct.CircuitExplorer(model, graph)
     >>> explorer.view.selected              # the graph is a GraphWidget like any other
     >>> explorer.panel = "perturbation"     # opens it, as its tab does
-    >>> explorer.shown.strengths = {"sum": -1}
+    >>> explorer.shown.strengths = {"sum": -1}   # the name of a supernode
     """
 
     view = anywidget.WidgetTrait().tag(sync=True)

@@ -43,7 +43,7 @@ class OperandWidget(PageView, front_end="operands"):
 
     >>> ct.OperandWidget(model, graph.nodes)
     >>> view = ct.OperandWidget(model, graph, overlay="sum mod 10", k=5)
-    >>> view.selected = "L2/517"; view.enlarged = True
+    >>> view.selected = "L2/597"; view.enlarged = True
     >>> view.families = ["sum"]
     """
 

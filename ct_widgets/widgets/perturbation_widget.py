@@ -41,7 +41,7 @@ class PerturbationWidget(PageView, front_end="perturbation"):
     supernodes: (name, [node, ...]) pairs; by default those of the graph with its pinned nodes, or else its strongest
     features. Every box that holds features has a slider.
 
-    >>> view = PerturbationWidget(model, graph, supernodes=[("sum", graph.node_ids[40:44])])
+    >>> view = PerturbationWidget(model, graph, supernodes=[("sum", graph.supernodes[0].members)])
     >>> view.strengths = {"sum": -1}       # as if dragged; the result is there when the line has run
     >>> view.result.activity, view.result.outputs()
     >>> view.observe(print, "result")

@@ -32,7 +32,7 @@ class TrainingWidget(View, front_end="training"):
 
     Afterwards it stays as a figure, with the final figures by layer, also in the saved notebook.
 
-    >>> run = ct.train_transcoder(model, texts, callbacks=[ct.TrainingWidget()])
+    >>> run = ct.train_transcoder(model, texts, config, callbacks=[ct.TrainingWidget()])
     >>> view = ct.TrainingWidget()
     >>> view                                # or put it where you want it, then train in another cell
     >>> view.command = "pause"              # what the buttons do
