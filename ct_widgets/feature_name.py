@@ -49,6 +49,20 @@ class FeatureName(NamedTuple):
             )
         return self
 
+    def number(self, n_features: Sequence[int]) -> int:
+        """Return the place of the feature among those of all layers. Raises FeatureError if it does not exist."""
+        self.check(n_features)
+        return sum(n_features[: self.layer]) + self.index
+
+    @classmethod
+    def of_number(cls, number: int, n_features: Sequence[int]) -> Self:
+        """Invert `number`."""
+        for layer, n in enumerate(n_features):
+            if number < n:
+                return cls(layer, number)
+            number -= n
+        raise FeatureError(f"there is no feature of this number; there are {sum(n_features):,}, counted from 0")
+
     @property
     def cantor(self) -> int:
         """The Cantor pair of layer and index: the one number that stands for the feature in files of other tools."""

@@ -174,9 +174,7 @@ class Collection:
                 )
             every = np.arange(sum(sizes))
             return Tally(layers, Coactivations.of(sizes, every, every))
-        first = np.cumsum([0, *sizes])
-        names = [FeatureName.of(feature).check(sizes) for feature in self._chosen]
-        chosen = np.array([first[layer] + index for layer, index in names], np.int64)
+        chosen = np.array([FeatureName.of(feature).number(sizes) for feature in self._chosen], np.int64)
         return Tally(layers, Coactivations.of(sizes, chosen, chosen))
 
     def read(self, chunk: Sequence[Text], save_every: float) -> None:

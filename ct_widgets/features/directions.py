@@ -6,7 +6,6 @@ Axes: m output layer of a feature, d model, v vocabulary.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +18,7 @@ from ct_widgets.transcoded_model import TranscodedModel
 
 _CACHED = 256
 
-
-class Extremes(NamedTuple):
-    """Token ids and values, the largest first (or for suppressed tokens the smallest), [k]."""
-
-    ids: npt.NDArray[np.int64]
-    values: npt.NDArray[np.float32]
+Float32 = npt.NDArray[np.float32]
 
 
 class Directions:
@@ -36,7 +30,7 @@ class Directions:
         self.output = lru_cache(_CACHED)(self._output)
         self.input = lru_cache(_CACHED)(self._input)
 
-    def _output(self, layer: int, index: int, written: int | None) -> npt.NDArray[np.float32]:
+    def _output(self, layer: int, index: int, written: int | None) -> Float32:
         """Compute the logits per unit of activation and final norm's denominator, less their mean, [v]."""
         layers = self._transcoder.output_layers(layer)
         if written is not None and written not in layers:
@@ -51,7 +45,7 @@ class Directions:
         logits = unembedding.scale * (normed @ unembedding.W_U)
         return (logits - logits.mean()).cpu().numpy()
 
-    def _input(self, layer: int, index: int) -> npt.NDArray[np.float32]:
+    def _input(self, layer: int, index: int) -> Float32:
         """Compute what the embedding of each token adds to the pre-activation at its own position, [v].
 
         Where the transcoder reads after a norm, that of the embedding by itself.
@@ -80,10 +74,10 @@ class Directions:
         return ((written @ centred[:, torch.from_numpy(ids)]).max(1).values / spread).cpu().double().numpy()
 
 
-def extremes(values: npt.NDArray[np.float32], k: int, *, largest: bool = True) -> Extremes:
-    """Find the `k` largest, or smallest, values and their places."""
+def extremes(values: Float32, k: int, *, largest: bool = True) -> tuple[npt.NDArray[np.int64], Float32]:
+    """Find the places of the `k` largest, or smallest, values and the values, the most extreme first, [k]."""
     sign = -1 if largest else 1
     k = min(k, len(values))
     ids = np.argpartition(sign * values, k - 1)[:k] if k else np.zeros(0, np.int64)
     ids = ids[np.lexsort((ids, sign * values[ids]))]
-    return Extremes(ids, values[ids])
+    return ids, values[ids]

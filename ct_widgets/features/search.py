@@ -54,12 +54,7 @@ def search(
     total = np.sum(list(parts.values()), axis=0)
     best = np.flatnonzero(total > 0)
     best = best[np.argsort(-total[best], kind="stable")][:k]
-    first = np.cumsum([0, *n_features])
-    layers = np.searchsorted(first, best, side="right") - 1
-    return [
-        Found(FeatureName(int(layer), int(g - first[layer])), float(total[g]), _where(parts, g))
-        for layer, g in zip(layers, best, strict=True)
-    ]
+    return [Found(FeatureName.of_number(g, n_features), float(total[g]), _where(parts, g)) for g in best.tolist()]
 
 
 def _where(parts: Mapping[str, Scores], g: int) -> str:

@@ -51,7 +51,6 @@ class StoreFile:
         """Transcoder, model, settings of the collection, and how much text it saw: JSON values."""
         self.n_features: list[int] = facts["n_features"]
         self.n_tokens: int = facts["n_tokens"]
-        self._first = np.cumsum([0, *self.n_features])
 
     def check(self, fingerprint: str, name: str) -> None:
         """Raise FeatureError unless the store was made with the transcoder of this fingerprint."""
@@ -69,13 +68,11 @@ class StoreFile:
 
     def number(self, layer: int, index: int) -> int:
         """Return the place of a feature among those of all layers. Raises FeatureError if it does not exist."""
-        FeatureName(layer, index).check(self.n_features)
-        return int(self._first[layer]) + index
+        return FeatureName(layer, index).number(self.n_features)
 
-    def place(self, number: int) -> tuple[int, int]:
+    def place(self, number: int) -> FeatureName:
         """Return (layer, index) of the feature of this number, the reverse of `number`."""
-        layer = int(np.searchsorted(self._first, number, side="right")) - 1
-        return layer, number - int(self._first[layer])
+        return FeatureName.of_number(number, self.n_features)
 
     def column(self, name: str) -> Array:
         """Return `count`, `maximum` or `total` of all features, [g], for ranking them."""

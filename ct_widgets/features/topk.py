@@ -6,11 +6,11 @@ feature is active. A context is the text in the window up to and with the exampl
 model saw; each counts once, with its highest activation. Which examples stay does not depend on the order in which
 they came, so that parts of a corpus merge to exactly what a single pass gives.
 
-A batch of candidates is merged into the lists in four steps: drop those behind the last place of their list, sort the
-rest once by feature and rank, count for each place how many candidates come ahead of it, move what is held by as much.
-Windows of text are large and stay where they are; each place of a list knows the slot of its window.
+A batch of candidates is merged into the lists in three steps: drop those behind the last place of their list, sort the
+rest together with what their lists hold, write the first k of each feature back. Windows of text are large and stay
+where they are; each place of a list knows the slot of its window.
 
-Axes: f feature of one layer, k place in the list, c candidate, t feature that has candidates, w token of the window.
+Axes: f feature of one layer, k place in the list, c candidate, w token of the window.
 """
 
 from __future__ import annotations
@@ -118,66 +118,30 @@ class ExampleLists:
         [n] in `found`.
         """
         k = self.key.shape[1]
-        chosen, feature, place = self._entering(found)
+        chosen = self._entering(found)
         if not len(chosen):
             return chosen, chosen, chosen
-        order, ahead = _best(self.by, found.take(chosen), k)
-        chosen = chosen[order]
         found = found.take(chosen)
-        start = np.flatnonzero(ahead == 0)
-        touched = found.feature[start]
-        row = np.repeat(np.arange(len(touched)), np.diff(start, append=len(chosen)))
-        stays = self.key[touched] != EMPTY
-        stays[np.searchsorted(touched, feature), place] = False
-        # Up to each place, [t, k + 1]: how many of those held stay, and how many come before it.
-        before = np.zeros((len(touched), k + 1), np.int64)
-        np.cumsum(stays, axis=1, out=before[:, 1:])
-        place = self._places_ahead(found)
-        come = np.bincount(row * (k + 1) + place, minlength=before.size).reshape(before.shape)
-        self._move(touched, stays, before[:, :-1] + np.cumsum(come[:, :-1], axis=1))
-        place = ahead + before[row, place]
-        enters = np.flatnonzero(place < k)
-        feature, place = found.feature[enters], place[enters]
-        self.key[feature, place] = found.key[enters]
-        self.value[feature, place] = found.value[enters]
-        self.text[feature, place] = found.text[enters]
-        return feature, self.slot[feature, place], chosen[enters]
-
-    def _places_ahead(self, found: Candidates) -> Array:
-        """Count the places of its list that are ahead of each candidate, [c]."""
-        k = self.key.shape[1]
-        if self.by == "activation":
-            held = self.value[found.feature]
-            better = held > found.value[:, None]
-            c, place = np.divmod(np.flatnonzero(held == found.value[:, None]), k)
-            better[c, place] = self.key[found.feature[c], place] < found.key[c]
-        else:
-            better = _late_if_empty(self.key[found.feature]) < _late_if_empty(found.key)[:, None]
-        return np.where(better[:, -1], k, better.argmin(axis=1))  # the best come first
-
-    def _move(self, feature: Array, stays: Array, to: Array) -> None:
-        """Move what stays of some features [t] to the places `to`, both [t, k], as far as there are so many.
-
-        Slots go with their examples; those of the others go to the places that nothing moves to.
-        """
-        k = stays.shape[1]
-        stays = (stays & (to < k)).reshape(-1)
-        was = np.flatnonzero(stays)
-        row = was // k
-        now = row * k + to.reshape(-1)[was]
-        slot = self.slot[feature].reshape(-1)
-        free = slot[~stays]
-        taken = np.zeros(len(slot), np.bool_)
-        taken[now] = True
-        slot[now] = slot[was]
-        slot[~taken] = free
-        self.slot[feature] = slot.reshape(-1, k)
-        moved = np.flatnonzero(was != now)
-        shift = k * (feature[row[moved]] - row[moved])
-        was, now = was[moved] + shift, now[moved] + shift
-        for column in (self.key, self.value, self.text):
-            flat = column.reshape(-1)
-            flat[now] = flat[was]
+        touched = np.unique(found.feature)
+        row, place = np.nonzero(self.key[touched] != EMPTY)
+        owner, n_held = touched[row], len(row)
+        held = Candidates(owner, *(column[owner, place] for column in (self.key, self.value, self.text)))
+        every = Candidates(*(np.concatenate(pair) for pair in zip(held, found, strict=True)))
+        slot = np.append(self.slot[owner, place].astype(np.int64), np.full(len(chosen), -1))
+        order, place = _best(self.by, every, k)
+        every, slot, new = every.take(order), slot[order], np.flatnonzero(order >= n_held)
+        # The windows of new examples go to slots that no other example of the feature has.
+        row = np.searchsorted(touched, every.feature)
+        taken = np.zeros((len(touched), k), np.bool_)
+        taken[row[slot >= 0], slot[slot >= 0]] = True
+        free_row, free = np.nonzero(~taken)
+        row = row[new]
+        slot[new] = free[np.searchsorted(free_row, row) + np.arange(len(new)) - np.searchsorted(row, row)]
+        self.key[touched], self.value[touched] = EMPTY, -np.inf
+        for column, values in ((self.key, every.key), (self.value, every.value), (self.text, every.text)):
+            column[every.feature, place] = values
+        self.slot[every.feature, place] = slot
+        return every.feature[new], slot[new], chosen[order[new] - n_held]
 
     def may_enter(self, feature: Array, key: Array, value: Array) -> Array:
         """Mark the examples that are no worse than the last place of their list, or find it free, [c]."""
@@ -187,10 +151,10 @@ class ExampleLists:
             return value >= self.value[:, -1][feature]
         return _late_if_empty(key) <= _late_if_empty(self.key[:, -1])[feature]
 
-    def _entering(self, found: Candidates) -> tuple[Array, Array, Array]:
-        """Return the numbers of the candidates that may enter, and features and places of examples that leave.
+    def _entering(self, found: Candidates) -> Array:
+        """Return the numbers of the candidates that may enter, and drop what is held of the same contexts.
 
-        Of a context that is held already, the example of the highest activation stays, then that of the earliest text.
+        Of each context the example of the highest activation stays, then that of the earliest text.
         """
         chosen = np.flatnonzero(self.may_enter(found.feature, found.key, found.value))
         same = self.key[found.feature[chosen]] == found.key[chosen][:, None]
@@ -200,7 +164,8 @@ class ExampleLists:
         beaten = (value > held) | ((value == held) & (text < of))
         enters = np.ones(len(chosen), np.bool_)
         enters[again] = beaten
-        return chosen[enters], feature[beaten], place[beaten]
+        self.key[feature[beaten], place[beaten]] = EMPTY
+        return chosen[enters]
 
     def set_windows(self, feature: Array, slot: Array, windows: Windows) -> None:
         """Set the windows of examples that `insert` placed."""

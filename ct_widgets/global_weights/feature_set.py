@@ -28,13 +28,12 @@ class FeatureSet:
     @classmethod
     def of(cls, n_features: Sequence[int], chosen: Chosen | None) -> FeatureSet:
         """Make the set of the features `chosen`, or of all. Raises FeatureError for one that does not exist."""
-        first = np.cumsum([0, *n_features])
         if chosen is None:
-            return cls(np.arange(first[-1]), n_features)
-        features = [FeatureName.of(feature).check(n_features) for feature in chosen]
-        if not features:
+            return cls(np.arange(sum(n_features)), n_features)
+        numbers = [FeatureName.of(feature).number(n_features) for feature in chosen]
+        if not numbers:
             raise FeatureError('there are no features to weigh; name some, such as "L2/517"')
-        return cls(np.unique([first[layer] + index for layer, index in features]).astype(np.int64), n_features)
+        return cls(np.unique(np.array(numbers, np.int64)), n_features)
 
     def __len__(self) -> int:
         return len(self.number)

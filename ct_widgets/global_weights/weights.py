@@ -100,8 +100,8 @@ class GlobalWeights:
         self, feature: FeatureLike, direction: Literal["inputs", "outputs"], by: Ranking | None = None
     ) -> Array:
         """Return the numbers of the kept pairs that a feature is the target or source of, the strongest first."""
-        layer, index = name = FeatureName.of(feature).check(self.sources.n_features)
-        number = sum(self.sources.n_features[:layer]) + index
+        name = FeatureName.of(feature)
+        number = name.number(self.sources.n_features)
         chosen, end, what = (
             (self.targets, self.kept.target, "targets")
             if direction == "inputs"
@@ -174,12 +174,7 @@ class GlobalWeights:
 
     def name(self, number: int) -> str:
         """Return the name of the feature of this number."""
-        layer = int(np.searchsorted(self._first, number, side="right")) - 1
-        return str(FeatureName(layer, number - int(self._first[layer])))
-
-    @cached_property
-    def _first(self) -> Array:
-        return np.cumsum([0, *self.sources.n_features])
+        return str(FeatureName.of_number(number, self.sources.n_features))
 
     def _table(self, chosen: Array, ends: tuple[str, ...]) -> pd.DataFrame:
         columns: dict[str, Any] = {}

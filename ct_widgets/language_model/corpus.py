@@ -55,7 +55,11 @@ def read_texts(source: Source, column: str = "text") -> Iterator[Text]:
             raise FeatureError(
                 f"{str(source)[:80]!r} is not a file; pass a list of texts, or the path of a text or parquet file"
             )
-        yield from _read_parquet(path, column) if path.suffix == ".parquet" else _read_lines(path)
+        if path.suffix == ".parquet":
+            yield from _read_parquet(path, column)
+            return
+        with path.open(encoding="utf-8") as file:
+            yield from (line.rstrip("\n") for line in file if line.strip())
         return
     for item in source:
         if isinstance(item, Mapping):
@@ -64,13 +68,6 @@ def read_texts(source: Source, column: str = "text") -> Iterator[Text]:
             yield item[column]
         else:
             yield item
-
-
-def _read_lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.strip():
-                yield line.rstrip("\n")
 
 
 def _read_parquet(path: Path, column: str) -> Iterator[str]:

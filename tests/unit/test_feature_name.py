@@ -35,3 +35,12 @@ def test_a_name_is_checked_against_the_layers_that_there_are() -> None:
     for layer in (-1, 2):
         with pytest.raises(FeatureError, match="does not exist; there are layers 0 to 1"):
             FeatureName(layer, 0).check(SIZES)
+
+
+@given(sizes=st.lists(st.integers(0, 5), min_size=1, max_size=6))
+def test_numbers_count_through_all_layers(sizes: list[int]) -> None:
+    names = [FeatureName(layer, index) for layer, n in enumerate(sizes) for index in range(n)]
+    assert [name.number(sizes) for name in names] == list(range(len(names)))
+    assert [FeatureName.of_number(number, sizes) for number in range(len(names))] == names
+    with pytest.raises(FeatureError, match="no feature of this number"):
+        FeatureName.of_number(len(names), sizes)

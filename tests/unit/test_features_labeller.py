@@ -74,7 +74,7 @@ def test_other_answers_are_errors(stub: Stub, features: Features, status: int, a
 
 
 def test_wrong_uses(features: Features) -> None:
-    with pytest.raises(FeatureError, match="no endpoint"):
+    with pytest.raises(FeatureError, match="is not an endpoint"):
         Labeller("file:///etc/passwd", "judge")
     with pytest.raises(FeatureError, match="gave no answer"):
         Labeller("http://127.0.0.1:9/v1", "judge", timeout=2).label(features, ["L1/3"])

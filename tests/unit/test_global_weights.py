@@ -282,7 +282,7 @@ def test_wrong_uses_say_what_to_do(tiny_model: ReplacementModel) -> None:
     with pytest.raises(FeatureError, match="no token to count"):
         tiny_model.global_weights([[1]], progress=False)
     weights = tiny_model.global_weights()
-    with pytest.raises(FeatureError, match="'size' is no measure"):
+    with pytest.raises(FeatureError, match="'size' is not a measure"):
         weights.inputs("L2/3", by="size")  # type: ignore[arg-type]
     with pytest.raises(FeatureError, match="there are layers 0 to"):
         weights.outputs("L9/3")
