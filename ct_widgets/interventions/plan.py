@@ -9,6 +9,15 @@ from ct_widgets.errors import InterventionError
 
 Method = Literal["constrained", "iterative", "open"]
 METHODS: tuple[Method, ...] = get_args(Method)
+Layers = tuple[int, int] | range | None
+
+
+class PlanSettings(TypedDict, total=False):
+    """What may be asked of a plan besides its method; see `ReplacementModel.intervene`."""
+
+    layers: Layers
+    freeze_attention: bool | None
+    freeze_norms: bool | None
 
 
 class InterventionOptions(TypedDict, total=False):
@@ -53,7 +62,7 @@ def make_plan(
     changed: list[int],
     n_layers: int,
     *,
-    layers: tuple[int, int] | range | None = None,
+    layers: Layers = None,
     freeze_attention: bool | None = None,
     freeze_norms: bool | None = None,
 ) -> InterventionPlan:
