@@ -20,13 +20,10 @@ class PlanSettings(TypedDict, total=False):
     freeze_norms: bool | None
 
 
-class InterventionOptions(TypedDict, total=False):
+class InterventionOptions(PlanSettings, total=False):
     """Keywords of `ReplacementModel.intervene`."""
 
     method: Method
-    layers: tuple[int, int] | range | None
-    freeze_attention: bool | None
-    freeze_norms: bool | None
 
 
 @dataclass(frozen=True)
