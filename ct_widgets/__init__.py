@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ct_widgets.graph import AttributionGraph as AttributionGraph
     from ct_widgets.graph import NodeId as NodeId
     from ct_widgets.interventions import Intervention as Intervention
+    from ct_widgets.interventions import set_responsive as set_responsive
     from ct_widgets.language_model import LanguageModel as LanguageModel
     from ct_widgets.replacement_model import ReplacementModel as ReplacementModel
     from ct_widgets.training import (
@@ -73,7 +74,7 @@ _NAMES = {
     "demo": ("load_demo",),
     "features": ("FeatureStore", "collect_features"),
     "graph": ("AttributionGraph", "NodeId"),
-    "interventions": ("Intervention",),
+    "interventions": ("Intervention", "set_responsive"),
     "language_model": ("LanguageModel",),
     "replacement_model": ("ReplacementModel",),
     "training": ("TrainingConfig", "TrainingControl", "cache_activations", "train_transcoder"),

@@ -66,7 +66,7 @@ def operand_activations(
     ):
         if not interventions:
             return value(_collect(tokens, _reader(model, tokens, at), n_features, bar)[0], None)
-        change, plan = resolve_and_plan(interventions, t, length, method=method, layers=layers)
+        change, plan = resolve_and_plan(interventions, t, length, method, layers=layers)
 
         def changed(batch: Int64) -> tuple[Activations, Activations]:
             base = Baseline(model, torch.from_numpy(batch).to(model.language_model.device))

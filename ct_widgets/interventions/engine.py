@@ -6,6 +6,7 @@ Axes: n intervention or prompt, l layer, p position, f feature, d model, v vocab
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor
@@ -14,13 +15,11 @@ from ct_widgets.errors import InterventionError
 from ct_widgets.interventions.baseline import Baseline
 from ct_widgets.interventions.forward import Stream, run_blocks, run_hooked
 from ct_widgets.interventions.intervention import Changes, Intervention, resolve
-from ct_widgets.interventions.plan import InterventionPlan, Method, make_plan
+from ct_widgets.interventions.plan import InterventionPlan, Method, PlanSettings, make_plan
 from ct_widgets.interventions.result import InterventionResult, InterventionResults
 from ct_widgets.interventions.writers import make_writer
 from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
-
-Layers = tuple[int, int] | range | None
 
 
 def intervene(
@@ -29,24 +28,14 @@ def intervene(
     interventions: Sequence[Intervention] | Mapping[str, Sequence[Intervention]],
     *,
     method: Method = "constrained",
-    layers: Layers = None,
-    freeze_attention: bool | None = None,
-    freeze_norms: bool | None = None,
+    **settings: Unpack[PlanSettings],
 ) -> InterventionResult | InterventionResults:
     """Change features of a prompt and run the model on; see `ReplacementModel.intervene`."""
     with model.language_model.lock, torch.no_grad():
         base = Baseline(model, model.language_model.tokens(prompt))
         named = interventions if isinstance(interventions, Mapping) else {"": interventions}
         planned = {
-            name: resolve_and_plan(
-                one,
-                model.transcoder,
-                base.n_positions,
-                method=method,
-                layers=layers,
-                freeze_attention=freeze_attention,
-                freeze_norms=freeze_norms,
-            )
+            name: resolve_and_plan(one, model.transcoder, base.n_positions, method, **settings)
             for name, one in named.items()
         }
         results: dict[str, InterventionResult] = {}
@@ -62,25 +51,15 @@ def resolve_and_plan(
     interventions: Sequence[Intervention],
     transcoder: Transcoder,
     n_positions: int,
-    *,
     method: Method,
-    layers: Layers = None,
-    freeze_attention: bool | None = None,
-    freeze_norms: bool | None = None,
+    **settings: Unpack[PlanSettings],
 ) -> tuple[Changes, InterventionPlan]:
     """Check interventions on prompts of `n_positions` tokens and say how they are carried out.
 
     Raises InterventionError for what the transcoder lacks, and for a change that writes to no layer of the range.
     """
     change = resolve(interventions, transcoder, n_positions)
-    plan = make_plan(
-        method,
-        change.layers,
-        transcoder.n_layers,
-        layers=layers,
-        freeze_attention=freeze_attention,
-        freeze_norms=freeze_norms,
-    )
+    plan = make_plan(method, change.layers, transcoder.n_layers, **settings)
     for layer in change.layers:
         written = transcoder.output_layers(layer) if layer in change.sets else range(0)
         if not any(map(plan.covers, written)) and not (plan.covers(layer) and layer in change.added):

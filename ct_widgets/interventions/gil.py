@@ -4,7 +4,7 @@ CPython's switch interval lets a busy thread keep the GIL for 5 ms, and an answe
 through the layers of the kernel, and in every operation of the model. A busy thread also keeps a core of the machine,
 for which the server and the browser then stand in line. So the interval is short while an answer is computed beside the
 main thread, and while requests come one after another, as in a drag, a cell that computes pauses twice as long as it
-runs. Nothing is touched while no slider moves, and nothing at all after `set_responsive(False)`.
+runs. Nothing is touched while no slider moves, and nothing at all after `ct.set_responsive(False)`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def set_responsive(on: bool) -> None:
     A drag beside a busy cell then gets its answers in tens of milliseconds instead of seconds, and the cell takes up to
     three times as long while the drag lasts. Works on CPython; holds for the whole process.
 
-    >>> set_responsive(False)
+    >>> ct.set_responsive(False)
     """
     global _enabled
     _enabled = on

@@ -9,15 +9,21 @@ from ct_widgets.errors import InterventionError
 
 Method = Literal["constrained", "iterative", "open"]
 METHODS: tuple[Method, ...] = get_args(Method)
+Layers = tuple[int, int] | range | None
 
 
-class InterventionOptions(TypedDict, total=False):
+class PlanSettings(TypedDict, total=False):
+    """What may be asked of a plan besides its method; see `ReplacementModel.intervene`."""
+
+    layers: Layers
+    freeze_attention: bool | None
+    freeze_norms: bool | None
+
+
+class InterventionOptions(PlanSettings, total=False):
     """Keywords of `ReplacementModel.intervene`."""
 
     method: Method
-    layers: tuple[int, int] | range | None
-    freeze_attention: bool | None
-    freeze_norms: bool | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def make_plan(
     changed: list[int],
     n_layers: int,
     *,
-    layers: tuple[int, int] | range | None = None,
+    layers: Layers = None,
     freeze_attention: bool | None = None,
     freeze_norms: bool | None = None,
 ) -> InterventionPlan:

@@ -29,7 +29,7 @@ class Prediction(NamedTuple):
 
 
 def predict(graph: AttributionGraph, scales: Mapping[int, float], *, clamped_to: int = -1) -> Prediction:
-    """The change when row s is set to `scales[s]` times its activation.
+    """Predict the change when row s is set to `scales[s]` times its activation.
 
     clamped_to: other features of layers up to this one pass nothing on, since the MLPs that they write are clamped.
     """

@@ -115,7 +115,7 @@ def _continue(
         with lm.lock, torch.no_grad():
             if changes:
                 base = Baseline(model, tokens)
-                change, plan = resolve_and_plan(changes, model.transcoder, base.n_positions, method="open")
+                change, plan = resolve_and_plan(changes, model.transcoder, base.n_positions, "open")
                 logits = run(base, plan, [change])[0].logits[-1]
             else:
                 logits = lm.logits(tokens[None])[0, -1]

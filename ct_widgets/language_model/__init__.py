@@ -7,7 +7,7 @@ from ct_widgets.language_model.hooked_pass import HookedPass, hooked_pass
 from ct_widgets.language_model.hooks import MLP_IN, MLP_OUT, NORMED, RESID_MID
 from ct_widgets.language_model.language_model import LanguageModel
 from ct_widgets.language_model.mlp_weights import MLPWeights
-from ct_widgets.language_model.norm import FrozenNorm
+from ct_widgets.language_model.norm import Norm
 
 __all__ = [
     "MLP_IN",
@@ -16,11 +16,11 @@ __all__ = [
     "RESID_MID",
     "FrozenAttention",
     "FrozenMap",
-    "FrozenNorm",
     "FrozenRun",
     "HookedPass",
     "LanguageModel",
     "MLPWeights",
+    "Norm",
     "hooked_pass",
     "load_bridge",
     "native_bridge",

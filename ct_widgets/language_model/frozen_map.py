@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ct_widgets.errors import ModelError
-from ct_widgets.language_model.norm import FrozenNorm
+from ct_widgets.language_model.norm import Norm
 from ct_widgets.linear import linear
 
 
@@ -29,8 +29,8 @@ class FrozenAttention:
     b_in: [g, e] is what the first norm's bias and b_V add to every value; b_out: [d] = b_O.
     """
 
-    ln1: FrozenNorm
-    ln1_post: FrozenNorm | None
+    ln1: Norm
+    ln1_post: Norm | None
     W_V: Tensor
     W_O: Tensor
     b_in: Tensor
@@ -90,8 +90,8 @@ class FrozenMap:
     """The frozen linear map of a whole model, without what one run adds (patterns and denominators)."""
 
     attention: tuple[FrozenAttention, ...]
-    ln2: tuple[FrozenNorm, ...]
-    final_norm: FrozenNorm
+    ln2: tuple[Norm, ...]
+    final_norm: Norm
     parallel: bool
 
 
@@ -125,8 +125,8 @@ def read_frozen_map(bridge: Any) -> FrozenMap:
     )
 
 
-def read_norm(component: Any) -> FrozenNorm:
-    """A bridge's normalisation component as data."""
+def read_norm(component: Any) -> Norm:
+    """Read a bridge's normalisation component."""
     original = component.original_component
     weight = getattr(original, "weight", None)
     bias = getattr(original, "bias", None)
@@ -134,14 +134,9 @@ def read_norm(component: Any) -> FrozenNorm:
     if weight is not None:
         weight = full_precision(weight)
         weight = weight + 1.0 if component.uses_weight_offset else weight
-    return FrozenNorm(weight=weight, bias=None if rms or bias is None else full_precision(bias), centred=not rms)
-
-
-def read_eps(component: Any) -> float:
-    """Read what a bridge's normalisation component adds to the mean square below its root."""
-    original = component.original_component
     found = (getattr(original, "eps", None), getattr(original, "variance_epsilon", None))
-    return float(next((eps for eps in found if eps is not None), getattr(component.config, "eps", 1e-5)))
+    eps = next((eps for eps in found if eps is not None), getattr(component.config, "eps", 1e-5))
+    return Norm(weight, None if rms or bias is None else full_precision(bias), centred=not rms, eps=float(eps))
 
 
 def _read_attention(block: Any, d_model: int) -> FrozenAttention:

@@ -77,7 +77,7 @@ class FrozenRun:
         return pattern if post is None else pattern / post[..., None, :, None]
 
     def attend(self, frozen_map: FrozenMap, layer: int, x: Tensor) -> Tensor:
-        """What the frozen attention of a layer adds to a residual x: [p, d] -> [p, d]."""
+        """Compute what the frozen attention of a layer adds to a residual x: [p, d] -> [p, d]."""
         scale, post_scale = self.scales["ln1"][layer], self.post_scale(layer)
         return frozen_map.attention[layer](x, self.pattern[layer], scale, post_scale)
 
@@ -94,7 +94,7 @@ class FrozenRun:
         *,
         affine: bool = False,
     ) -> Tensor:
-        """What the transcoder sees of a residual x: [..., p, d] at its read point, where row i is at `positions[i]`.
+        """Read what the transcoder sees of a residual x: [..., p, d], where row i is at `positions[i]`.
 
         `affine` keeps the norm's bias.
         """

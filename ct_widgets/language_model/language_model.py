@@ -18,7 +18,7 @@ from ct_widgets.language_model.hooks import MLP_OUT, NORMED, RESID_MID
 from ct_widgets.language_model.live_blocks import LiveModel, read_live_model
 from ct_widgets.language_model.locks import model_lock
 from ct_widgets.language_model.mlp_weights import MLPWeights, read_mlp_weights
-from ct_widgets.language_model.norm import FrozenNorm
+from ct_widgets.language_model.norm import Norm
 
 
 class LanguageModel:
@@ -90,11 +90,11 @@ class LanguageModel:
         return [f"blocks.{layer}.{hook}" for layer in range(self.n_layers)]
 
     @cached_property
-    def final_norm(self) -> FrozenNorm:
+    def final_norm(self) -> Norm:
         """The norm before the unembedding."""
         return read_norm(self.bridge.ln_final)
 
-    def mlp_norm(self, layer: int) -> FrozenNorm:
+    def mlp_norm(self, layer: int) -> Norm:
         """Read the norm before a layer's MLP."""
         return read_norm(self.bridge.blocks[layer].ln2)
 
@@ -151,7 +151,7 @@ class LanguageModel:
         return 1e-3 if full else 3e-2
 
     def explicit_map(self, run: FrozenRun) -> FrozenMap | None:
-        """The frozen linear map if it reproduces `run`, which proves that it knows the family; None otherwise."""
+        """Return the frozen linear map if it reproduces `run`, and so knows the family; None otherwise."""
         try:
             return self.frozen_map if run.disagreement(self.frozen_map) <= self.tolerance else None
         except (ModelError, AttributeError, KeyError, ValueError):
@@ -202,7 +202,7 @@ class LanguageModel:
         return f"{', '.join(pieces)} {'is' if len(pieces) == 1 else 'are'}" if pieces else "part of the prompt is"
 
     def single_token(self, text: str) -> int:
-        """The id of a text that is one token, with its leading space if it has one. Raises TargetError otherwise."""
+        """Return the id of a text that is one token, leading space included; raises TargetError otherwise."""
         tokenizer = self.tokenizer
         if tokenizer is None:
             raise TargetError(f"{self.name} has no tokenizer; name the target {text!r} by its token id")

@@ -8,48 +8,26 @@ Axes: n intervention, l layer, p (q, k) position, d model, h head, g key-value g
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm, rms_norm
 
 from ct_widgets.errors import ModelError
-from ct_widgets.language_model.frozen_map import full_precision, read_eps, read_norm
+from ct_widgets.language_model.frozen_map import full_precision, read_norm
 from ct_widgets.language_model.frozen_run import READ_POINTS
-from ct_widgets.language_model.norm import FrozenNorm
-
-
-@dataclass(frozen=True, eq=False)
-class LiveNorm:
-    """A norm whose denominator is computed, unless one is given."""
-
-    norm: FrozenNorm
-    eps: float
-
-    def __call__(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """Normalise x [n, p, d], with the denominator `scale` [..., p] if it is frozen. -> [n, p, d]."""
-        if scale is not None:
-            return self.norm(x, scale)
-        size, weight = (x.shape[-1],), self.norm.weight
-        if self.norm.centred:
-            return layer_norm(x, size, weight, self.norm.bias, self.eps)
-        return rms_norm(x, size, weight, self.eps)
-
-    def normalized(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """Normalise x [n, p, d] without the norm's weight and bias. -> [n, p, d]."""
-        return LiveNorm(FrozenNorm(None, None, self.norm.centred), self.eps)(x, scale)
+from ct_widgets.language_model.norm import Norm
 
 
 @dataclass(frozen=True, eq=False)
 class LiveBlock:
     """One block. W_V: [d, g e], b_V: [g e], W_O: [h e, d], b_O: [d]; mlp_module takes and gives [n, p, d]."""
 
-    ln1: LiveNorm
-    ln1_post: LiveNorm | None
-    ln2: LiveNorm
-    ln2_post: LiveNorm | None
+    ln1: Norm
+    ln1_post: Norm | None
+    ln2: Norm
+    ln2_post: Norm | None
     W_V: Tensor
     b_V: Tensor
     W_O: Tensor
@@ -98,7 +76,8 @@ class LiveBlock:
         seen = x if self.parallel else middle
         if point == "mid":
             return seen
-        return self.ln2.normalized(seen, scale) if point == "normalized" else self.ln2(seen, scale)
+        norm = self.ln2 if point == "norm" else replace(self.ln2, weight=None, bias=None)
+        return norm(seen, scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +85,14 @@ class LiveModel:
     """All blocks and the final norm."""
 
     blocks: tuple[LiveBlock, ...]
-    final: LiveNorm
+    final: Norm
 
 
 def read_live_model(bridge: Any, *, parallel: bool) -> LiveModel | None:
     """Read the blocks of a bridge, or None where it lacks the parts that they are read from."""
     try:
         blocks = tuple(_read_block(block, parallel) for block in bridge.blocks)
-        return LiveModel(blocks, _read_norm(bridge.ln_final))
+        return LiveModel(blocks, read_norm(bridge.ln_final))
     except (ModelError, AttributeError, KeyError, ValueError, TypeError):
         # A bridge of an unknown family may be built in any way; hooks serve it.
         return None
@@ -127,10 +106,10 @@ def _read_block(block: Any, parallel: bool) -> LiveBlock:
     # Not through the bridge's own wrapper, whose hooks another thread may be using at this moment.
     mlp_module = block.mlp.original_component
     return LiveBlock(
-        ln1=_read_norm(block.ln1),
-        ln1_post=_read_norm(block.ln1_post) if "ln1_post" in parts else None,
-        ln2=_read_norm(block.ln2),
-        ln2_post=_read_norm(block.ln2_post) if "ln2_post" in parts else None,
+        ln1=read_norm(block.ln1),
+        ln1_post=read_norm(block.ln1_post) if "ln1_post" in parts else None,
+        ln2=read_norm(block.ln2),
+        ln2_post=read_norm(block.ln2_post) if "ln2_post" in parts else None,
         W_V=W_V.transpose(0, 1).reshape(d_model, -1).contiguous(),
         b_V=b_V.flatten(),
         W_O=W_O.flatten(0, 1),
@@ -140,7 +119,3 @@ def _read_block(block: Any, parallel: bool) -> LiveBlock:
         dtype=next(mlp_module.parameters()).dtype,
         parallel=parallel,
     )
-
-
-def _read_norm(component: Any) -> LiveNorm:
-    return LiveNorm(read_norm(component), read_eps(component))

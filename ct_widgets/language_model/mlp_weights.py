@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from ct_widgets.errors import ModelError
-from ct_widgets.language_model.frozen_map import read_eps, read_norm
+from ct_widgets.language_model.frozen_map import read_norm
 
 _FUNCTIONS = ("act", "act_fn", "activation_fn", "activation")
 
@@ -71,5 +71,5 @@ def _read(block: Any, name: str) -> MLPWeights:
         b_out=bias("b_out", d_model),
         function=function,
         norm_weight=None if norm is None else norm.weight,
-        norm_eps=read_eps(block.ln2_post) if norm is not None else 0.0,
+        norm_eps=0.0 if norm is None else norm.eps,
     )

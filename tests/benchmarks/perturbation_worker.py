@@ -23,14 +23,15 @@ Run = Callable[[float], Any]
 
 def ours(folder: Path, layer: int, features: int) -> Run:
     """A session on the graph of the prompt."""
+    from ct_widgets.interventions import PerturbationSettings
     from ct_widgets.replacement_model import ReplacementModel
 
     model = ReplacementModel.from_pretrained(folder / "model", folder / "transcoder")
     tokens = json.loads((folder / "tokens.json").read_text())
     graph = model.attribute(tokens, progress=False)
-    session = model.perturbation(graph, {"box": chosen(folder, layer, features, write=graph)})
-    settings = session.settings("constrained", layer, None)
-    return lambda scale: session.update({"box": scale}, settings).logits
+    session = model.perturbation(graph, {"group": chosen(folder, layer, features, write=graph)})
+    settings = PerturbationSettings("constrained", layer)
+    return lambda scale: session.update({"group": scale}, settings).logits
 
 
 def chosen(folder: Path, layer: int, features: int, write: Any) -> list[Any]:

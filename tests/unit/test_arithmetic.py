@@ -99,7 +99,7 @@ def test_interventions_on_a_skip_transcoder_equal_a_loop(
     model = ReplacementModel(make_bridge("native rms"), random_transcoder(3, 24, **settings))
     tokens = np.array([[3, 17, 5, 41, 29], [3, 22, 5, 9, 29]])
     changes = [ct.Intervention(0, 2, 4, value=1.5), ct.Intervention(1, 3, 2, scale=-2.0)]
-    change, plan = resolve_and_plan(changes, model.transcoder, 5, method=method)
+    change, plan = resolve_and_plan(changes, model.transcoder, 5, method)
     after, _ = activations_at(Baseline(model, torch.from_numpy(tokens)), plan, change, 4)
     for n, row in enumerate(tokens.tolist()):
         alone = model.intervene(row, changes, method=method)
