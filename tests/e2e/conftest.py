@@ -58,6 +58,7 @@ class OpenNotebook(Protocol):
     ) -> Notebook: ...
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests take seconds each."""
     for item in items:
