@@ -45,7 +45,7 @@ TESTS = (
     Check("vitest", ("npm", "test"), VITEST),
     Check("bundle sizes", ("npm", "size")),
     Check("unit, notebook and wheel tests", ("pytest", "-q", "-n", "2", "--dist", "worksteal", "tests/unit"), PYTEST),
-    Check("browser tests", ("pytest", "-q", "tests/e2e"), PYTEST),
+    Check("browser tests", ("pytest", "-q", "-n", "2", "--dist", "loadgroup", "tests/e2e"), PYTEST),
 )
 
 

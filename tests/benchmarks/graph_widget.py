@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import shutil
 import sys
 import tempfile
 import time
@@ -26,10 +25,10 @@ from ct_widgets.widgets import graph_html
 from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.state import initial_json
 from ct_widgets.widgets.static_files import static_text
+from tests.support.chromium import MISSING, find_chromium
 from tests.support.graphs import large_graph, layered_graph
 from tests.support.view_cycles import RENDER, measured
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Times every animation frame and every listener of the pointer, and notes when each started.
 PROBE = """
 window.frames_ = []; window.begun_ = [];
@@ -145,9 +144,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("graph_widget.json"))
     arguments = parser.parse_args()
-    path = next((program for name in BROWSERS if (program := shutil.which(name))), None)
+    path = find_chromium()
     if path is None:
-        sys.exit("no Chromium on the path: `make browser` installs one")
+        sys.exit(MISSING)
     graph = layered_graph(features=5_600, edges=130_000, tokens=20, layers=26, logits=10)
     columns = wire(graph)
     found: dict[str, Any] = {"bytes": len(columns)}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -24,8 +23,8 @@ from operand_samples import made_up, operands_of
 
 from ct_widgets import OperandWidget
 from ct_widgets.arithmetic.operands import OperandActivations
+from tests.support.chromium import MISSING, find_chromium
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SHEETS = (64, 256)
 REPEATS = 5
 # When the page has decoded its data, when the last plot is on its canvas, and when the frame with it is on its way.
@@ -109,9 +108,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    path = find_chromium()
     if path is None:
-        sys.exit("no Chromium on the path: `make browser` installs one")
+        sys.exit(MISSING)
     results: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])

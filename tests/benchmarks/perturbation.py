@@ -4,7 +4,7 @@
 
 rerun: the same change on the same random weights, each side in a process of its own, the median of ten strengths; the
 logits of both must agree. drag: in a real JupyterLab on the embedded model, milliseconds from a move of the pointer to
-the painted numbers of its answer over a drag of five seconds, with an idle kernel and while Python code runs in it,
+the painted numbers of its answer over a drag of 300 moves, with an idle kernel and while Python code runs in it,
 beside a request of the kernel that does nothing.
 Times vary with the machine, so read the ratios; the drag shares its cores with the browser and the server.
 """
@@ -65,21 +65,21 @@ DRAG_TEST = """
 import json
 import os
 from tests.e2e.card_clock import bare_requests
-from tests.e2e.perturbation_drag import BUSY, RUN, SHOW, drag
+from tests.e2e.perturbation_drag import BUSY, HAS_THREAD, RUN, SHOW, drag
 
 def test_drag(open_notebook):
     notebook = open_notebook("drag.ipynb", [SHOW], viewport={"width": 1300, "height": 1000})
     notebook.run_cell(0)
     figure = notebook.page.locator(".ctw-p-figure")
     figure.wait_for()
-    notebook.page.wait_for_timeout(1500)
+    notebook.page.wait_for_function(HAS_THREAD)
     found = {"bare request": bare_requests(notebook.page)}
-    sleeping, busy = "import time; time.sleep(9)", BUSY.format(seconds=9)
+    sleeping, busy = "import time; time.sleep(15)", BUSY.format(seconds=15)
     for name, code in (("idle kernel", None), ("sleeping cell", sleeping), ("busy cell", busy)):
         if code:
             notebook.page.evaluate(RUN, code)
             notebook.page.wait_for_timeout(300)
-        found[name] = drag(notebook.page, figure, "layer 1", 5)
+        found[name] = drag(notebook.page, figure, "layer 1", 300)
         notebook.wait_idle()
     with open(os.environ["CTW_MEASURED"], "w") as out:
         json.dump(found, out)

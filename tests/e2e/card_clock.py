@@ -14,7 +14,6 @@ view"""
 _ROW = 10
 _WALK = [*["ArrowRight"] * _ROW, "ArrowUp", *["ArrowLeft"] * _ROW, "ArrowUp"]
 _NODES = 88
-_PATIENCE_MS = 3_000
 
 # A key is timed by its event; that the view has heard of it shows in the panel's title, which it sets at once.
 _RECORD = """root => {
@@ -49,7 +48,7 @@ def walk_cards(page: Page, view: View) -> dict[str, float]:
     view.stage.focus()
     for step in range(_NODES):
         page.keyboard.press(_WALK[step % len(_WALK)])
-        page.wait_for_function(_SETTLED, timeout=_PATIENCE_MS)
+        page.wait_for_function(_SETTLED)
     asked, shown = page.evaluate("() => [taken.asked, taken.shown]")
     first: dict[str, float] = {}
     for at, feature in asked:

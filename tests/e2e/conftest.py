@@ -12,14 +12,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 from ct_widgets import AttributionGraph
 from tests.e2e.desk import Desk
 from tests.e2e.marimo_apps import APPS
-from tests.e2e.notebook import Notebook, Watch
+from tests.e2e.notebook import PATIENCE_MS, Notebook, Watch
 from tests.e2e.servers import ROOT, Lab, jupyter, marimo
 from tests.e2e.view import View
 from tests.support.chromium import FLAGS, MISSING, find_chromium
 from tests.support.graphs import layered_graph
 
-# A slow machine is no failure: what does not come at all is told after this time.
-expect.set_options(timeout=30_000)
+# How long a machine may take is not tested: this is when something is held not to come at all.
+expect.set_options(timeout=PATIENCE_MS)
 SMALL: ViewportSize = {"width": 1200, "height": 900}
 New = Literal["notebook", "kernel", "page"]
 """What is new to a notebook that a test opens; what begins with a page has a kernel of its own, too."""
@@ -58,6 +58,7 @@ class OpenNotebook(Protocol):
     ) -> Notebook: ...
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests take seconds each."""
     for item in items:
@@ -95,6 +96,7 @@ def new_page(browser: Browser) -> Iterator[NewPage]:
     def make(**options: Any) -> tuple[Page, Watch]:
         context = browser.new_context(**{"viewport": SMALL, **options})
         contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         return page, Watch(page)
 

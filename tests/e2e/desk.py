@@ -12,10 +12,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize
 
-from tests.e2e.notebook import Notebook, Watch, write_notebook
+from tests.e2e.notebook import PATIENCE_MS, Notebook, Watch, write_notebook
 from tests.e2e.servers import Lab
 
-_PATIENCE_MS = 180_000
 # The session gives the kernel its folder. Widgets belong to the connections of the notebooks.
 _START = """async () => {
   const session = await jupyterapp.serviceManager.sessions.startNew(
@@ -75,7 +74,7 @@ class Desk:
         write_notebook(path, cells)
         asked = [path.name, not new_kernel]
         page.evaluate(_OPEN, asked)
-        page.wait_for_function(_OPENED, arg=asked, timeout=_PATIENCE_MS)
+        page.wait_for_function(_OPENED, arg=asked)
         notebook = Notebook(page, watch)
         notebook.set_theme(theme)
         return notebook
@@ -106,9 +105,10 @@ class Desk:
 
     def _start(self) -> Page:
         self._context = self._browser.new_context()
+        self._context.set_default_timeout(PATIENCE_MS)
         self._page = page = self._context.new_page()
         page.goto(f"{self._lab.url}/lab?token={self._lab.token}&reset")
-        page.wait_for_function("() => window.jupyterapp?.restored.then(() => true)", timeout=_PATIENCE_MS)
+        page.wait_for_function("() => window.jupyterapp?.restored.then(() => true)")
         self._kernel = page.evaluate(_START)
         self._execute(_IMPORT)
         self._execute(_FORGET)
@@ -119,6 +119,6 @@ class Desk:
         """Run `code` in the kernel, from no notebook."""
         assert self._page
         self._page.evaluate(_EXECUTE, code)
-        answer: dict[str, Any] = self._page.wait_for_function("() => deskAnswer", timeout=_PATIENCE_MS).json_value()
+        answer: dict[str, Any] = self._page.wait_for_function("() => deskAnswer").json_value()
         if answer["status"] != "ok":
             raise RuntimeError(f"{code!r} failed in the kernel: {answer}")

@@ -15,7 +15,7 @@ from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Request
 _NOT_OURS = ("ResizeObserver loop", "(reading 'schema')")
 _LOCAL = ("", "127.0.0.1")
 
-_EXECUTE = """async ([code, seconds]) => {
+_EXECUTE = """async ([code, patience]) => {
   const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
   const future = kernel.requestExecute({ code, store_history: false });
   let text = "";
@@ -24,12 +24,12 @@ _EXECUTE = """async ([code, seconds]) => {
     if (message.header.msg_type === "error") text += message.content.traceback.join("\\n");
   };
   await new Promise((done, fail) => {
-    const late = setTimeout(() => fail(new Error(`the kernel is busy: ${code}`)), 1000 * seconds);
+    const late = setTimeout(() => fail(new Error(`the kernel is busy: ${code}`)), patience);
     void future.done.then(() => { clearTimeout(late); done(); }, fail);
   });
   return text.trim();
 }"""
-_PATIENCE = 180
+PATIENCE_MS = 120_000
 
 
 class Watch:
@@ -101,7 +101,6 @@ class Notebook:
         page.goto(f"{base}/{path.name}?token={token}&reset")
         page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
-            timeout=1000 * _PATIENCE,
         )
         notebook = cls(page, watch)
         notebook.hide_side_bar()
@@ -141,11 +140,11 @@ class Notebook:
 
     def python(self, code: str) -> str:
         """Execute `code` in the kernel of the notebook and return what it prints."""
-        return self.page.evaluate(_EXECUTE, [code, _PATIENCE])
+        return self.page.evaluate(_EXECUTE, [code, PATIENCE_MS])
 
-    def prints(self, code: str, expected: Callable[[str], bool], seconds: float = 60) -> str:
+    def prints(self, code: str, expected: Callable[[str], bool]) -> str:
         """What `code` prints, once it is as expected: what a view sends may be handled after a cell that came later."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE_MS / 1000
         while not expected(text := self.python(code)):
             assert time.monotonic() < end, f"{code} still prints {text!r}"
         return text

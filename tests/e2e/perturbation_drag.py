@@ -43,7 +43,6 @@ _ANSWERED = """name => {
   const [, wanted] = taken.moves.at(-1);
   return taken.paints.length > 0 && (taken.paints.at(-1)[1][name] ?? 1) === wanted;
 }"""
-_PATIENCE_MS = 120_000
 
 
 def axis(slider: Locator) -> tuple[float, float, float]:
@@ -71,7 +70,7 @@ def drag(page: Page, figure: Locator, name: str, moves: int) -> list[float]:
         page.mouse.move(*place(slider, 1.9 * (1 - abs(1 - (step * 0.013) % 2) * 2)))
         page.evaluate(_FRAME)
     page.mouse.up()
-    page.wait_for_function(_ANSWERED, arg=name, timeout=_PATIENCE_MS)
+    page.wait_for_function(_ANSWERED, arg=name)
     taken = figure.evaluate("() => window.taken")
     return _latencies(taken["moves"], taken["paints"], name)
 

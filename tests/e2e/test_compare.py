@@ -132,7 +132,7 @@ def test_axe_finds_nothing_serious(new_page: NewPage, graph: AttributionGraph, t
 def test_views_are_linked_in_marimo_too(marimo_url: str, new_page: NewPage) -> None:
     page, watch = new_page(viewport={"width": 1600, "height": 1200})
     page.goto(f"{marimo_url}compare.py")
-    expect(page.locator(".ctw-side-header b")).to_have_text(["all", "some"], timeout=120_000)
+    expect(page.locator(".ctw-side-header b")).to_have_text(["all", "some"])
     first, second = sides(page)
     second.root.locator(".ctw-prediction").first.click()
     expect(first.panel.locator(".ctw-title")).to_contain_text("out500")

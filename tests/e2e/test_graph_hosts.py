@@ -60,7 +60,7 @@ def test_a_marimo_app_shares_the_selection_of_one_of_two_views(
     page, watch = new_page(viewport={"width": 1200, "height": 1400}, color_scheme=theme)
     page.goto(f"{marimo_url}graph.py")
     graphs = page.locator(".ctw-graph")
-    expect(graphs).to_have_count(2, timeout=120_000)
+    expect(graphs).to_have_count(2)
     first, second = View(graphs.nth(0)).wait(), View(graphs.nth(1)).wait()
     x, y = first.hover_some_node()
     page.mouse.click(x, y)

@@ -30,8 +30,8 @@ def test_trace_shows_graphs_and_completes(open_notebook: OpenNotebook) -> None:
     expect(outputs.nth(1)).not_to_contain_text("Traceback")
     for place in (2, 3, 4):
         notebook.run_cell(place)
-    expect(outputs.nth(3).locator(".ctw-graph")).to_have_count(1, timeout=60_000)
-    expect(outputs.nth(4).locator(".ctw-compare .ctw-graph")).to_have_count(2, timeout=60_000)
+    expect(outputs.nth(3).locator(".ctw-graph")).to_have_count(1)
+    expect(outputs.nth(4).locator(".ctw-compare .ctw-graph")).to_have_count(2)
     expect(outputs.nth(4).locator(".ctw-side-header b")).to_have_text(["calc: 36+59=", "calc: 36+58="])
     assert "--model" in notebook.page.evaluate(COMPLETE, "%trace --mo")
     assert "model" in notebook.page.evaluate(COMPLETE, "%trace --model m")

@@ -44,7 +44,7 @@ def test_graph_and_sheet_are_linked(open_notebook: OpenNotebook, pictures: Path)
     page = notebook.page
     root = page.locator(".ctw-operands")
     plots = root.locator(".ctw-o-sheet .ctw-o-plot")
-    expect(plots.first).to_be_visible(timeout=60_000)
+    expect(plots.first).to_be_visible()
     graph = View(page.locator(".ctw-graph")).wait()
 
     # From the pointer to Python, and the same cell in every plot.
@@ -184,7 +184,7 @@ def test_a_click_in_marimo_reaches_the_other_cells(marimo_url: str, new_page: Ne
     page.goto(f"{marimo_url}operands.py")
     root = page.locator(".ctw-operands")
     plots = root.locator(".ctw-o-sheet .ctw-o-plot")
-    expect(plots.first).to_be_visible(timeout=60_000)
+    expect(plots.first).to_be_visible()
     plots.nth(1).click()
     expect(root.locator(".ctw-o-head")).to_be_visible()
     expect(page.get_by_text("selected ['feature'")).to_contain_text("large True")

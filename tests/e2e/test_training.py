@@ -38,16 +38,16 @@ def test_a_run_is_watched_and_steered(open_notebook: OpenNotebook, pictures: Pat
     notebook.page.evaluate("() => void jupyterapp.commands.execute('notebook:run-all-cells')")
     view = notebook.page.locator(".ctw-training")
     state = view.locator(".ctw-t-state")
-    expect(state).to_contain_text("left", timeout=60_000)
-    expect(view.locator(".ctw-t-card").first).to_be_visible(timeout=30_000)
+    expect(state).to_contain_text("left")
+    expect(view.locator(".ctw-t-card").first).to_be_visible()
     view.screenshot(path=pictures / f"training-{theme}-running.png")
 
     view.get_by_role("button", name="Pause").click()
-    expect(state).to_contain_text("paused after", timeout=15_000)
+    expect(state).to_contain_text("paused after")
     # After the step at hand nothing is learned: over many frames the state tells of no further token.
     assert still_text(state, frames=60).startswith("paused after")
     view.get_by_role("button", name="Resume").click()
-    expect(state).to_contain_text("left", timeout=15_000)
+    expect(state).to_contain_text("left")
 
     # Arrow keys read the curves at a place.
     newest = view.locator(".ctw-t-head b").first.inner_text()
@@ -62,7 +62,7 @@ def test_a_run_is_watched_and_steered(open_notebook: OpenNotebook, pictures: Pat
     expect(view.locator(".ctw-t-cursor")).to_have_count(0)
 
     view.get_by_role("button", name="Stop").click()
-    expect(state).to_contain_text("stopped after", timeout=30_000)
+    expect(state).to_contain_text("stopped after")
     expect(view.locator(".ctw-t-buttons button:visible")).to_have_count(0)
     expect(view.locator(".ctw-t-table tbody tr")).to_have_count(5)
     notebook.wait_idle()
