@@ -40,33 +40,15 @@ if TYPE_CHECKING:
         train_transcoder as train_transcoder,
     )
     from ct_widgets.transcoders import Transcoder as Transcoder
-    from ct_widgets.widgets import (
-        CircuitExplorer as CircuitExplorer,
-    )
-    from ct_widgets.widgets import (
-        CompareWidget as CompareWidget,
-    )
-    from ct_widgets.widgets import (
-        ExamplesWidget as ExamplesWidget,
-    )
-    from ct_widgets.widgets import (
-        GlobalWeightsWidget as GlobalWeightsWidget,
-    )
-    from ct_widgets.widgets import (
-        GraphWidget as GraphWidget,
-    )
-    from ct_widgets.widgets import (
-        OperandWidget as OperandWidget,
-    )
-    from ct_widgets.widgets import (
-        PerturbationWidget as PerturbationWidget,
-    )
-    from ct_widgets.widgets import (
-        TrainingWidget as TrainingWidget,
-    )
-    from ct_widgets.widgets import (
-        register_panel as register_panel,
-    )
+    from ct_widgets.widgets.compare_widget import CompareWidget as CompareWidget
+    from ct_widgets.widgets.examples_widget import ExamplesWidget as ExamplesWidget
+    from ct_widgets.widgets.explorer_widget import CircuitExplorer as CircuitExplorer
+    from ct_widgets.widgets.global_weights_widget import GlobalWeightsWidget as GlobalWeightsWidget
+    from ct_widgets.widgets.graph_widget import GraphWidget as GraphWidget
+    from ct_widgets.widgets.operand_widget import OperandWidget as OperandWidget
+    from ct_widgets.widgets.panels import register_panel as register_panel
+    from ct_widgets.widgets.perturbation_widget import PerturbationWidget as PerturbationWidget
+    from ct_widgets.widgets.training_widget import TrainingWidget as TrainingWidget
 
 __version__ = "0.1.0"
 
@@ -79,17 +61,15 @@ _NAMES = {
     "replacement_model": ("ReplacementModel",),
     "training": ("TrainingConfig", "TrainingControl", "cache_activations", "train_transcoder"),
     "transcoders": ("Transcoder",),
-    "widgets": (
-        "CircuitExplorer",
-        "CompareWidget",
-        "ExamplesWidget",
-        "GlobalWeightsWidget",
-        "GraphWidget",
-        "OperandWidget",
-        "PerturbationWidget",
-        "TrainingWidget",
-        "register_panel",
-    ),
+    "widgets.compare_widget": ("CompareWidget",),
+    "widgets.examples_widget": ("ExamplesWidget",),
+    "widgets.explorer_widget": ("CircuitExplorer",),
+    "widgets.global_weights_widget": ("GlobalWeightsWidget",),
+    "widgets.graph_widget": ("GraphWidget",),
+    "widgets.operand_widget": ("OperandWidget",),
+    "widgets.panels": ("register_panel",),
+    "widgets.perturbation_widget": ("PerturbationWidget",),
+    "widgets.training_widget": ("TrainingWidget",),
 }
 
 __all__ = ["__version__", *(name for names in _NAMES.values() for name in names)]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ct_widgets.graph import AttributionGraph
-    from ct_widgets.widgets import CompareWidget
+    from ct_widgets.widgets.compare_widget import CompareWidget
 
 DEFAULT_MODEL = "model"
 """Name in the notebook that the model is looked for under."""
@@ -61,7 +61,7 @@ class TraceMagics(Magics):
         if len(graphs) == 1:
             return graphs[0]
         if len(graphs) == 2:
-            from ct_widgets.widgets import CompareWidget
+            from ct_widgets.widgets.compare_widget import CompareWidget
 
             return CompareWidget(*graphs, names=prompts)
         display(*graphs)

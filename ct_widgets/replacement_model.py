@@ -346,7 +346,7 @@ class ReplacementModel(TranscodedModel):
         >>> operands = model.operand_activations()
         >>> operands.plot(2, 517)
         """
-        from ct_widgets.arithmetic import operand_activations
+        from ct_widgets.arithmetic.collect import operand_activations
 
         return operand_activations(
             self,
@@ -367,7 +367,7 @@ class ReplacementModel(TranscodedModel):
 
         >>> model.operand_plot("L2/517", operands)
         """
-        from ct_widgets.arithmetic import operand_plot
+        from ct_widgets.arithmetic.figures import operand_plot
 
         return operand_plot(feature, self.operand_activations() if operands is None else operands)
 
@@ -378,7 +378,7 @@ class ReplacementModel(TranscodedModel):
 
         Ten numbers a row and all as a strip; by all its decoder vectors together, norms left out.
         """
-        from ct_widgets.arithmetic import output_weight_plot
+        from ct_widgets.arithmetic.figures import output_weight_plot
 
         return output_weight_plot(self, feature, numbers, template=template)
 
@@ -394,6 +394,6 @@ class ReplacementModel(TranscodedModel):
 
         slot: the operand as which the template shows the number; it can decide which token that is.
         """
-        from ct_widgets.arithmetic import embedding_weight_plot
+        from ct_widgets.arithmetic.figures import embedding_weight_plot
 
         return embedding_weight_plot(self, feature, numbers, template=template, slot=slot)

@@ -90,21 +90,16 @@ def blocks_from_last(adjacency: Adjacency) -> Iterator[Block]:
 
 def _block_bounds(adjacency: Adjacency) -> list[tuple[int, int]]:
     """Bounds of the blocks: each run goes on until a row reads from inside the run."""
+    latest_source = np.full(adjacency.n, -1, dtype=np.int64)  # of each row, [n]; -1 for an empty row
+    filled = adjacency.in_degree > 0
+    latest_source[filled] = adjacency.source[adjacency.indptr[1:][filled] - 1]
     bounds: list[tuple[int, int]] = []
     start = 0
-    for row, latest in enumerate(_latest_source(adjacency).tolist()):
+    for row, latest in enumerate(latest_source.tolist()):
         if latest >= start:
             bounds.append((start, row))
             start = row
     return [*bounds, (start, adjacency.n)]
-
-
-def _latest_source(adjacency: Adjacency) -> Int64:
-    """Last source of each row, [n]; -1 for an empty row."""
-    latest = np.full(adjacency.n, -1, dtype=np.int64)
-    filled = adjacency.in_degree > 0
-    latest[filled] = adjacency.source[adjacency.indptr[1:][filled] - 1]
-    return latest
 
 
 @lru_cache(maxsize=1)

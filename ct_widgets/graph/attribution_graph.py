@@ -28,7 +28,6 @@ from ct_widgets.graph.paths import NodePath, strongest_paths
 from ct_widgets.graph.schema import NODE_ARRAYS
 from ct_widgets.graph.subgraph import subgraph_scores, supernode_edges
 from ct_widgets.graph.suggest import Suggestion, suggest_supernodes
-from ct_widgets.graph.tables import edges_table, nodes_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,12 +48,30 @@ class AttributionGraph(GraphData):
     @property
     def nodes(self) -> pd.DataFrame:
         """Kind, layer, position, index, token, activation, influence, probability and label of every node."""
-        return nodes_table(self)
+        import pandas as pd  # slow to import: not before a table is asked for
+
+        rows = range(self.n_nodes)
+        return pd.DataFrame(
+            {
+                "kind": [node.kind for node in self.node_ids],
+                "layer": self.layer.copy(),
+                "position": self.position.copy(),
+                "index": self.index.copy(),
+                "token": [self.token(row) for row in rows],
+                "activation": self.activation.copy(),
+                "influence": self.influence.copy(),
+                "probability": self.probability.copy(),
+                "label": [self.label(row) for row in rows],
+            }
+        )
 
     @property
     def edges(self) -> pd.DataFrame:
         """Source and target (row numbers of `nodes`) and signed weight of every edge."""
-        return edges_table(self)
+        import pandas as pd
+
+        columns = {"source": self.source, "target": self.adjacency.targets, "weight": self.weight}
+        return pd.DataFrame(columns, copy=False)
 
     def with_features(self, features: CardSource) -> Self:
         """Return this graph with `model.features` at hand, from which its views show examples; files do not keep it.

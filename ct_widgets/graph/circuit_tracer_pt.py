@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ct_widgets.errors import FileFormatError
-from ct_widgets.graph.node_id import KIND_NAMES, NO_INDEX, NodeId
+from ct_widgets.graph.node_id import KIND_NAMES, NO_INDEX, NodeId, sort_key
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,14 +62,16 @@ def decode(data: bytes, tokenizer: Tokenizer | None = None) -> dict[str, Any]:
     tokens: list[int] = _array(saved["input_tokens"]).tolist()
     targets = _logit_targets(saved, tokenizer)
     n_layers = int(saved["cfg"].n_layers)
-    activation = _activation(saved)
+    activation, selected = _array(saved["activation_values"]), _array(saved["selected_features"])
+    if len(activation) == len(saved["active_features"]):  # some files hold those of all active features
+        activation = activation[selected]
     theirs = _nodes(saved, n_layers, tokens, targets)
     dense = _array(saved["adjacency_matrix"])
     if dense.shape != (len(theirs), len(theirs)):
         raise FileFormatError(f"it has {len(theirs)} nodes, and an adjacency matrix of shape {dense.shape}")
     probability = np.full(len(theirs), np.nan, dtype=np.float32)
     probability[len(theirs) - len(targets) :] = _array(saved["logit_probabilities"])
-    order = sorted(range(len(theirs)), key=lambda row: _place(theirs[row], float(probability[row])))
+    order = sorted(range(len(theirs)), key=lambda row: sort_key(theirs[row], float(probability[row])))
     ids = [theirs[row] for row in order]
     texts = [_text(token, tokenizer) for token in tokens]
     names = dict(zip((target.vocab_idx for target in targets), (target.token_str for target in targets), strict=True))
@@ -155,12 +157,6 @@ def _logit_targets(saved: dict[str, Any], tokenizer: Tokenizer | None) -> list[_
     ]
 
 
-def _activation(saved: dict[str, Any]) -> Array:
-    """Activations of the selected features; some files hold those of all active ones."""
-    values, selected = _array(saved["activation_values"]), _array(saved["selected_features"])
-    return values[selected] if len(values) == len(saved["active_features"]) else values
-
-
 def _nodes(saved: dict[str, Any], n_layers: int, tokens: list[int], targets: list[_Target]) -> list[NodeId]:
     """The nodes in the order of the adjacency matrix."""
     features: Array = _array(saved["active_features"])[_array(saved["selected_features"])]
@@ -173,24 +169,13 @@ def _nodes(saved: dict[str, Any], n_layers: int, tokens: list[int], targets: lis
     ]
 
 
-def _place(node: NodeId, probability: float) -> tuple[int, int, int, float, int]:
-    falling = -probability if node.kind == "logit" else 0.0
-    return (node.layer, KIND_NAMES.index(node.kind), node.position, falling, node.index)
-
-
 def _edges(dense: Array, order: npt.NDArray[np.int64]) -> dict[str, Array]:
     """Compressed rows of the adjacency matrix with rows and columns in `order`."""
-    rows = [np.flatnonzero(dense[row][order]) for row in order]
-    return {
-        "indptr": np.cumsum([0, *map(len, rows)], dtype=np.int64),
-        "source": np.concatenate([*rows, np.zeros(0, np.int64)]).astype(np.int32),
-        "weight": np.concatenate(
-            [
-                *(dense[row, order[row_sources]] for row, row_sources in zip(order, rows, strict=True)),
-                np.zeros(0, np.float32),
-            ]
-        ).astype(np.float32),
-    }
+    from scipy.sparse import csr_array
+
+    edges: Any = csr_array(dense)[order][:, order]
+    edges.sort_indices()
+    return {"indptr": edges.indptr, "source": edges.indices, "weight": edges.data}
 
 
 def _provenance(saved: dict[str, Any]) -> dict[str, Any]:

@@ -41,10 +41,6 @@ def decode(data: bytes) -> dict[str, Any]:
     if missing:
         raise FileFormatError(f"damaged: it lacks {', '.join(missing)}")
     found = {name: arrays[name] for name in ARRAYS if name in arrays}
-    labels = ((_key(key), text) for key, text in cast("list[tuple[Any, str]]", facts["labels"]))
-    return {**found, **{name: facts[name] for name in _FACTS}, "labels": dict(labels)}
-
-
-def _key(key: str | list[Any]) -> str | tuple[Any, ...]:
-    """A label's key as a hashable value: JSON turns node ids into lists."""
-    return key if isinstance(key, str) else tuple(key)
+    pairs = cast("list[tuple[str | list[Any], str]]", facts["labels"])
+    labels = {key if isinstance(key, str) else tuple(key): text for key, text in pairs}  # JSON has node ids as lists
+    return {**found, **{name: facts[name] for name in _FACTS}, "labels": labels}

@@ -25,7 +25,14 @@ def read(path: Path, build: Callable[..., G], tokenizer: circuit_tracer_pt.Token
         raise FileFormatError(f"{path}: only .pt files lack the text of their tokens; leave the tokenizer out")
     data = path.read_bytes()
     try:
-        return build(**_columns(data, path.suffix, tokenizer))
+        match path.suffix:
+            case ".ctgraph":
+                columns = ctgraph.decode(data)
+            case ".json":
+                columns = graph_json_reader.decode(_parsed(data))
+            case _:
+                columns = circuit_tracer_pt.decode(data, tokenizer)
+        return build(**columns)
     except (FileFormatError, GraphError) as error:
         raise FileFormatError(f"{path}: {error}") from error
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -39,16 +46,6 @@ def write(graph: GraphData, path: Path) -> Path:
         return write_bytes(path, ctgraph.encode(graph))
     text = json.dumps(graph_json.encode(graph), ensure_ascii=False, allow_nan=False)
     return write_bytes(path, text.encode())
-
-
-def _columns(data: bytes, suffix: str, tokenizer: circuit_tracer_pt.Tokenizer | None) -> dict[str, Any]:
-    match suffix:
-        case ".ctgraph":
-            return ctgraph.decode(data)
-        case ".json":
-            return graph_json_reader.decode(_parsed(data))
-        case _:
-            return circuit_tracer_pt.decode(data, tokenizer)
 
 
 def _check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:

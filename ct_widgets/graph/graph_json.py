@@ -71,29 +71,25 @@ def node_records(graph: GraphData) -> list[dict[str, Any]]:
 
 def _identity(graph: GraphData, node: NodeId) -> dict[str, Any]:
     """The fields of a node that say which it is."""
-    _, layer, position, index = node
-    match node.kind:
+    kind, layer, position, index = node
+    match kind:
         case "embedding":
-            return _fields(f"E_{index}_{position}", position, "E", position, "embedding", f"E_{index}-{position}")
+            name, feature, shown_layer, js_name = f"E_{index}_{position}", position, "E", f"E_{index}-{position}"
         case "error":
-            return _fields(f"0_{layer}_{position}", -1, str(layer), position, "error", f"{layer}_{position}-0")
+            name, feature, shown_layer, js_name = f"0_{layer}_{position}", -1, str(layer), f"{layer}_{position}-0"
         case "logit":
-            above = graph.n_layers + 1
-            return _fields(f"{above}_{index}_{position}", index, str(above), position, "logit", f"L_{index}-{position}")
+            shown_layer = str(graph.n_layers + 1)
+            name, feature, js_name = f"{shown_layer}_{index}_{position}", index, f"L_{index}-{position}"
         case _:
-            name = f"{layer}_{index}_{position}"
-            number = FeatureName(layer, index).cantor
-            return _fields(name, number, str(layer), position, "feature", f"{layer}_{index}-0")
-
-
-def _fields(node_id: str, feature: int, layer: str, position: int, kind: str, js_node_id: str) -> dict[str, Any]:
+            feature, shown_layer = FeatureName(layer, index).cantor, str(layer)
+            name, js_name = f"{layer}_{index}_{position}", f"{layer}_{index}-0"
     return {
-        "node_id": node_id,
+        "node_id": name,
         "feature": feature,
-        "layer": layer,
+        "layer": shown_layer,
         "ctx_idx": position,
-        "feature_type": FEATURE_TYPES[kind],
-        "jsNodeId": js_node_id,
+        "feature_type": FEATURE_TYPES.get(kind, FEATURE_TYPES["feature"]),
+        "jsNodeId": js_name,
     }
 
 

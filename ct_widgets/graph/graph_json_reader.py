@@ -18,7 +18,7 @@ from ct_widgets.errors import FileFormatError
 from ct_widgets.feature_name import FeatureName
 from ct_widgets.graph.data import GraphData
 from ct_widgets.graph.graph_json import FEATURE_TYPES, logit_text, node_key, node_records
-from ct_widgets.graph.node_id import KIND_NAMES, NO_INDEX, NodeId
+from ct_widgets.graph.node_id import KIND_NAMES, NO_INDEX, NodeId, sort_key
 
 Record = dict[str, Any]
 
@@ -156,19 +156,15 @@ def _rows_by_name(nodes: list[_Node]) -> dict[str, list[int]]:
 
 def _in_order(nodes: list[_Node], edges: list[_Edge]) -> tuple[list[_Node], list[_Edge]]:
     """Nodes in the topological order of our graphs, and edges by their new row numbers."""
-    order = sorted(range(len(nodes)), key=lambda row: _place(nodes[row]))
+    order = sorted(
+        range(len(nodes)), key=lambda row: sort_key(nodes[row].id, float(nodes[row].record.get("token_prob") or 0.0))
+    )
     if any(node.id.kind == "other" for node in nodes):
         order = _with_others_before_their_targets(nodes, edges, order)
     new_row = {old: new for new, old in enumerate(order)}
     return [nodes[old] for old in order], sorted(
         _Edge(new_row[target], new_row[source], weight) for target, source, weight in edges
     )
-
-
-def _place(node: _Node) -> tuple[int, int, int, float, int]:
-    kind, layer, position, index = node.id
-    falling = -float(node.record.get("token_prob") or 0.0) if kind == "logit" else 0.0
-    return (layer, KIND_NAMES.index(kind), position, falling, index)
 
 
 def _with_others_before_their_targets(nodes: list[_Node], edges: list[_Edge], order: list[int]) -> list[int]:

@@ -55,6 +55,12 @@ def as_node_id(value: Sequence[Any]) -> NodeId:
     return node
 
 
+def sort_key(node: NodeId, probability: float) -> tuple[int, int, int, float, int]:
+    """Key of the one order of nodes in our graphs: topological, with logits by falling probability."""
+    falling = -probability if node.kind == "logit" else 0.0
+    return (node.layer, KIND_NAMES.index(node.kind), node.position, falling, node.index)
+
+
 class Supernode(NamedTuple):
     """A named group of nodes that a person reads as one."""
 

@@ -38,7 +38,7 @@ def match_nodes(a: GraphData, b: GraphData, same_features: bool | None = None) -
     was made with another transcoder than the other.
     """
     if same_features is None:
-        same_features = _transcoder(a) == _transcoder(b)
+        same_features = a.provenance.get("transcoder") == b.provenance.get("transcoder")
     kinds = [kind for kind in KIND_NAMES if same_features or kind not in ("feature", "other")]
     place_a, place_b = _places(a, kinds), _places(b, kinds)
     here = _matches(place_a, place_b)
@@ -121,7 +121,3 @@ def _record(a: GraphData, b: GraphData, found: str, row_a: int | None, row_b: in
             f"influence_{side}": float(graph.influence[place]) if there else math.nan,
         }
     return record
-
-
-def _transcoder(graph: GraphData) -> Any:
-    return graph.provenance.get("transcoder")

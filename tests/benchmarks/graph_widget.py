@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ct_widgets.widgets import graph_html
+from ct_widgets.widgets.page import graph_html
 from ct_widgets.widgets.payload import wire
 from ct_widgets.widgets.state import initial_json
 from ct_widgets.widgets.static_files import static_text

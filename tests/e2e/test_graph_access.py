@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ct_widgets.widgets import graph_html
+from ct_widgets.widgets.page import graph_html
 from ct_widgets.widgets.state import initial_json
 from tests.e2e.axe import issues
 from tests.e2e.conftest import OpenGraph

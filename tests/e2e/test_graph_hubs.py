@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ct_widgets import AttributionGraph
-from ct_widgets.widgets import graph_html
+from ct_widgets.widgets.page import graph_html
 from ct_widgets.widgets.state import initial_json
 from tests.e2e.conftest import OpenGraph
 from tests.support.graphs import layered_graph

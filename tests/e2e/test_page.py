@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from ct_widgets.widgets import graph_html
+from ct_widgets.widgets.page import graph_html
 from ct_widgets.widgets.state import initial_json
 from tests.e2e.conftest import NewPage, OpenGraph
 from tests.support.graphs import HOSTILE, layered_graph

@@ -14,10 +14,11 @@ import torch
 from conftest import FAMILIES, random_transcoder
 
 import ct_widgets as ct
-from ct_widgets.arithmetic import embedding_weights, number_tokens, output_weights
+from ct_widgets.arithmetic import number_tokens
 from ct_widgets.arithmetic.collect import _reader  # pyright: ignore[reportPrivateUsage]
 from ct_widgets.arithmetic.numbers import prompt_tokens
 from ct_widgets.arithmetic.operands import OperandActivations
+from ct_widgets.arithmetic.weights import embedding_weights, output_weights
 from ct_widgets.errors import FeatureError, PromptError
 from ct_widgets.interventions import Baseline, Method, activations_at, resolve_and_plan
 from ct_widgets.interventions.plan import METHODS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from graph_samples import fetched_by, random_graph
 
-from ct_widgets.widgets import GraphWidget
+from ct_widgets.widgets.graph_widget import GraphWidget
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

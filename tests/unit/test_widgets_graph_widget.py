@@ -13,10 +13,12 @@ import pytest
 
 from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph, NodeId, Supernode
-from ct_widgets.widgets import GraphWidget, Snapshot, graph_widget
+from ct_widgets.widgets import graph_widget
 from ct_widgets.widgets import static_files as static
+from ct_widgets.widgets.graph_widget import GraphWidget
 from ct_widgets.widgets.pictures.graph import graph_picture
 from ct_widgets.widgets.pictures.svg import Picture
+from ct_widgets.widgets.state import Snapshot
 from tests.support.graphs import layered_graph
 
 

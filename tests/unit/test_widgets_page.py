@@ -15,8 +15,9 @@ import pytest
 
 from ct_widgets.columns import decode
 from ct_widgets.graph import AttributionGraph
-from ct_widgets.widgets import graph_html, graph_picture
+from ct_widgets.widgets.page import graph_html
 from ct_widgets.widgets.payload import wire
+from ct_widgets.widgets.pictures.graph import graph_picture
 from tests.support.graphs import HOSTILE, layered_graph
 
 EVIL = '</script><script>alert(1)</script><!-- \u202e \u0000 \ud83d ]]> "&'
