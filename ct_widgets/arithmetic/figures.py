@@ -50,10 +50,9 @@ def operand_plot(feature: Feature, operands: OperandActivations) -> Figure:
         hovertemplate="a %{y}, b %{x}, a+b %{customdata}<br>%{z:.3g}<extra></extra>",
     )
     figure = go.Figure(heatmap)
-    for axis, name in (("x", "b"), ("y", "a")):
-        numbers = operands.b if axis == "x" else operands.a
+    for axis, operand, numbers in (("x", "b", operands.b), ("y", "a", operands.a)):
         ticks = sorted({numbers[0], numbers[len(numbers) // 2], numbers[-1]})
-        figure.update_layout({f"{axis}axis": _axis(name) | {"tickvals": ticks}})
+        figure.update_layout({f"{axis}axis": _axis(operand) | {"tickvals": ticks}})
     figure.update_yaxes(scaleanchor="x", constrain="domain")
     figure.update_xaxes(constrain="domain")
     place = f"{operands.template} at the token {operands.tokens[operands.position]!r}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-import numpy as np
 import traitlets as t
 
 from ct_widgets.errors import WidgetError
@@ -21,6 +20,7 @@ from ct_widgets.widgets.state import (
     GraphState,
     NodeLike,
     initial_state,
+    rows_that_fit,
 )
 from ct_widgets.widgets.traits import Labels, Node, Nodes, Places, Share, Snapshots, Suggestions, Supernodes, Widgets
 from ct_widgets.widgets.view import PageView
@@ -121,17 +121,10 @@ class GraphWidget(PageView, front_end="graph"):
 
         >>> view.pinned = view.select("layer >= 2 and token == '='")
         """
-        nodes = self._graph.nodes
-        try:
-            fits = nodes.eval(query)
-            rows = np.flatnonzero(np.broadcast_to(np.asarray(fits, dtype=np.bool_), len(nodes)))
-        except Exception as error:  # pandas passes on whatever evaluating the text raises
-            raise WidgetError(
-                f"{query!r} is not a valid query: {error}; columns are {', '.join(nodes.columns)}"
-            ) from error
-        if len(rows) == 0:
+        rows = rows_that_fit(self._graph, query)
+        if not rows:
             raise WidgetError(f"no node fits {query!r}; `graph.nodes` lists all there are")
-        found = [self._graph.node_ids[row] for row in rows[np.argsort(-self._graph.influence[rows], kind="stable")]]
+        found = [self._graph.node_ids[row] for row in sorted(rows, key=lambda row: -self._graph.influence[row])]
         self.selected = found[0]
         return tuple(found)
 

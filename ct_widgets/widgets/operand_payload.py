@@ -10,26 +10,23 @@ Axes: r row of the sheet, a, b operands, n number token, e link.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ct_widgets.arithmetic import Family, OperandActivations
 from ct_widgets.columns import encode
 from ct_widgets.graph import AttributionGraph
+from ct_widgets.graph.adjacency import Float32
 from ct_widgets.graph.node_id import KIND_NAMES
 from ct_widgets.widgets.operand_rows import Neighbours, Row, Rows, token_place
-
-if TYPE_CHECKING:
-    from ct_widgets.arithmetic.families import Family
-    from ct_widgets.arithmetic.operands import OperandActivations
 
 _FARTHEST = 255
 _SIGNED_ZERO, _SIGNED_STEPS = 128, 127
 
 UInt8 = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
 
 
 class Weights(NamedTuple):
@@ -120,18 +117,12 @@ def wire(
         "elsewhere": rows.elsewhere,
         "left_out": rows.left_out,
         "families": [[one.kind, one.name, round(one.explained, 4)] for one in families],
-        "labels": _labels(rows.rows, graph),
+        "labels": ["" if graph is None else graph.labels.get(row.name, "") for row in rows.rows],
         "numbers": [] if isinstance(weights, str) else list(weights.numbers),
         "no_weights": weights if isinstance(weights, str) else "",
         "token_of": _tokens(links or (), graph),
     }
     return encode(arrays, facts)
-
-
-def _labels(rows: Sequence[Row], graph: AttributionGraph | None) -> list[str]:
-    """Look up what people called the features in the graph."""
-    known: Mapping[Any, str] = graph.labels if graph is not None else {}
-    return [known.get(row.name, "") for row in rows]
 
 
 def _tokens(links: Sequence[Neighbours], graph: AttributionGraph | None) -> dict[str, str]:

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
+from ct_widgets.arithmetic import OperandActivations
 from ct_widgets.errors import GraphError, WidgetError
 from ct_widgets.feature_name import FeatureLike, FeatureName
 from ct_widgets.graph import AttributionGraph, NodeId
 from ct_widgets.graph.node_id import as_node_id
+from ct_widgets.widgets.state import NodeLike, rows_that_fit
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ct_widgets.arithmetic.operands import OperandActivations
-    from ct_widgets.widgets.state import NodeLike
 
 Plottable: TypeAlias = "pd.DataFrame | str | NodeLike | FeatureLike | Iterable[NodeLike | FeatureLike]"
 """Features to plot: a table of nodes or features, a query over the nodes of the graph, or nodes and features."""
@@ -137,7 +136,9 @@ def _asked(
     if nodes is None:
         nodes = _most_active(operands) if graph is None else np.flatnonzero(graph.is_kind("feature")).tolist()
     if isinstance(nodes, str) and not re.fullmatch(r"L\d+/\d+", nodes):
-        nodes = _query(graph, nodes)
+        if graph is None:
+            raise WidgetError(f"{nodes!r} is a query over the nodes of a graph: pass graph= too")
+        nodes = rows_that_fit(graph, nodes)
     if hasattr(nodes, "columns"):
         yield from _of_table(nodes)
     elif isinstance(nodes, str | NodeId) or not isinstance(nodes, Iterable):
@@ -152,17 +153,6 @@ def _most_active(operands: OperandActivations) -> list[FeatureLike]:
     table = operands.features
     table = table.assign(total=table["n_active"] * table["mean"]).nlargest(MOST_ROWS, "total")
     return list(zip(table["layer"].tolist(), table["index"].tolist(), strict=True))
-
-
-def _query(graph: AttributionGraph | None, query: str) -> Any:
-    if graph is None:
-        raise WidgetError(f"{query!r} is a query over the nodes of a graph: pass graph= too")
-    try:
-        return graph.nodes.query(query)
-    except Exception as error:  # pandas passes on whatever evaluating the text raises
-        raise WidgetError(
-            f"{query!r} is not a valid query: {error}; columns are {', '.join(graph.nodes.columns)}"
-        ) from error
 
 
 def _of_table(table: Any) -> Iterator[tuple[Row, int | None]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
+from typing import Any, Literal, Protocol, TypedDict, cast
 
+from ct_widgets.arithmetic import OperandActivations
+from ct_widgets.arithmetic.families import KINDS
 from ct_widgets.errors import GraphError, WidgetError
 from ct_widgets.feature_name import FeatureLike, FeatureName
 from ct_widgets.graph import AttributionGraph, NodeId
@@ -12,12 +14,6 @@ from ct_widgets.graph.node_id import as_node_id
 from ct_widgets.widgets.operand_rows import Row, token_place
 from ct_widgets.widgets.state import NodeLike
 from ct_widgets.widgets.traits import Choice, JsonTrait
-
-if TYPE_CHECKING:
-    from ct_widgets.arithmetic.operands import OperandActivations
-
-FAMILIES = ("sum", "lookup", "add", "active", "other")
-"""Kinds of `ct_widgets.arithmetic.Family`, in the order of the sheet."""
 
 
 class OperandState(TypedDict, total=False):
@@ -125,11 +121,11 @@ class Families(JsonTrait[tuple[str, ...], Iterable[str]]):
         """Return `value` in the order of the sheet."""
         del obj
         asked = {value} if isinstance(value, str) else set(value)
-        if unknown := asked - set(FAMILIES):
+        if unknown := asked - set(KINDS):
             raise WidgetError(
-                f"{self.name}: {min(map(str, unknown))!r} is not a kind of family: expected {', '.join(FAMILIES)}"
+                f"{self.name}: {min(map(str, unknown))!r} is not a kind of family: expected {', '.join(KINDS)}"
             )
-        return tuple(kind for kind in FAMILIES if kind in asked)
+        return tuple(kind for kind in KINDS if kind in asked)
 
 
 class Moment(Choice):

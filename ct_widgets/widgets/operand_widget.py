@@ -10,7 +10,8 @@ import anywidget
 import numpy as np
 import traitlets as t
 
-from ct_widgets.arithmetic.numbers import NUMBERS, TEMPLATE, number_tokens
+from ct_widgets.arithmetic import Family, OperandActivations, classify, number_tokens
+from ct_widgets.arithmetic.numbers import NUMBERS, TEMPLATE
 from ct_widgets.errors import PromptError, WidgetError
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.progress import progress_bar
@@ -25,8 +26,6 @@ from ct_widgets.widgets.traits import Choice
 from ct_widgets.widgets.view import PageView
 
 if TYPE_CHECKING:
-    from ct_widgets.arithmetic.families import Family
-    from ct_widgets.arithmetic.operands import OperandActivations
     from ct_widgets.widgets.graph_widget import GraphWidget
 
 
@@ -137,8 +136,6 @@ def _compute(
 
 def _families(operands: OperandActivations, rows: tuple[Row, ...]) -> list[Family]:
     """Classify the features by what they do without an intervention."""
-    from ct_widgets.arithmetic.families import classify
-
     plain = operands if operands.before is None else operands.before
     found: list[Family] = []
     with progress_bar("families", len(rows), unit="feature") as bar:

@@ -96,7 +96,7 @@ class PerturbationWidget(PageView, front_end="perturbation"):
         self._update_sweep()
         self.on_msg(self._greet)
         self.observe(self._changed, ["strengths", *SETTINGS])
-        self.observe(self._activated, "active")
+        self.observe(self._update_sweep, "active")
 
     def _greet(self, _: Any, content: Any, buffers: Any) -> None:
         """Answer a view that says hello.
@@ -124,10 +124,6 @@ class PerturbationWidget(PageView, front_end="perturbation"):
         if change["name"] in SETTINGS or self._others(change["old"]) != self._others(change["new"]):
             self._update_sweep()
 
-    def _activated(self, change: Any) -> None:
-        del change
-        self._update_sweep()
-
     def _others(self, strengths: Mapping[str, float]) -> dict[str, float]:
         """All that a sweep of the active box depends on."""
         return {name: strength for name, strength in strengths.items() if name != self.active}
@@ -146,7 +142,7 @@ class PerturbationWidget(PageView, front_end="perturbation"):
         self.error = ""
         self.result = result
 
-    def _update_sweep(self) -> None:
+    def _update_sweep(self, _: Any = None) -> None:
         """Compute the curve of the active slider."""
         if self.active is None:
             self._sweep = None

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypedDict
 
+import numpy as np
+
+from ct_widgets.errors import WidgetError
 from ct_widgets.graph import AttributionGraph, NodeId, Supernode
 from ct_widgets.graph.node_id import LabelKey
 from ct_widgets.graph.suggest import Suggestion
@@ -67,6 +70,15 @@ def initial_state(graph: AttributionGraph) -> dict[str, Any]:
     }
 
 
+def rows_that_fit(graph: AttributionGraph, query: str) -> list[int]:
+    """List the rows of the nodes that fit a pandas query over `graph.nodes`; WidgetError if pandas cannot read it."""
+    nodes = graph.nodes
+    try:
+        return np.flatnonzero(np.broadcast_to(np.asarray(nodes.eval(query), dtype=np.bool_), len(nodes))).tolist()
+    except Exception as error:  # pandas passes on whatever evaluating the text raises
+        raise WidgetError(f"{query!r} is not a valid query: {error}; columns are {', '.join(nodes.columns)}") from error
+
+
 def initial_json(graph: AttributionGraph) -> dict[str, Any]:
     """Write `initial_state` as the browser reads it."""
     state = initial_state(graph)
@@ -78,19 +90,14 @@ def labels_to_json(labels: Mapping[LabelKey, str]) -> dict[str, str]:
     return {_key_to_json(key): text for key, text in labels.items()}
 
 
-def labels_from_json(labels: Mapping[str, str]) -> dict[Any, str]:
-    """Read what `labels_to_json` wrote."""
-    return {_key_from_json(key): text for key, text in labels.items()}
-
-
 def places_to_json(places: Mapping[NodeId, tuple[float, float]]) -> dict[str, list[float]]:
     """Write places with text as keys."""
     return {_key_to_json(key): list(place) for key, place in places.items()}
 
 
-def places_from_json(places: Mapping[str, Sequence[float]]) -> dict[Any, Any]:
-    """Read what `places_to_json` wrote."""
-    return {_key_from_json(key): place for key, place in places.items()}
+def keys_from_json(values: Mapping[str, Any]) -> dict[Any, Any]:
+    """Read what `labels_to_json` or `places_to_json` wrote."""
+    return {tuple(json.loads(key)) if key.startswith("[") else key: value for key, value in values.items()}
 
 
 def snapshots_to_json(snapshots: Mapping[str, Snapshot]) -> dict[str, Any]:
@@ -101,7 +108,7 @@ def snapshots_to_json(snapshots: Mapping[str, Snapshot]) -> dict[str, Any]:
 def snapshots_from_json(snapshots: Mapping[str, Any]) -> dict[str, Any]:
     """Read what `snapshots_to_json` wrote."""
     return {
-        name: (kept["pinned"], kept["supernodes"], places_from_json(kept["places"])) for name, kept in snapshots.items()
+        name: (kept["pinned"], kept["supernodes"], keys_from_json(kept["places"])) for name, kept in snapshots.items()
     }
 
 
@@ -118,7 +125,3 @@ def suggestions_from_json(suggestions: Iterable[Mapping[str, Any]] | None) -> li
 def _key_to_json(key: LabelKey) -> str:
     """Leave features as they are, and write nodes as JSON.stringify writes their ids in the browser."""
     return json.dumps(list(key), separators=(",", ":")) if isinstance(key, NodeId) else key
-
-
-def _key_from_json(key: str) -> Any:
-    return tuple(json.loads(key)) if key.startswith("[") else key

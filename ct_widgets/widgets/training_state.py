@@ -42,20 +42,10 @@ class Curve:
         return [[tokens, short(value)] for tokens, value in (*self._points, *newest)]
 
 
-class Curves:
-    """The lines of the four charts, by the names that `js/src/core/training/training.ts` gives them."""
-
-    def __init__(self) -> None:
-        names = ("loss", "batch, mean of layers", "held out, overall", "L0", "dead features", "same top-1 as model")
-        self._curves = {name: Curve() for name in names}
-
-    def add(self, tokens: float, name: str, value: float) -> None:
-        """Append to one line."""
-        self._curves[name].add(tokens, value)
-
-    def points(self) -> dict[str, list[list[float]]]:
-        """List the points of all lines."""
-        return {name: curve.points() for name, curve in self._curves.items()}
+def new_curves() -> dict[str, Curve]:
+    """Make the empty lines of the four charts, by the names that `js/src/core/training/training.ts` gives them."""
+    names = ("loss", "batch, mean of layers", "held out, overall", "L0", "dead features", "same top-1 as model")
+    return {name: Curve() for name in names}
 
 
 def layer_rows(mse: Sequence[float], l0: Sequence[float], dead: Sequence[float]) -> list[list[Any]]:

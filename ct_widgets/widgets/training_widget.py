@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets as t
 from IPython.core.getipython import get_ipython
+from IPython.display import display
 
 from ct_widgets.widgets.pictures.svg import Picture
 from ct_widgets.widgets.pictures.training import training_picture
-from ct_widgets.widgets.training_state import Curves, layer_rows
+from ct_widgets.widgets.training_state import layer_rows, new_curves
 from ct_widgets.widgets.traits import Choice
 from ct_widgets.widgets.view import Theme, View
 
@@ -47,7 +48,7 @@ class TrainingWidget(View, front_end="training"):
 
     def __init__(self, *, theme: Theme = "auto") -> None:
         super().__init__(theme=theme)
-        self._lines = Curves()
+        self._lines = new_curves()
         self._control: TrainingControl | None = None
         self._start: RunStart | None = None
         self._is_shown = False
@@ -66,15 +67,15 @@ class TrainingWidget(View, front_end="training"):
 
     def started(self, start: RunStart) -> None:
         """Take over a run, one that resumes with its past curves, and show the view if nobody has."""
-        self._lines, self._start, self._control, self._pace = Curves(), start, start.control, []
+        self._lines, self._start, self._control, self._pace = new_curves(), start, start.control, []
         for number, step in enumerate(start.history, 1):
             self._add_step(number, step)
         for evaluation in start.evaluations:
             self._add_evaluation(evaluation)
         self._cards = []
         self._tell("running", len(start.history))
-        if not self._is_shown:
-            self._show()
+        if not self._is_shown and get_ipython() is not None:  # where the run was started, if that is a notebook
+            self._display = display(self, display_id=True)
 
     def stepped(self, number: int, step: Step) -> None:
         """Continue the curves, a few times a second."""
@@ -108,15 +109,15 @@ class TrainingWidget(View, front_end="training"):
 
     def _add_step(self, number: int, step: Step) -> None:
         tokens = self._tokens(number)
-        self._lines.add(tokens, "loss", step.loss)
-        self._lines.add(tokens, "batch, mean of layers", step.mean_mse)
-        self._lines.add(tokens, "L0", step.total_l0)
-        self._lines.add(tokens, "dead features", step.mean_dead)
+        self._lines["loss"].add(tokens, step.loss)
+        self._lines["batch, mean of layers"].add(tokens, step.mean_mse)
+        self._lines["L0"].add(tokens, step.total_l0)
+        self._lines["dead features"].add(tokens, step.mean_dead)
 
     def _add_evaluation(self, evaluation: Evaluation) -> None:
         tokens = self._tokens(evaluation.step)
-        self._lines.add(tokens, "held out, overall", evaluation.normalised_mse)
-        self._lines.add(tokens, "same top-1 as model", evaluation.top1_agreement)
+        self._lines["held out, overall"].add(tokens, evaluation.normalised_mse)
+        self._lines["same top-1 as model"].add(tokens, evaluation.top1_agreement)
 
     def _tokens(self, step: int) -> int:
         return step * (self._start.config.batch_size if self._start else 0)
@@ -136,7 +137,7 @@ class TrainingWidget(View, front_end="training"):
         }
         with self._lock, self.hold_sync():
             self._run = state | more
-            self._curves = self._lines.points()
+            self._curves = {name: line.points() for name, line in self._lines.items()}
             if self.command != "stop" or status not in ("running", "paused"):
                 self.command = ""  # done
 
@@ -163,13 +164,6 @@ class TrainingWidget(View, front_end="training"):
         self._tell("paused" if command == "pause" else "running", self._steps)
 
     # How it is shown.
-
-    def _show(self) -> None:
-        """Display the view where the run was started, if that is a notebook."""
-        from IPython.display import display
-
-        if get_ipython() is not None:
-            self._display = display(self, display_id=True)
 
     def _keep_picture(self) -> None:
         """Put the final figure where the view is, for who opens the notebook without a kernel."""

@@ -120,7 +120,7 @@ class Labels(JsonTrait[Mapping[LabelKey, str], Mapping[Any, str]]):
     """Labels of nodes (keys: NodeId) and of features wherever they are active (keys such as "L2/517")."""
 
     def __init__(self) -> None:
-        super().__init__({}, state.labels_to_json, state.labels_from_json)
+        super().__init__({}, state.labels_to_json, state.keys_from_json)
 
     def validate(self, obj: Any, value: Mapping[Any, str]) -> Mapping[LabelKey, str]:
         """Return `value` with its keys as label keys."""
@@ -137,7 +137,7 @@ class Places(JsonTrait[Mapping[NodeId, tuple[float, float]], PlacesLike]):
     """Where boxes of the subgraph were put, by the first node of each: (part of the width, pixels from the top)."""
 
     def __init__(self) -> None:
-        super().__init__({}, state.places_to_json, state.places_from_json)
+        super().__init__({}, state.places_to_json, state.keys_from_json)
 
     def validate(self, obj: Any, value: PlacesLike) -> Mapping[NodeId, tuple[float, float]]:
         """Return `value` as pairs of finite numbers by NodeIds of nodes in the graph."""

@@ -246,6 +246,7 @@ def test_figures_hold_the_plots(demo: ReplacementModel, lookup: tuple[int, int])
     figure: Any = demo.operand_plot(f"L0/{lookup[1]}", operands)
     np.testing.assert_array_equal(figure.data[0].z, operands.plot(*lookup))
     assert figure.data[0].customdata[6][19] == 36 + 59
+    assert f"L0/{lookup[1]}  " in figure.layout.title.text
 
 
 def test_weight_figures_hold_the_weights(demo: ReplacementModel, lookup: tuple[int, int]) -> None:

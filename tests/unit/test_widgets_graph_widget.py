@@ -156,7 +156,9 @@ def test_a_checkout_without_the_built_front_end_says_so(monkeypatch: pytest.Monk
 
 def test_views_load_neither_torch_nor_a_model() -> None:
     code = (
-        "import sys, ct_widgets.widgets as widgets; widgets.GraphWidget; widgets.graph_html; widgets.graph_picture;"
+        "import sys, ct_widgets; ct_widgets.GraphWidget\n"
+        "from ct_widgets.widgets.page import graph_html\n"
+        "from ct_widgets.widgets.pictures.graph import graph_picture\n"
         "print([name for name in ('torch', 'transformer_lens', 'transformers', 'plotly') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

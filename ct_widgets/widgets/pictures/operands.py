@@ -6,18 +6,14 @@ import base64
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from ct_widgets.arithmetic import Family, OperandActivations
 from ct_widgets.palette import LIGHT, rgb
+from ct_widgets.widgets.operand_rows import Rows
 from ct_widgets.widgets.pictures.svg import SANS, Picture, label, plain
-
-if TYPE_CHECKING:
-    from ct_widgets.arithmetic.families import Family
-    from ct_widgets.arithmetic.operands import OperandActivations
-    from ct_widgets.widgets.operand_rows import Rows
 
 MOST_PLOTS = 24
 _COLUMNS, _SIZE, _GAP, _LEFT, _TOP = 8, 100, 16, 40, 48
