@@ -25,7 +25,7 @@ from ct_widgets.evaluation.texts import Row, Text, tokenize
 from ct_widgets.evaluation.validation import Validation, validate
 from ct_widgets.graph import AttributionGraph
 from ct_widgets.neurons import neuron_transcoder
-from ct_widgets.progress import Progress, progress_bar
+from ct_widgets.progress import progress_bar
 from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder
 
@@ -77,8 +77,16 @@ def evaluate(
         compared |= _neurons_beside(measured, main)
         chosen = {name: model.with_transcoder(one.transcoder) for name, one in compared.items()}
         bar.extend(2 * len(chosen) * len(asked))
-        graphs = {name: [_graph(one, text, max_feature_nodes, bar) for text in asked] for name, one in chosen.items()}
-        tested = {name: [_test(chosen[name], graph, seed, bar) for graph in some] for name, some in graphs.items()}
+        graphs: dict[str, list[AttributionGraph]] = {name: [] for name in chosen}
+        tested: dict[str, list[Validation]] = {name: [] for name in chosen}
+        for name, one in chosen.items():
+            for text in asked:
+                graph = attribute(one, text, max_feature_nodes=max_feature_nodes)
+                bar.advance()
+                found = validate(one, graph, ablations=ABLATIONS, perturbations=PERTURBATIONS, seed=seed)
+                bar.advance()
+                graphs[name].append(graph)
+                tested[name].append(found)
     return Evaluation(
         model=model.language_model.name,
         points={name: (one.name, one.size) for name, one in compared.items()},
@@ -119,18 +127,6 @@ def _neurons_beside(measured: Sequence[Measured], main: str) -> dict[str, Measur
     good = [one for one in points if one.dictionary.overall_mse <= own.dictionary.overall_mse]
     as_exact = min(good, key=lambda one: one.l0) if good else as_sparse
     return {f"{NEURONS}, L0 {one.l0:,.0f}": one for one in (as_sparse, as_exact)}
-
-
-def _graph(model: TranscodedModel, prompt: str | Sequence[int], most: int | None, bar: Progress) -> AttributionGraph:
-    graph = attribute(model, prompt, max_feature_nodes=most)
-    bar.advance()
-    return graph
-
-
-def _test(model: TranscodedModel, graph: AttributionGraph, seed: int, bar: Progress) -> Validation:
-    tested = validate(model, graph, ablations=ABLATIONS, perturbations=PERTURBATIONS, seed=seed)
-    bar.advance()
-    return tested
 
 
 def _by_dictionary(tested: Mapping[str, Sequence[Validation]], table: str) -> pd.DataFrame:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ADDED = 0.1
-KINDS = ("encoder", "random", "upstream")
+KINDS = {"encoder": "encoder direction", "random": "random direction", "upstream": "upstream feature"}
+"""Kinds of perturbation, with their names for people."""
 MEASURES = ("cosine", "normalised_mse", "cosine_mlps", "normalised_mse_mlps")
 COLUMNS = ("kind", "layer", "position", "on", *MEASURES)
 _TOGETHER = 32

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ct_widgets.evaluation.faithfulness import KINDS
 from ct_widgets.palette import DARK, LIGHT, SERIES
 
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
 INK, MUTED, HAIRLINE, SURFACE = LIGHT.ink, LIGHT.muted, LIGHT.hairline, LIGHT.surface
 _MARKS = ("circle", "square", "triangle-up", "cross", "star")
-_NAMES = {
-    "encoder": "encoder direction",
-    "random": "random direction",
-    "upstream": "upstream feature",
-}
 
 
 class Look(NamedTuple):
@@ -45,7 +41,7 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 
 def quality(
-    table: pd.DataFrame, look: Mapping[str, Look], column: str, title: str, axis: str, *, percent: bool = False
+    table: pd.DataFrame, look: Mapping[str, Look], column: str, axis: str, *, percent: bool = False
 ) -> go.Figure:
     """Draw one quality of dictionaries against L0; the dictionary as it is has the large mark."""
     figure, shown = go.Figure(), ".1%" if percent else ".3g"
@@ -56,7 +52,7 @@ def quality(
         figure.add_trace(_trace(points["l0"], points[column], str(name), look, size=size, hovertemplate=hover))
     figure.update_xaxes(type="log", title="L0 (active features per token, all layers)", dtick=1)
     figure.update_yaxes(title=axis, tickformat=".0%" if percent else None, rangemode="tozero")
-    return styled(figure, title)
+    return styled(figure, f"L0 against {axis}")
 
 
 def path_lengths(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
@@ -120,9 +116,9 @@ def ablations(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
 
 def responses(table: pd.DataFrame, look: Mapping[str, Look]) -> go.Figure:
     """Draw responses to perturbations: local replacement model against model, by layers above the perturbation."""
-    kinds = [kind for kind in _NAMES if kind in set(table["kind"])]
+    kinds = [kind for kind in KINDS if kind in set(table["kind"])]
     figure = make_subplots(
-        cols=len(kinds), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=[_NAMES[kind] for kind in kinds]
+        cols=len(kinds), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=[KINDS[kind] for kind in kinds]
     )
     for place, kind in enumerate(kinds, 1):
         for name, rows in table[table["kind"] == kind].groupby("dictionary", sort=False):

@@ -106,12 +106,8 @@ class Evaluation:
         look = figures.looks([*self.dictionaries["dictionary"], *self.graphs["dictionary"]])
         d = self.dictionaries
         return {
-            "L0 against normalised MSE": figures.quality(
-                d, look, "normalised_mse", "L0 against normalised MSE", "normalised MSE"
-            ),
-            "L0 against top-1 agreement": figures.quality(
-                d, look, "top1_agreement", "L0 against top-1 agreement", "top-1 agreement", percent=True
-            ),
+            "L0 against normalised MSE": figures.quality(d, look, "normalised_mse", "normalised MSE"),
+            "L0 against top-1 agreement": figures.quality(d, look, "top1_agreement", "top-1 agreement", percent=True),
             "path lengths": figures.path_lengths(self.paths, look),
             "scores": figures.scores(self.graphs, look),
             "pruning": figures.pruning(self.pruning, look),
@@ -139,17 +135,14 @@ def summary_html(found: Evaluation) -> str:
     notes = {part: note for name, note in NOTES.items() for part in name.split(", ")}
     columns = list(map(str, found.summary))
     head = "".join(f'<th title="{html.escape(notes[name])}">{html.escape(name)}</th>' for name in columns)
+    cell = '<td style="font-variant-numeric:tabular-nums;white-space:nowrap">{}</td>'
     body = "".join(
         f'<tr><th style="text-align:left">{html.escape(name)}</th>'
-        + "".join(_cell(shown(*cell)) for cell in zip(columns, values, strict=True))
+        + "".join(cell.format(shown(*value)) for value in zip(columns, values, strict=True))
         + "</tr>"
         for name, values in zip(map(str, found.summary.index), found.summary.to_numpy().tolist(), strict=True)
     )
     return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(text: str) -> str:
-    return f'<td style="font-variant-numeric:tabular-nums;white-space:nowrap">{text}</td>'
 
 
 def shown(column: str, value: float) -> str:

@@ -60,7 +60,8 @@ def tokenize(model: LanguageModel, texts: Iterable[Text]) -> list[Row]:
             new = [_pair(model, *cast("tuple[str, str]", text))]
         else:
             parts = maker.batches([cast("str | Sequence[int]", text)], 0)  # of one row each
-            new = [_row(model, part.ids[0].tolist()) for part in parts]
+            cut = [part.ids[0].tolist() for part in parts]
+            new = [Row(model.tokens(ids).tolist(), 2, ids[:-1][:_PROMPT]) for ids in cut]
         new = [row for row in new if len(row.ids) > row.answer]
         if not new:
             raise PromptError(f"{text!r} is too short for {model.name}: nothing in it is predicted from a feature")
@@ -78,10 +79,6 @@ def _pair(model: LanguageModel, prompt: str, answer: str) -> Row:
             f"{prompt!r} and {answer!r} share a token of {model.name}; put the space between them into the answer"
         )
     return Row(ids, max(2, len(before)), prompt)
-
-
-def _row(model: LanguageModel, ids: list[int]) -> Row:
-    return Row(model.tokens(ids).tolist(), 2, ids[:-1][:_PROMPT])
 
 
 def batches(rows: Sequence[Row], batch_tokens: int = _BATCH_TOKENS) -> Iterator[Rows]:

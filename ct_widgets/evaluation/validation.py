@@ -41,8 +41,9 @@ class Validation:
 
     @cached_property
     def responses(self) -> pd.DataFrame:
-        """Median cosine and normalised MSE of the local replacement model's response, by kind and layers above."""
-        return responses_table(self.faithfulness)
+        """Medians of `faithfulness` by kind of perturbation and layers above it, with their number n."""
+        groups = self.faithfulness.groupby(["kind", "on"])
+        return groups[list(MEASURES)].median().assign(n=groups.size()).reset_index()
 
     def correlation(self, what: str) -> float:
         """Return one of `correlations`, where only the feature's own layer is clamped."""
@@ -91,8 +92,7 @@ class Validation:
         lines = [(name, _signed(self.correlation(what))) for name, what in rows]
         one_on = self.responses.query("on == 1").set_index("kind")
         for i, kind in enumerate(kind for kind in KINDS if kind in one_on.index):
-            name = f"{kind} direction" if kind != "upstream" else "upstream feature"
-            name = f"  {name}" if i else f"response one layer on, cosine / MSE: {name}"
+            name = f"  {KINDS[kind]}" if i else f"response one layer on, cosine / MSE: {KINDS[kind]}"
             lines.append((name, "{cosine:.2f} / {normalised_mse:.2f}".format(**one_on.loc[kind])))
         return lines
 
@@ -134,12 +134,6 @@ def validate(
         ablate(model, graph, max_features=ablations, seed=seed, progress=progress),
         faithfulness(model, graph, per_layer=perturbations, seed=seed, progress=progress),
     )
-
-
-def responses_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Take medians of `faithfulness` by kind of perturbation and layers above it, with their number n."""
-    groups = found.groupby(["kind", "on"])
-    return groups[list(MEASURES)].median().assign(n=groups.size()).reset_index()
 
 
 def _are(value: float, *words: str) -> str:
