@@ -93,10 +93,10 @@ class PerturbationWidget(PageView, front_end="perturbation"):
         boxes = [[box.name, [list(node) for node in box.nodes]] for box in self.boxes]
         super().__init__(_columns=wire(graph), _boxes=boxes, **{"active": first, **state})
         self._update()
-        self._update_sweep()
+        self._update_curve()
         self.on_msg(self._greet)
         self.observe(self._changed, ["strengths", *SETTINGS])
-        self.observe(self._update_sweep, "active")
+        self.observe(self._update_curve, "active")
 
     def _greet(self, _: Any, content: Any, buffers: Any) -> None:
         """Answer a view that says hello.
@@ -122,10 +122,10 @@ class PerturbationWidget(PageView, front_end="perturbation"):
                 (self.active,) = moved  # the curve goes with the slider that was moved
                 return
         if change["name"] in SETTINGS or self._others(change["old"]) != self._others(change["new"]):
-            self._update_sweep()
+            self._update_curve()
 
     def _others(self, strengths: Mapping[str, float]) -> dict[str, float]:
-        """All that a sweep of the active box depends on."""
+        """All that the curve of the active box depends on."""
         return {name: strength for name, strength in strengths.items() if name != self.active}
 
     def _update(self) -> None:
@@ -142,7 +142,7 @@ class PerturbationWidget(PageView, front_end="perturbation"):
         self.error = ""
         self.result = result
 
-    def _update_sweep(self, _: Any = None) -> None:
+    def _update_curve(self, _: Any = None) -> None:
         """Compute the curve of the active slider."""
         if self.active is None:
             self._sweep = None
@@ -172,27 +172,27 @@ class PerturbationWidget(PageView, front_end="perturbation"):
     def to_html(
         self,
         path: str | Path,
-        sweep: Sequence[float] = EXPORTED,
+        strengths: Sequence[float] = EXPORTED,
         pairs: Iterable[tuple[str, str]] = (),
     ) -> Path:
         """Write the view to one HTML file whose sliders work without a kernel: answers are computed now.
 
-        sweep: strengths that every slider can take there, with the others at 1; pairs: names of boxes that can be moved
+        strengths: those that every slider can take there, with the others at 1; pairs: names of boxes that can be moved
         together. Sliders snap to what was computed; nothing is interpolated.
         """
-        return write_bytes(Path(path), self._page(sweep, pairs).encode())
+        return write_bytes(Path(path), self._page(strengths, pairs).encode())
 
-    def _page(self, sweep: Sequence[float] = EXPORTED, pairs: Iterable[tuple[str, str]] = ()) -> str:
+    def _page(self, strengths: Sequence[float] = EXPORTED, pairs: Iterable[tuple[str, str]] = ()) -> str:
         state = {
             **self.get_state(tuple(PerturbationState.__annotations__)),
             "_boxes": self._boxes,
-            "_grid": self._compute_grid(sweep, pairs),
+            "_grid": self._compute_grid(strengths, pairs),
         }
         data = view_data(state, wire(self.graph))
         return page_html(self.graph.prompt, "perturbation", "perturbation.page.js", ["perturbation.css"], data)
 
-    def _compute_grid(self, sweep: Sequence[float], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-        values = sorted({1.0, *(float(value) for value in sweep)})
+    def _compute_grid(self, strengths: Sequence[float], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+        values = sorted({1.0, *(float(value) for value in strengths)})
         asked = [tuple(pair) for pair in pairs]
         for name in {name for pair in asked for name in pair} - self.adjustable.keys():
             raise WidgetError(f"pairs: there is no box {name!r} with features; there are {list(self.adjustable)}")

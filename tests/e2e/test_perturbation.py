@@ -30,7 +30,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = ("first", "second", HOSTILE, "last")
     view = ct.PerturbationWidget(model, graph, list(zip(names, strongest, strict=False)))
     return view.to_html(
-        tmp_path_factory.mktemp("pages") / "page.html", sweep=[-2, -1, 0, 2], pairs=[("first", "second")]
+        tmp_path_factory.mktemp("pages") / "page.html", strengths=[-2, -1, 0, 2], pairs=[("first", "second")]
     )
 
 

@@ -130,7 +130,7 @@ def names() -> Names:
     given |= {"ct": ct, "ct_widgets": ct, "np": np, "Path": Path, "atomic": atomic, "TranscodedModel": TranscodedModel}
     given |= {"encode": columns.encode, "decode": columns.decode, "FeatureName": feature_name.FeatureName}
     given |= {"texts": texts[:20], "other_texts": texts[20:], "button": widgets.Button(), "Callback": Callback}
-    return Names(given, config=ct.TrainingConfig(features=16, steps=2, batch_size=64))
+    return Names(given, config=ct.TrainingConfig(features=16, steps=2, batch_size=64, held_out=256))
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

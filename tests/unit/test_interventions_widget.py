@@ -151,7 +151,7 @@ def test_errors_of_the_model_are_shown_and_passed(view: PerturbationWidget, monk
 
 
 def test_an_exported_page_holds_what_was_computed(view: PerturbationWidget, tmp_path: Path) -> None:
-    page = view.to_html(tmp_path / "page.html", sweep=[-1, 0, 2], pairs=[("low", HOSTILE)]).read_text()
+    page = view.to_html(tmp_path / "page.html", strengths=[-1, 0, 2], pairs=[("low", HOSTILE)]).read_text()
     state = json.loads(re.search(r'id="ctw-state">(.*?)</script>', page, re.DOTALL)[1])["state"]
     grid = state["_grid"]
     assert grid["values"] == [-1, 0, 1, 2]
