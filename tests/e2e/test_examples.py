@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
 from ct_widgets import ReplacementModel, load_demo
 from ct_widgets.demo.artifact_files import ARTIFACTS
@@ -27,7 +27,7 @@ model = ct.ReplacementModel(demo.language_model.bridge, demo.transcoder, "featur
 """
 CARD = MODEL + 'view = model.features["{name}"].show(theme="{theme}", activation={activation})\nview'
 GRAPH = MODEL + 'graph = model.attribute("{prompt}")\nview = ct.GraphWidget(graph, theme="{theme}")\nview'
-WIDE = {"viewport": {"width": 1600, "height": 1000}}
+WIDE: ViewportSize = {"width": 1600, "height": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_selecting_a_node_shows_its_examples_at_once(
 ) -> None:
     assert features.store is not None
     cell = GRAPH.format(prompt="calc: 36+59=", theme=theme)
-    notebook = open_notebook(f"panel-{theme}.ipynb", [cell], theme=theme, **WIDE)
+    notebook = open_notebook(f"panel-{theme}.ipynb", [cell], theme=theme, viewport=WIDE)
     notebook.run_all()
     view = View(notebook.graphs().first).wait()
     notebook.python("view.select(\"kind == 'feature'\")")
@@ -170,7 +170,7 @@ def test_selecting_a_node_shows_its_examples_at_once(
 
 def test_the_card_of_the_last_of_many_selected_nodes_stays(open_notebook: OpenNotebook, features: Features) -> None:
     assert features.store is not None
-    notebook = open_notebook("requests.ipynb", [GRAPH.format(prompt="calc: 36+59=", theme="auto")], **WIDE)
+    notebook = open_notebook("requests.ipynb", [GRAPH.format(prompt="calc: 36+59=", theme="auto")], viewport=WIDE)
     notebook.run_all()
     view = View(notebook.graphs().first).wait()
     slow = """
@@ -204,7 +204,7 @@ rows = list(graph.nodes.query("kind == 'feature'").nlargest(12, "influence").ind
 
 def test_a_label_given_in_the_graph_is_kept(open_notebook: OpenNotebook, features: Features) -> None:
     assert features.store is not None
-    notebook = open_notebook("kept.ipynb", [GRAPH.format(prompt="calc: 36+59=", theme="auto")], **WIDE)
+    notebook = open_notebook("kept.ipynb", [GRAPH.format(prompt="calc: 36+59=", theme="auto")], viewport=WIDE)
     notebook.run_all()
     view = View(notebook.graphs().first).wait()
     node = notebook.python("print(view.select(\"kind == 'feature'\")[0])")
@@ -223,7 +223,7 @@ def test_a_label_given_in_the_graph_is_kept(open_notebook: OpenNotebook, feature
 
 def test_hovering_shows_the_card_of_the_node_under_the_pointer(open_notebook: OpenNotebook, features: Features) -> None:
     assert features.store is not None
-    notebook = open_notebook("hover.ipynb", [GRAPH.format(prompt="calc: 36+59=", theme="auto")], **WIDE)
+    notebook = open_notebook("hover.ipynb", [GRAPH.format(prompt="calc: 36+59=", theme="auto")], viewport=WIDE)
     notebook.run_all()
     view = View(notebook.graphs().first).wait()
     hover = (
@@ -240,7 +240,7 @@ def test_hovering_shows_the_card_of_the_node_under_the_pointer(open_notebook: Op
 def test_a_graph_from_a_file_says_what_is_missing(open_notebook: OpenNotebook, graph: Any, pictures: Path) -> None:
     assert graph is not None
     cell = "import ct_widgets as ct\nview = ct.GraphWidget(ct.AttributionGraph.load('graph.ctgraph'))\nview"
-    notebook = open_notebook("file.ipynb", [cell], **WIDE)
+    notebook = open_notebook("file.ipynb", [cell], viewport=WIDE)
     notebook.run_all()
     view = View(notebook.graphs().first).wait()
     notebook.python("view.selected = 100")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
 from tests.e2e.conftest import OpenNotebook
 
@@ -19,14 +19,14 @@ meeting = weights.pairs.query("not interference")["source"]
 lower, upper = (meeting[meeting.str.startswith(layer)].mode()[0] for layer in ("L1/", "L2/"))
 """
 VIEW = MODEL + "view = weights.show(lower, theme='THEME')\nview"
-WIDE = {"viewport": {"width": 1500, "height": 1000}}
+WIDE: ViewportSize = {"width": 1500, "height": 1000}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_neighbours_are_ranked_walked_to_and_walked_back_from(
     open_notebook: OpenNotebook, pictures: Path, theme: str
 ) -> None:
-    notebook = open_notebook(f"walk-{theme}.ipynb", [VIEW.replace("THEME", theme)], theme=theme, **WIDE)
+    notebook = open_notebook(f"walk-{theme}.ipynb", [VIEW.replace("THEME", theme)], theme=theme, viewport=WIDE)
     notebook.run_all()
     view = notebook.page.locator(".ctw-walk")
     inputs, outputs = (view.locator(f'.ctw-neighbour[data-side="{side}"]') for side in ("inputs", "outputs"))
