@@ -61,7 +61,6 @@ def evaluate(
     if not asked:
         raise PromptError("prompts is empty; name at least one, or leave it out to take some of the texts")
     models = _dictionaries(model, beside or {})
-    main, *_ = models
     parts = cut(model.language_model, rows)
     variants = [
         variant
@@ -74,7 +73,7 @@ def evaluate(
     with progress_bar("evaluation", len(variants) * len(parts), unit="step", show=progress) as bar:
         measured = measure(model, variants, parts, progress=bar)
         compared = {one.name: one for one in measured if one.name in models and not one.size}
-        compared |= _neurons_beside(measured, main)
+        compared |= _neurons_beside(measured, next(iter(models)))
         chosen = {name: model.with_transcoder(one.transcoder) for name, one in compared.items()}
         bar.extend(2 * len(chosen) * len(asked))
         graphs: dict[str, list[AttributionGraph]] = {name: [] for name in chosen}
@@ -83,10 +82,9 @@ def evaluate(
             for text in asked:
                 graph = attribute(one, text, max_feature_nodes=max_feature_nodes)
                 bar.advance()
-                found = validate(one, graph, ablations=ABLATIONS, perturbations=PERTURBATIONS, seed=seed)
-                bar.advance()
                 graphs[name].append(graph)
-                tested[name].append(found)
+                tested[name].append(validate(one, graph, ablations=ABLATIONS, perturbations=PERTURBATIONS, seed=seed))
+                bar.advance()
     return Evaluation(
         model=model.language_model.name,
         points={name: (one.name, one.size) for name, one in compared.items()},

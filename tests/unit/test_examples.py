@@ -136,6 +136,7 @@ def names() -> Names:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_runs(name: str, folder: Path, names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
+    panels.panel_kinds()  # all of the package are registered before an example adds one that is forgotten again
     monkeypatch.setattr(panels, "_KINDS", dict(panels._KINDS))
     shown: list[str] = []
     monkeypatch.setattr("sys.displayhook", lambda value: None if value is None else shown.append(repr(value)))

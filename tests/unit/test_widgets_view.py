@@ -135,7 +135,7 @@ def test_stacked_pictures_stand_below_each_other() -> None:
 
 
 def test_every_export_exists() -> None:
-    assert all(hasattr(widgets, name) for name in widgets.__all__)
+    assert all(hasattr(ct, name) for name in ct.__all__)
 
 
 @pytest.mark.parametrize("view", [view for view in VIEWS if view._keywords is not None])
