@@ -16,7 +16,6 @@ from transformers import PreTrainedTokenizerFast
 from ct_widgets.demo.tokenizer import load_tokenizer
 from ct_widgets.errors import FileFormatError
 from ct_widgets.language_model import native_bridge, native_state
-from ct_widgets.transcoders import Kind, Transcoder
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 
@@ -54,16 +53,6 @@ def _weights(bridge: Any) -> dict[str, Tensor]:
     """The model's weights by name. Bridges know some by two names, which a file must not hold twice."""
     by_address = {value.data_ptr(): name for name, value in native_state(bridge).items()}
     return {name: value for name, value in native_state(bridge).items() if by_address[value.data_ptr()] == name}
-
-
-def load_transcoder(directory: Path, kind: Kind = "clt") -> Transcoder:
-    """The cross-layer transcoder, or the per-layer one."""
-    return Transcoder.load(directory / kind)
-
-
-def save_transcoder(directory: Path, transcoder: Transcoder) -> None:
-    """Write what `load_transcoder` reads: a circuit-tracer directory."""
-    transcoder.save(directory / transcoder.kind)
 
 
 def read_json(path: Path) -> dict[str, Any]:

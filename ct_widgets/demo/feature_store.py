@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ct_widgets.demo.artifact_files import load_bridge, load_transcoder
+from ct_widgets.demo.artifact_files import load_bridge
 from ct_widgets.demo.corpus import statements
 from ct_widgets.features import FeatureStore, collect_features
 from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.transcoders import Transcoder
 
 _FEATURES = "features"
 
@@ -23,7 +24,7 @@ def save_features(out: Path, seed: int, *, texts: int | None = None) -> FeatureS
 
     Statements come in random order, all of them or the first `texts`.
     """
-    model = ReplacementModel(load_bridge(out), load_transcoder(out))
+    model = ReplacementModel(load_bridge(out), Transcoder.load(out / "clt"))
     world = statements(seed)
     order = np.random.default_rng([seed, 3]).permutation(len(world))[:texts]
     shutil.rmtree(out / _FEATURES, ignore_errors=True)
