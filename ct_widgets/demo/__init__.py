@@ -22,8 +22,7 @@ def load_demo(transcoder: Kind = "clt") -> ReplacementModel:
     >>> graph = model.attribute("calc: 36+59=")
     """
     # torch and TransformerLens take seconds to import: not before they are needed.
-    from ct_widgets.demo.artifact_files import ARTIFACTS, load_bridge
-    from ct_widgets.demo.feature_store import load_features
+    from ct_widgets.demo.artifact_files import ARTIFACTS, load_bridge, load_features
     from ct_widgets.errors import TranscoderError
     from ct_widgets.replacement_model import ReplacementModel
     from ct_widgets.transcoders import Transcoder

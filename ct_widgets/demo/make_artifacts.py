@@ -16,11 +16,10 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from ct_widgets.demo import language_model_training
-from ct_widgets.demo.artifact_files import ARTIFACTS, load_bridge, read_json, save_bridge, write_json
+from ct_widgets.demo.artifact_files import ARTIFACTS, load_bridge, read_json, save_bridge, save_features, write_json
 from ct_widgets.demo.card import render
 from ct_widgets.demo.corpus import MIX, N_INDUCTION, Corpus, statements
 from ct_widgets.demo.evaluation import accuracy, comparison, corpus_statistics, family_metrics, transcoder_metrics
-from ct_widgets.demo.feature_store import save_features
 from ct_widgets.demo.language_model_training import architecture
 from ct_widgets.demo.tokenizer import build_tokenizer
 from ct_widgets.demo.transcoder_data import alignment_batch, training_round
