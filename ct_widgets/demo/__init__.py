@@ -22,15 +22,15 @@ def load_demo(transcoder: Kind = "clt") -> ReplacementModel:
     >>> graph = model.attribute("calc: 36+59=")
     """
     # torch and TransformerLens take seconds to import: not before they are needed.
-    from ct_widgets.demo.artifact_files import ARTIFACTS, load_bridge, load_transcoder
-    from ct_widgets.demo.feature_store import load_features
+    from ct_widgets.demo.artifact_files import ARTIFACTS, load_bridge, load_features
     from ct_widgets.errors import TranscoderError
     from ct_widgets.replacement_model import ReplacementModel
+    from ct_widgets.transcoders import Transcoder
 
     if transcoder not in ("clt", "plt"):
         raise TranscoderError(f"the demo model has no transcoder {transcoder!r}; it has 'clt' and 'plt'")
     features = load_features(ARTIFACTS) if transcoder == "clt" else None
-    return ReplacementModel(load_bridge(ARTIFACTS), load_transcoder(ARTIFACTS, transcoder), features)
+    return ReplacementModel(load_bridge(ARTIFACTS), Transcoder.load(ARTIFACTS / transcoder), features)
 
 
 def load_texts(n: int | None = None) -> list[tuple[str, str]]:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from ct_widgets.demo.corpus import statements
 from ct_widgets.demo.tokenizer import load_tokenizer
 from ct_widgets.errors import FileFormatError
+from ct_widgets.features import FeatureStore, collect_features
 from ct_widgets.language_model import native_bridge, native_state
-from ct_widgets.transcoders import Kind, Transcoder
+from ct_widgets.replacement_model import ReplacementModel
+from ct_widgets.transcoders import Transcoder
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 
 _CONFIG, _WEIGHTS, _TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+_FEATURES = "features"
+
+# A statement is short: windows hold all of it, and few examples tell what is to be told.
+_EXAMPLES, _WINDOW = 8, 15
 
 
 def load_bridge(directory: Path) -> Any:
@@ -56,14 +65,30 @@ def _weights(bridge: Any) -> dict[str, Tensor]:
     return {name: value for name, value in native_state(bridge).items() if by_address[value.data_ptr()] == name}
 
 
-def load_transcoder(directory: Path, kind: Kind = "clt") -> Transcoder:
-    """The cross-layer transcoder, or the per-layer one."""
-    return Transcoder.load(directory / kind)
+def save_features(out: Path, seed: int, *, texts: int | None = None) -> FeatureStore:
+    """Write the store of the model and transcoder in `out` beside them, in place of an older one.
+
+    Statements come in random order, all of them or the first `texts`.
+    """
+    model = ReplacementModel(load_bridge(out), Transcoder.load(out / "clt"))
+    world = statements(seed)
+    order = np.random.default_rng([seed, 3]).permutation(len(world))[:texts]
+    shutil.rmtree(out / _FEATURES, ignore_errors=True)
+    return collect_features(
+        model,
+        [f"{world[i].prompt} {world[i].answer}" for i in order],
+        out / _FEATURES,
+        top=_EXAMPLES,
+        sample=_EXAMPLES,
+        before=_WINDOW,
+        after=_WINDOW,
+    )
 
 
-def save_transcoder(directory: Path, transcoder: Transcoder) -> None:
-    """Write what `load_transcoder` reads: a circuit-tracer directory."""
-    transcoder.save(directory / transcoder.kind)
+def load_features(directory: Path) -> FeatureStore | None:
+    """The store, if there is one. Labels that a user gives are not written into the package."""
+    path = directory / _FEATURES
+    return FeatureStore(path, keep_labels=False) if path.is_dir() else None
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -176,10 +176,6 @@ class Corpus:
         position = np.arange(self.ids.shape[1])
         return (position >= self.prompt_length[chosen, None]) & (position < self.length[chosen, None])
 
-    def inside_mask(self, chosen: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """[s, p]: which tokens are not padding."""
-        return np.arange(self.ids.shape[1]) < self.length[chosen, None]
-
     def draw(
         self, rng: np.random.Generator, group: dict[str, int], splits: tuple[int, ...] = (TRAIN, OTHER_FORM)
     ) -> NDArray[np.int64]:
@@ -199,7 +195,7 @@ class Corpus:
             chosen = self.draw(rng, group)
             answer = self.answer_mask(chosen)
             weight = answer / answer.sum(1, keepdims=True)
-            inside = self.inside_mask(chosen)
+            inside = np.arange(self.ids.shape[1]) < self.length[chosen, None]
             weight[(rng.random(len(chosen)) < filler_share)[:, None] & inside & ~answer] = filler
             weight[:, 0] = 0  # nothing predicts BOS
             width = int(self.length[chosen].max())

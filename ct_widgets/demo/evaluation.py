@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from ct_widgets.arithmetic.families import KINDS
 from ct_widgets.demo import load_texts
 from ct_widgets.demo.corpus import HELD_OUT, MIX, OTHER_FORM, TASKS, TRAIN, Corpus
 from ct_widgets.demo.language_model_training import right_answers
 from ct_widgets.demo.transcoder_data import FACT_TASKS, survey, unseen
 from ct_widgets.evaluation import evaluate
 from ct_widgets.language_model import LanguageModel
+from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.training import (
-    Activations,
     DictionaryMetrics,
     Sequences,
     dictionary_metrics,
@@ -34,6 +35,9 @@ SHOWN = {
 PARTS: dict[str, tuple[str, ...]] = {"additions": tuple(MIX[0]), "other numbers": tuple(MIX[1]), "facts": FACT_TASKS}
 """Tasks whose transcoder metrics are reported together."""
 
+FAMILY_PAIRS = 10
+"""Features that are active for fewer pairs of operands do not count among families."""
+
 
 def accuracy(model: LanguageModel, corpus: Corpus, tasks: Iterable[str] = TASKS) -> dict[str, dict[str, Any]]:
     """Of every task: how many statements were taught and held out, and the share answered right, all tokens."""
@@ -51,12 +55,7 @@ def accuracy(model: LanguageModel, corpus: Corpus, tasks: Iterable[str] = TASKS)
 def reconstruction(model: LanguageModel, transcoder: Transcoder, sequences: Iterable[Sequences]) -> DictionaryMetrics:
     """Dictionary metrics on the kept tokens."""
     hooks = transcoder.feature_input_hook, transcoder.feature_output_hook
-
-    def parts() -> Iterator[Activations]:
-        for rows in sequences:
-            yield read_activations(model, [rows], *hooks)
-
-    return dictionary_metrics(transcoder, parts())
+    return dictionary_metrics(transcoder, (read_activations(model, [rows], *hooks) for rows in sequences))
 
 
 def transcoder_part(
@@ -108,6 +107,19 @@ def comparison(model: LanguageModel, clt: Transcoder, plt: Transcoder) -> dict[s
             str(name): {column: None if np.isnan(value) else float(value) for column, value in row.items()}
             for name, row in found.summary.iterrows()
         },
+    }
+
+
+def family_metrics(model: ReplacementModel) -> dict[str, Any]:
+    """Of the features active for `FAMILY_PAIRS` additions or more: how many, and how many of each family, by layer."""
+    families = model.operand_activations().families.query(f"n_active >= {FAMILY_PAIRS}")
+    layers = range(model.transcoder.n_layers)
+    count = {kind: [int((families[families["layer"] == n]["kind"] == kind).sum()) for n in layers] for kind in KINDS}
+    return {
+        "pairs": FAMILY_PAIRS,
+        "features": len(families),
+        "named": float((families["kind"] != "other").mean()),
+        "by_layer": count,
     }
 
 

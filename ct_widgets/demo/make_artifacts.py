@@ -16,20 +16,10 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from ct_widgets.demo import language_model_training
-from ct_widgets.demo.artifact_files import (
-    ARTIFACTS,
-    load_bridge,
-    load_transcoder,
-    read_json,
-    save_bridge,
-    save_transcoder,
-    write_json,
-)
+from ct_widgets.demo.artifact_files import ARTIFACTS, load_bridge, read_json, save_bridge, save_features, write_json
 from ct_widgets.demo.card import render
 from ct_widgets.demo.corpus import MIX, N_INDUCTION, Corpus, statements
-from ct_widgets.demo.evaluation import accuracy, comparison, corpus_statistics, transcoder_metrics
-from ct_widgets.demo.family_metrics import family_metrics
-from ct_widgets.demo.feature_store import save_features
+from ct_widgets.demo.evaluation import accuracy, comparison, corpus_statistics, family_metrics, transcoder_metrics
 from ct_widgets.demo.language_model_training import architecture
 from ct_widgets.demo.tokenizer import build_tokenizer
 from ct_widgets.demo.transcoder_data import alignment_batch, training_round
@@ -45,6 +35,7 @@ from ct_widgets.training import (
     read_activations,
     train,
 )
+from ct_widgets.transcoders import Transcoder
 
 SEED = 0
 LANGUAGE_MODEL = language_model_training.Recipe(seed=SEED)
@@ -150,7 +141,7 @@ def make_transcoder(world: World, out: Path, scratch: Path, device: str, stages:
         training = keep_strongest(training, read(0), stages.width)
         training = aligned(training, stages.finish, stages.alignment.steps, scratch / "narrow")
         seconds.append(training.seconds)
-    save_transcoder(out, training.transcoder)
+    training.transcoder.save(out / config.kind)
     times = np.diff(seconds, prepend=0).tolist()
     return {"stages": stages_as_json(stages), "seconds": times, "machine": machine(device)}
 
@@ -169,7 +160,7 @@ def machine(device: str) -> str:
 def measure(world: World, out: Path, trained: dict[str, Any]) -> dict[str, Any]:
     """Everything that the card reports, from the files in `out`."""
     model = LanguageModel(load_bridge(out))
-    clt, plt = load_transcoder(out), load_transcoder(out, "plt")
+    clt, plt = Transcoder.load(out / "clt"), Transcoder.load(out / "plt")
     return {
         "seed": SEED,
         "language_model": trained["language_model"] | {"accuracy": accuracy(model, world.corpus)},

@@ -45,9 +45,7 @@ def training_round(corpus: Corpus, seed: int, index: int) -> list[Sequences]:
     rng = np.random.default_rng([seed, index])
     sequences: list[Sequences] = []
     for _ in range(PARTS_PER_ROUND):
-        for group in MIX:
-            chosen = corpus.draw(rng, group, (TRAIN,))
-            sequences.append(_cut(corpus, chosen, _learned_from(corpus, chosen, rng)))
+        sequences += _drawn(corpus, MIX, rng)
         repeated = corpus.repeated(rng, N_REPEATED).ids
         keep = np.ones(repeated.shape, dtype=np.bool_)
         keep[:, [0, -1]] = False
@@ -57,12 +55,13 @@ def training_round(corpus: Corpus, seed: int, index: int) -> list[Sequences]:
 
 def alignment_batch(corpus: Corpus, seed: int, step: int) -> list[Sequences]:
     """Statements of one step of alignment, of the `TRAIN` split alone."""
-    rng = np.random.default_rng([seed, 2, step])
-    sequences: list[Sequences] = []
-    for group in ALIGNMENT_MIX:
-        chosen = corpus.draw(rng, group, (TRAIN,))
-        sequences.append(_cut(corpus, chosen, _learned_from(corpus, chosen, rng)))
-    return sequences
+    return _drawn(corpus, ALIGNMENT_MIX, np.random.default_rng([seed, 2, step]))
+
+
+def _drawn(corpus: Corpus, mix: tuple[dict[str, int], ...], rng: np.random.Generator) -> list[Sequences]:
+    """Draw one `Sequences` per group of `mix` from the `TRAIN` split."""
+    chosen = (corpus.draw(rng, group, (TRAIN,)) for group in mix)
+    return [_cut(corpus, rows, _learned_from(corpus, rows, rng)) for rows in chosen]
 
 
 def survey(corpus: Corpus, seed: int, n: int = 4000) -> list[Sequences]:

@@ -15,8 +15,7 @@ from ct_widgets.training.replacement import (
     replacement_logits,
     replacement_metrics,
 )
-from ct_widgets.training.result import Training
-from ct_widgets.training.steps import Evaluation, Step
+from ct_widgets.training.result import Evaluation, Step, Training
 from ct_widgets.training.train_transcoder import train_transcoder
 from ct_widgets.training.trainer import train
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ct_widgets.training.config import TrainingConfig
-from ct_widgets.training.result import Training
-from ct_widgets.training.steps import Evaluation, Step
+from ct_widgets.training.result import Evaluation, Step, Training
 from ct_widgets.transcoders import Transcoder
 
 

@@ -33,15 +33,11 @@ class Part(NamedTuple):
     same in all processes.
     """
 
-    shards: Shards
-    axis: Callable[[str], int | None]
+    shards: Shards = Shards()
+    axis: Callable[[str], int | None] = lambda _: None
 
 
-def _no_axis(name: str) -> None:
-    return None
-
-
-_ALL = Part(Shards(), _no_axis)
+_ALL = Part()
 
 
 def save_checkpoint(

@@ -12,8 +12,7 @@ from typing import Any
 
 from ct_widgets.errors import TrainingError
 from ct_widgets.training.callbacks import Callback, RunStart
-from ct_widgets.training.result import Training
-from ct_widgets.training.steps import Evaluation, Step
+from ct_widgets.training.result import Evaluation, Step, Training
 from ct_widgets.transcoders import Transcoder
 
 STEPS, EVALUATIONS = "metrics.csv", "evaluations.json"
@@ -89,15 +88,8 @@ class FileLogger(Callback):
 
 def scalars(step: Step) -> dict[str, float]:
     """Name what a step measured of all layers together."""
-    return {
-        "mse": step.mean_mse,
-        "l0": step.total_l0,
-        "dead": step.mean_dead,
-        "sparsity": step.sparsity,
-        "preactivation": step.preactivation,
-        "learning_rate": step.learning_rate,
-        "penalty": step.penalty,
-    }
+    means = {"mse": step.mean_mse, "l0": step.total_l0, "dead": step.mean_dead}
+    return means | {name: getattr(step, name) for name in ("sparsity", "preactivation", "learning_rate", "penalty")}
 
 
 def by_layer(step: Step) -> dict[str, float]:

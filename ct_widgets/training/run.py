@@ -27,8 +27,7 @@ from ct_widgets.training.dictionary import Dictionary
 from ct_widgets.training.loss import Loss, loss
 from ct_widgets.training.normalisation import Normaliser
 from ct_widgets.training.parallel import Grid
-from ct_widgets.training.result import Training
-from ct_widgets.training.steps import Evaluation, Step
+from ct_widgets.training.result import Evaluation, Step, Training
 from ct_widgets.transcoders import Transcoder
 
 _DENSITY_TOKENS = 8192  # enough to set biases by

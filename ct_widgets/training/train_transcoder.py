@@ -17,9 +17,8 @@ from ct_widgets.training.config import TrainingConfig
 from ct_widgets.training.feature_previews import FeaturePreviews
 from ct_widgets.training.metrics import dictionary_metrics
 from ct_widgets.training.replacement import replacement_metrics
-from ct_widgets.training.result import Training
+from ct_widgets.training.result import Evaluation, Training
 from ct_widgets.training.sources import TextBuffers, language_model
-from ct_widgets.training.steps import Evaluation
 from ct_widgets.training.trainer import train
 from ct_widgets.transcoded_model import TranscodedModel
 from ct_widgets.transcoders import Transcoder

@@ -14,9 +14,8 @@ from ct_widgets.training.callbacks import Callback, RunStart, TrainingControl
 from ct_widgets.training.config import TrainingConfig
 from ct_widgets.training.loggers import FileLogger
 from ct_widgets.training.process_state import flushed_denormals, stopped_by_ctrl_c
-from ct_widgets.training.result import Training
+from ct_widgets.training.result import Evaluation, Training
 from ct_widgets.training.run import Run
-from ct_widgets.training.steps import Evaluation
 from ct_widgets.transcoders import Transcoder
 
 CHECKPOINT = "checkpoint.safetensors"

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ct_widgets.demo import load_demo, load_texts
-from ct_widgets.demo.artifact_files import ARTIFACTS, load_bridge, load_transcoder, read_json
+from ct_widgets.demo.artifact_files import ARTIFACTS, load_bridge, read_json
 from ct_widgets.demo.card import percent, render
 from ct_widgets.demo.corpus import TASKS, TRAIN
 from ct_widgets.demo.evaluation import PARTS, SHOWN, accuracy, corpus_statistics, reconstruction, transcoder_part
@@ -32,6 +32,7 @@ from ct_widgets.errors import FileFormatError, TranscoderError
 from ct_widgets.language_model import native_state
 from ct_widgets.replacement_model import ReplacementModel
 from ct_widgets.training import KLFinetuning, TrainingConfig
+from ct_widgets.transcoders import Transcoder
 
 MEGABYTE = 2**20
 
@@ -197,8 +198,8 @@ def test_two_steps_of_training_write_a_model_that_loads(world: World, tmp_path: 
     stages = Stages(TrainingConfig(features=8, activation="jumprelu", steps=2, batch_size=64), step, 6, step)
     clt = make_transcoder(world, out, scratch, "cpu", stages)
     assert all(seconds > 0 for seconds in clt["seconds"])
-    assert load_transcoder(out).n_features(0) == 6
+    assert Transcoder.load(out / "clt").n_features(0) == 6
     assert (out / "clt" / "config.yaml").is_file()
     base = TrainingConfig(features=8, activation="jumprelu", steps=2, batch_size=64, kind="plt")
     make_transcoder(world, out, scratch / "plt", "cpu", Stages(base, step, None))
-    assert load_transcoder(out, "plt").kind == "plt"
+    assert Transcoder.load(out / "plt").kind == "plt"

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from ct_widgets.demo import load_demo
-from ct_widgets.demo.artifact_files import ARTIFACTS
+from ct_widgets.demo.artifact_files import ARTIFACTS, load_features, save_features
 from ct_widgets.demo.corpus import statements
-from ct_widgets.demo.feature_store import load_features, save_features
 from ct_widgets.demo.make_artifacts import SEED
 from ct_widgets.features import FeatureStore
 from ct_widgets.replacement_model import ReplacementModel
