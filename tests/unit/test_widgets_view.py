@@ -12,7 +12,7 @@ import pytest
 from graph_samples import random_graph
 
 import ct_widgets as ct
-from ct_widgets import palette, widgets
+from ct_widgets import palette
 from ct_widgets.errors import WidgetError
 from ct_widgets.widgets.pictures.svg import Picture, label, plain, stacked, visible
 from ct_widgets.widgets.traits import Choice
